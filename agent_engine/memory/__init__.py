@@ -1,0 +1,1 @@
+"""Memories: what an agent can recall."""

@@ -1,0 +1,1 @@
+"""Language models behind one port; the only package that knows a vendor's client."""

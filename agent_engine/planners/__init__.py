@@ -1,0 +1,1 @@
+"""Planners: each proposes the next actions and can do nothing else."""

@@ -1,0 +1,1 @@
+"""Sandboxes for code that agents write: one driver per file."""

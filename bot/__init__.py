@@ -1,0 +1,1 @@
+"""The Slack side: what Slack says becomes rows, and rows become what Slack shows."""

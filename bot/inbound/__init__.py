@@ -1,0 +1,1 @@
+"""Slack in: raw payloads to typed events, events to commands, commands to rows."""

@@ -1,0 +1,1 @@
+"""One table of Bolt registrations per Slack concept."""

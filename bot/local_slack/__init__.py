@@ -1,0 +1,1 @@
+"""The local workspace: a Slack-speaking server with a web page."""

@@ -1,0 +1,1 @@
+"""Slack out: the only place that writes to Slack."""

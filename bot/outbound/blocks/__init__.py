@@ -1,0 +1,1 @@
+"""Engine values to Block Kit, as pure functions."""

@@ -1,0 +1,1 @@
+"""Rows: implements the ports of the engine and the bot on SQLite and PostgreSQL."""
