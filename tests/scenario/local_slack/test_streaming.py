@@ -114,9 +114,7 @@ async def test_text_and_chunks_do_not_mix(client: AsyncWebClient, thread: dict[s
     assert await error_of(while_streaming) == "streaming_state_conflict"
 
 
-async def test_an_unknown_chunk_is_refused(
-    client: AsyncWebClient, thread: dict[str, str]
-) -> None:
+async def test_an_unknown_chunk_is_refused(client: AsyncWebClient, thread: dict[str, str]) -> None:
     for chunk in ({"type": "nonsense"}, {"type": "task_update", "id": "1", "title": "x"}):
         refused = client.api_call("chat.startStream", json=thread | {"chunks": [chunk]})
         assert await error_of(refused) == "invalid_chunks"
