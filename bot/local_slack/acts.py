@@ -177,6 +177,50 @@ class Acts:
         """Rename a channel."""
         self._core.state.rename(self._visible(user, channel), name, user=user)
 
+    def rename_session(self, user: str, *, channel: str, thread_ts: str, title: str) -> None:
+        """Give an agent session another title; the app is told."""
+        place = self._visible(user, channel)
+        session = self._core.sessions.find(place.id, thread_ts)
+        previous = session.title if session else None
+        self._core.sessions.rename(place.id, thread_ts, title)
+        event = {
+            "type": "agent_session_title_changed",
+            "channel": place.id,
+            "user": user,
+            "team_id": self._core.state.team_id,
+            "thread_ts": thread_ts,
+            "title": title,
+            "previous_title": previous,
+            "event_ts": self._core.mint.ts(),
+        }
+        self._events.send(event, channel=place)
+
+    def look_at(self, user: str, *, channel: str) -> None:
+        """Look at a channel beside the app's pane: app_context_changed."""
+        state = self._core.state
+        entity = {
+            "type": "slack#/types/channel_id",
+            "value": self._visible(user, channel).id,
+            "team_id": state.team_id,
+        }
+        event = {
+            "type": "app_context_changed",
+            "channel": state.direct([user, state.bot.id]).id,
+            "user": user,
+            "context": {"entities": [entity]},
+            "event_ts": self._core.mint.ts(),
+        }
+        self._events.send(event, channel=None)
+
+    def uninstall(self) -> None:
+        """Remove the app from the workspace: tokens end, then it is told."""
+        self._core.installation.scopes_by_token.clear()
+        bot = self._core.state.bot.id
+        ts = self._core.mint.ts()
+        revoked = {"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [bot]}, "event_ts": ts}
+        self._events.send(revoked, channel=None)
+        self._events.send({"type": "app_uninstalled", "event_ts": ts}, channel=None)
+
     def typed(self, text: str) -> str:
         """Turn typed text into wire text."""
         return typed(text, user_id=self._user_id, channel_id=self._channel_id)

@@ -109,9 +109,12 @@ async def test_events_commands_and_buttons_arrive_signed_over_http() -> None:
     assert seen[-1] == "go"
 
 
-async def test_the_app_answers_the_url_verification() -> None:
+async def test_the_app_answers_slacks_two_checks_of_its_url() -> None:
     async with delivering(lambda _: None) as workspace:
         assert await workspace.verify_url()
+        transport = workspace.core.deliveries.transport
+        assert isinstance(transport, HttpDelivery)
+        assert await transport.check_ssl()
 
 
 async def test_a_wrong_signing_secret_is_refused_and_the_event_retried() -> None:

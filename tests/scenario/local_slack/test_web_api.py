@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientError, ClientSession
+from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.local_slack.config import LocalWorkspaceConfig, PersonSeed
 from bot.local_slack.default_manifest import DEFAULT_MANIFEST
 from bot.local_slack.server import LocalWorkspace
-from tests.scenario.local_slack.app import client_of, error_of
+from tests.scenario.local_slack.app import client_of, connected, error_of
 
 
 async def test_a_token_must_be_known(workspace: LocalWorkspace, client: AsyncWebClient) -> None:
@@ -332,3 +333,21 @@ async def test_oauth_hands_out_a_token_for_a_code(workspace: LocalWorkspace) -> 
     assert (await installed.auth_test())["team_id"] == workspace.team_id
     assert await error_of(installed.users_list()) == "missing_scope"
     assert await error_of(client.oauth_v2_access(**credentials, code=code)) == "invalid_code"
+
+
+async def test_an_uninstalled_app_is_told_and_locked_out(
+    workspace: LocalWorkspace, client: AsyncWebClient, app: AsyncApp
+) -> None:
+    told: list[str] = []
+
+    async def note(event: dict[str, Any]) -> None:
+        told.append(event["type"])
+
+    app.event("tokens_revoked")(note)
+    app.event("app_uninstalled")(note)
+    async with connected(workspace, app):
+        await workspace.person("ada").post("general", "wakes Bolt's authorisation cache")
+        await workspace.until(lambda: workspace.traffic.calls("auth.test"))
+        await workspace.uninstall()
+        await workspace.until(lambda: len(told) == 2)
+    assert await error_of(client.auth_test()) == "invalid_auth"
