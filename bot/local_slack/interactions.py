@@ -52,7 +52,7 @@ class Interactions:
         declared = core.manifest.command(command.command)
         if declared is None:
             raise RefusedError("unknown_command")
-        channel = state.channel(command.channel)
+        channel = state.visible(user, command.channel)
         text = command.typed_text if declared.should_escape else escape(command.text)
         payload = {
             **self._reply_ways(user, channel, message=None),
@@ -189,7 +189,7 @@ class Interactions:
 
     def _message_place(self, user: str, channel_id: str, ts: str) -> Json:
         core = self._core
-        channel = core.state.channel(channel_id)
+        channel = core.state.visible(user, channel_id)
         message = core.state.ephemerals.get(ts) or core.state.message(channel.id, ts)
         if message.ephemeral_to not in (None, user):
             raise RefusedError("message_not_found")

@@ -57,7 +57,7 @@ class PersonAtWork:
         Raises:
             RefusedError: `operation_timeout` or `dispatch_failed` when the app did not acknowledge.
         """
-        place = self._acts.visible(self.id, channel).id
+        place = self._core.state.visible(self.id, channel).id
         given = Command(
             channel=place, command=command, text=text, typed_text=self._acts.typed(text)
         )
@@ -65,7 +65,7 @@ class PersonAtWork:
 
     async def click(self, channel: str, ts: str, action_id: str, value: Any = None) -> Json:  # noqa: ANN401 - any of Slack's values
         """Use an element of a message, also of an ephemeral one; `value` is what was chosen."""
-        place = self._acts.visible(self.id, channel).id
+        place = self._core.state.visible(self.id, channel).id
         message = self._core.state.ephemerals.get(ts) or self._core.state.message(place, ts)
         block_id, element = find_element(message.blocks or [], action_id, value)
         press = Press(

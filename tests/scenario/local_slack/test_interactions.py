@@ -236,3 +236,14 @@ async def test_nobody_else_can_press_a_button_of_an_ephemeral_message(
     )
     with pytest.raises(RefusedError, match="message_not_found"):
         await workspace.person("grace").click("general", str(shown["message_ts"]), "approve")
+
+
+async def test_a_person_cannot_act_in_a_place_he_cannot_see(workspace: LocalWorkspace) -> None:
+    linus, secret = workspace.person("linus"), workspace.channel("secret").id
+    ts = await workspace.person("ada").post("secret", "hush")
+    with pytest.raises(RefusedError, match="channel_not_found"):
+        await linus.react(secret, ts, "eyes")
+    with pytest.raises(RefusedError, match="channel_not_found"):
+        await linus.slash(secret, "/solve", "what do they say?")
+    with pytest.raises(RefusedError, match="channel_not_found"):
+        await linus.post(secret, "let me in")

@@ -304,6 +304,20 @@ async def test_a_token_is_never_recorded(workspace: LocalWorkspace, client: Asyn
     assert workspace.app_token not in recorded
 
 
+async def test_a_permalink_leads_to_the_thread_on_the_page(
+    workspace: LocalWorkspace, client: AsyncWebClient
+) -> None:
+    channel, ada = workspace.channel("general").id, workspace.person("ada")
+    root = await ada.post("general", "question")
+    reply = await ada.post("general", "more", root)
+    link = await client.chat_getPermalink(channel=channel, message_ts=reply)
+    async with (
+        ClientSession() as session,
+        session.get(str(link["permalink"]), allow_redirects=False) as answer,
+    ):
+        assert answer.headers["Location"] == f"/#/{channel}/{root}"
+
+
 # slack_sdk 3.47 still uses what aiohttp 3.14 deprecates.
 @pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
 async def test_oauth_hands_out_a_token_for_a_code(workspace: LocalWorkspace) -> None:

@@ -22,6 +22,7 @@ def wire(text: str) -> str:
         ("mail ada@treadle.example", "mail ada@treadle.example"),
         ("see #general and #nowhere", "see <#C0GENERAL|general> and #nowhere"),
         ("@here look", "<!here> look"),
+        ("`@treadle <b>` and ```@ada```", "`@treadle &lt;b&gt;` and ```@ada```"),
         ("a < b && c > d", "a &lt; b &amp;&amp; c &gt; d"),
         ("see https://x.example/a?b=1&c=2.", "see <https://x.example/a?b=1&amp;c=2>."),
         ("(https://x.example/a)", "(<https://x.example/a>)"),
