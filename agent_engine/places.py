@@ -1,6 +1,6 @@
 """Values of the places where tasks are shown: channels, people, posts.
 
-They name Slack's places by the project's words (workspace, channel, thread) and hold no Slack dicts.
+They name Slack's places by the project's words (workspace, channel, thread), never by its dicts.
 """
 
 from dataclasses import dataclass
