@@ -96,7 +96,11 @@ def _started(run: RunSnapshot, event: StepStarted) -> RunSnapshot:
         started_at=event.at,
     )
     more = 1 if first_attempt else 0
-    return replace(started, usage=replace(run.usage, iterations=run.usage.iterations + more))
+    return replace(
+        started,
+        usage=replace(run.usage, iterations=run.usage.iterations + more),
+        waits=tuple(w for w in run.waits if w.step != event.step),
+    )
 
 
 def _finished(run: RunSnapshot, event: StepFinished) -> RunSnapshot:

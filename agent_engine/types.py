@@ -548,7 +548,7 @@ class RunSnapshot:
     status: TaskStatus
     created_at: datetime
     attempts: int = 0
-    """How often a worker began to advance it: more than 1 after a restart."""
+    """1 once it began; one more each time a run under way was taken over after a crash."""
     inbox_seq: int = 0
     """Raised by everything others write for this run: messages, decisions, stop, limits."""
     messages: tuple[PersonMessage, ...] = ()
@@ -565,6 +565,8 @@ class RunSnapshot:
     end: RunEnd | None = None
     warned_of: tuple[str, ...] = ()
     """Keys of repeated calls the model was warned of."""
+    earlier_answers: tuple[str, ...] = ()
+    """What earlier runs of the same task answered, oldest first."""
     queue_place: int | None = None
     """1 for the next to start; None when it does not wait for a slot."""
 

@@ -1,6 +1,6 @@
 """What an agent keeps in mind about one task: a few entries, the least recently used go first.
 
-Rebuilt from the run's steps whenever it is needed, so it survives a restart without rows of its own.
+Rebuilt from the run's steps whenever it is needed: it survives a restart without rows of its own.
 """
 
 from collections import OrderedDict
