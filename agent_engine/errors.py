@@ -78,6 +78,10 @@ class FencedError(EngineError):
 _UNITS = {"iterations": "steps", "seconds": "working seconds", "usd": "US dollars"}
 
 
+class OwnershipLostError(EngineError):
+    """The connection that says this process is alive was lost; others may have taken its runs."""
+
+
 class LimitExceededError(EngineError):
     """A limit of the task is used up.
 
