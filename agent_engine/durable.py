@@ -239,6 +239,7 @@ class DurableRuns:
             executor_id=self._executor_id,
             serializer=DBOSPortableJSONSerializer(),
             notification_listener_polling_interval_sec=0.1,
+            max_executor_threads=32,
             log_level="WARNING",
         )
         if self._is_sqlite:
