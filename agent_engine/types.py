@@ -567,6 +567,8 @@ class RunSnapshot:
     """Keys of repeated calls the model was warned of."""
     queue_place: int | None = None
     """1 for the next to start; None when it does not wait for a slot."""
+    earlier_answers: tuple[str, ...] = ()
+    """What earlier runs of the task answered, oldest first."""
 
     @property
     def unread(self) -> tuple[PersonMessage, ...]:
