@@ -71,7 +71,8 @@ def _after(run: RunSnapshot, event: RunEvent) -> RunSnapshot:
             waiting = _with_step(run, wait.step, status=StepStatus.WAITING)
             return replace(waiting, waits=(*run.waits, wait))
         case Slept():
-            return replace(run, status=TaskStatus.WAITING)
+            task = replace(run.task, status=TaskStatus.WAITING)
+            return replace(run, task=task, status=TaskStatus.WAITING)
         case Ended():
             return _ended(run, event)
 

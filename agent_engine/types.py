@@ -569,6 +569,8 @@ class RunSnapshot:
     """What earlier runs of the same task answered, oldest first."""
     queue_place: int | None = None
     """1 for the next to start; None when it does not wait for a slot."""
+    earlier_answers: tuple[str, ...] = ()
+    """What earlier runs of the task answered, oldest first."""
 
     @property
     def unread(self) -> tuple[PersonMessage, ...]:
