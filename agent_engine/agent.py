@@ -229,7 +229,7 @@ class BaseAgent:
             planner_name=parts.planner_name,
             writer=parts.writer,
             judge=parts.judge,
-            tools=ToolCaller(tuple(self._tools.values())),
+            tools=ToolCaller(tuple(self._tools.values()), self._clock),
             folders=self._folders,
             prices=parts.prices or {},
             is_complete=lambda run: self._check_task_completion(run.task, run),

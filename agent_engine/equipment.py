@@ -3,7 +3,7 @@
 A value, made by the composition root for each profile.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -47,7 +47,7 @@ class JudgeFactory(Protocol):
 class ToolCalls(Protocol):
     """The one path by which tools are called."""
 
-    def specs(self, allowed: Sequence[str] | None) -> tuple[ToolSpec, ...]:
+    def specs(self, allowed: tuple[str, ...] | None) -> tuple[ToolSpec, ...]:
         """Describe the tools that are allowed; None for all."""
         ...
 
@@ -61,7 +61,7 @@ class ToolCalls(Protocol):
         arguments: JsonObject,
         context: ToolContext,
         *,
-        allowed: Sequence[str] | None,
+        allowed: tuple[str, ...] | None,
     ) -> AgentObservation:
         """Call the tool; every failure is an observation. Raises nothing but cancellation."""
         ...

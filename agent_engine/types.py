@@ -565,8 +565,6 @@ class RunSnapshot:
     end: RunEnd | None = None
     warned_of: tuple[str, ...] = ()
     """Keys of repeated calls the model was warned of."""
-    earlier_answers: tuple[str, ...] = ()
-    """What earlier runs of the same task answered, oldest first."""
     queue_place: int | None = None
     """1 for the next to start; None when it does not wait for a slot."""
     earlier_answers: tuple[str, ...] = ()

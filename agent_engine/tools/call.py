@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, runtime_checkable
 
 from agent_engine.errors import RetryableError, ToolError
-from agent_engine.ports import Clock, Tool, ToolContext, ToolSpec
+from agent_engine.ports import Clock, Tool, ToolContext, ToolSpec, ToolTraits
 from agent_engine.tools.shorten import cut_text, one_line, plain_json, shortened
 from agent_engine.tools.validate import fitting_arguments
 from agent_engine.types import AgentObservation, JsonObject, Source
@@ -93,6 +93,11 @@ class ToolCaller:
     def tool(self, name: str) -> Tool | None:
         """Return the tool of this name; None when there is none."""
         return self._tools.get(name)
+
+    def traits(self, name: str) -> ToolTraits | None:
+        """Return what the loop must know of a tool; None for an unknown one."""
+        tool = self._tools.get(name)
+        return tool.traits if tool is not None else None
 
     def specs(self, allowed: tuple[str, ...] | None) -> tuple[ToolSpec, ...]:
         """Describe the tools that may be used; None allows all."""
