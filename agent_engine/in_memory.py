@@ -119,11 +119,21 @@ class InMemoryRunStore:
         """Read the run. Raises KeyError when there is no such run."""
         return self._runs[run_id]
 
-    async def commit(self, fence: Fence, events: Sequence[RunEvent], *, worked_s: float) -> int:
+    async def commit(
+        self,
+        fence: Fence,
+        events: Sequence[RunEvent],
+        *,
+        starts: Sequence[StepStarted] = (),
+        known_inbox_seq: int = 0,
+        worked_s: float,
+    ) -> int:
         """Fold the events in, all or none; raises FencedError when the epoch has moved."""
         run = self._runs[fence.run_id]
         if run.epoch != fence.epoch or run.end is not None:
             raise FencedError
+        if run.inbox_seq == known_inbox_seq:
+            events = (*events, *starts)
         attempts = self._new_attempts(fence.run_id, events)
         after = apply(run, events, worked_s=worked_s)
         self._attempts |= attempts

@@ -288,6 +288,7 @@ class _Worker:
     async def _act(self, steps: tuple[Step, ...]) -> None:
         ready = [doing for step in steps if (doing := self._begun(step)) is not None]
         await self._session.flush()
+        ready = [doing for doing in ready if self._now(doing.step).status is StepStatus.STARTED]
         if self._session.run.cancel is not None or not ready:
             return
         if len(ready) == 1:
@@ -330,7 +331,7 @@ class _Worker:
             self._session.note(self._start(step, attempt, {}))
             self._finish(step, failure(error.message), seconds=0.0)
             return None
-        self._session.note(self._start(step, attempt, parameters))
+        self._session.start(self._start(step, attempt, parameters))
         return self._doing(self._now(step), parameters)
 
     def _start(self, step: Step, attempt: int, parameters: dict[str, object]) -> StepStarted:

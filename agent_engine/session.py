@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from agent_engine.errors import FencedError
-from agent_engine.events import ModelCalled, RunEvent
+from agent_engine.events import ModelCalled, RunEvent, StepStarted
 from agent_engine.ports import Clock, Fence, RunStore
 from agent_engine.run_state import apply
 from agent_engine.types import ModelCall, Resolution, RunSnapshot, Usage, Wait
@@ -25,6 +25,7 @@ class RunSession:
         self._clock = clock
         self._fence = Fence(run.run_id, run.epoch)
         self._kept: list[RunEvent] = []
+        self._starts: list[StepStarted] = []
         self._lock = asyncio.Lock()
         self._flushed_at_s = clock.monotonic_s()
         self.run = with_elapsed_timers(run, clock.now())
@@ -39,6 +40,14 @@ class RunSession:
         self.run = apply(self.run, events)
         self._kept.extend(events)
 
+    def start(self, event: StepStarted) -> None:
+        """Let a step start, unless the next ``flush`` finds that someone said something.
+
+        Then the step is as it was before: look at its status after the flush.
+        """
+        self.run = apply(self.run, (event,))
+        self._starts.append(event)
+
     def settle(self, call: ModelCall) -> None:
         """Account for a model call."""
         self.note(ModelCalled(call=call, at=self._clock.now()))
@@ -46,11 +55,19 @@ class RunSession:
     async def flush(self) -> None:
         """Store what was noted. Raises FencedError when the run was taken over."""
         async with self._lock:
-            if not self._kept:
+            if not self._kept and not self._starts:
                 return
             events, self._kept = self._kept, []
-            seq = await self._store.commit(self._fence, events, worked_s=self._worked_s())
-            if seq != self.run.inbox_seq:
+            starts, self._starts = self._starts, []
+            known = self.run.inbox_seq
+            seq = await self._store.commit(
+                self._fence,
+                events,
+                starts=starts,
+                known_inbox_seq=known,
+                worked_s=self._worked_s(),
+            )
+            if seq != known:
                 await self._reload()
 
     async def refresh(self) -> None:
