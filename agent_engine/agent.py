@@ -24,6 +24,7 @@ from agent_engine.ports import (
     Price,
     Tool,
 )
+from agent_engine.session import Observe
 from agent_engine.states import AgentStates, CompletionCallback, StateChangeCallback
 from agent_engine.tools.call import ToolCaller
 from agent_engine.tools.task_folders import TaskFolders
@@ -110,6 +111,7 @@ class BaseAgent:
         instructions: str = "",
         folder: Path | None = None,
         clock: Clock | None = None,
+        observe: Observe | None = None,
     ) -> None:
         self._parts = parts
         self._tools = {tool.name: tool for tool in tools}
@@ -135,6 +137,7 @@ class BaseAgent:
             watch=self._watch,
             clock=self._clock,
             states=self._states,
+            observe=observe,
         )
         self._worker = new_id()
 

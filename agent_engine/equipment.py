@@ -3,11 +3,12 @@
 A value, made by the composition root for each profile.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from agent_engine.planners.judge import Expectation, Verdict
 from agent_engine.ports import (
     AnswerWriterFactory,
     ModelClient,
@@ -18,7 +19,6 @@ from agent_engine.ports import (
     ToolTraits,
 )
 from agent_engine.types import (
-    AgentAction,
     AgentObservation,
     AgentProfile,
     JsonObject,
@@ -29,10 +29,10 @@ from agent_engine.types import (
 
 
 class Judge(Protocol):
-    """Compares an expected outcome in words with what came."""
+    """Compares expected outcomes in words with what came."""
 
-    async def compare(self, action: AgentAction, observation: AgentObservation) -> str | None:
-        """Return in one sentence how they differ; None when they do not, or cannot be judged."""
+    async def judge(self, cases: Sequence[Expectation]) -> tuple[Verdict | None, ...]:
+        """Judge each case; None for one that could not be judged."""
         ...
 
 

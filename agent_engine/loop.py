@@ -51,6 +51,7 @@ from agent_engine.expectations import needs_judge, surprise
 from agent_engine.limits import MeteredModel
 from agent_engine.moves import PlanReason, next_move
 from agent_engine.planners import plan as plans
+from agent_engine.planners.judge import Expectation
 from agent_engine.ports import (
     AnswerWriter,
     Clock,
@@ -61,7 +62,7 @@ from agent_engine.ports import (
     RunStore,
 )
 from agent_engine.repetition import Repetition, repetition
-from agent_engine.session import RunSession
+from agent_engine.session import Observe, RunSession
 from agent_engine.states import AgentStates
 from agent_engine.summary import summary
 from agent_engine.types import (
@@ -110,8 +111,10 @@ class AgentLoop:
         watch: SignalWatch,
         clock: Clock,
         states: AgentStates,
+        observe: Observe | None = None,
     ) -> None:
         self._runs = runs
+        self._observe = observe
         self._equip = equip
         self._watch = watch
         self._clock = clock
@@ -132,7 +135,7 @@ class AgentLoop:
             case Queued():
                 return Progress(done=False)
             case RunSnapshot():
-                session = RunSession(self._runs, begun, clock=self._clock)
+                session = RunSession(self._runs, begun, clock=self._clock, observe=self._observe)
                 return await self._work(session)
 
     async def _work(self, session: RunSession) -> Progress:
@@ -378,7 +381,9 @@ class _Worker:
     async def _judged(self, step: Step, observation: AgentObservation) -> str | None:
         if self._judge is None or not needs_judge(step.action, observation):
             return None
-        return await self._judge.compare(step.action, observation)
+        case = Expectation(expected=step.action.expected_outcome, result=observation.content)
+        (verdict,) = await self._judge.judge((case,))
+        return verdict.sentence if verdict is not None and not verdict.met else None
 
     def _finish(
         self,

@@ -7,6 +7,7 @@ commit finds that the run's inbox has moved, the snapshot is read anew.
 """
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -17,16 +18,23 @@ from agent_engine.run_state import apply
 from agent_engine.types import ModelCall, Resolution, RunSnapshot, Usage, Wait
 
 
+Observe = Callable[[RunSnapshot, Sequence[RunEvent]], None]
+"""Sees what was stored, after it was; must be quick and must not raise."""
+
+
 class RunSession:
     """The run that a worker advances."""
 
-    def __init__(self, store: RunStore, run: RunSnapshot, *, clock: Clock) -> None:
+    def __init__(
+        self, store: RunStore, run: RunSnapshot, *, clock: Clock, observe: Observe | None = None
+    ) -> None:
         self._store = store
         self._clock = clock
         self._fence = Fence(run.run_id, run.epoch)
         self._kept: list[RunEvent] = []
         self._starts: list[StepStarted] = []
         self._lock = asyncio.Lock()
+        self._observe = observe
         self._flushed_at_s = clock.monotonic_s()
         self.run = with_elapsed_timers(run, clock.now())
 
@@ -69,6 +77,8 @@ class RunSession:
             )
             if seq != known:
                 await self._reload()
+            if self._observe is not None:
+                self._observe(self.run, (*events, *(starts if seq == known else ())))
 
     async def refresh(self) -> None:
         """Take in what others wrote, without storing anything."""

@@ -8,6 +8,7 @@ import pytest
 
 from agent_engine.actions import _CARRIES
 from agent_engine.errors import LimitExceededError, ModelUnavailableError
+from agent_engine.planners.judge import Verdict
 from agent_engine.ports import ModelRequest
 from agent_engine.types import (
     ActionType,
@@ -114,8 +115,9 @@ async def test_words_of_an_expected_outcome_are_judged(bench):
         def __init__(self, model):
             self.model = model
 
-        async def compare(self, _action, _observation):
-            return "a list was expected, a number came"
+        async def judge(self, cases):
+            sentence = f"{cases[0].expected} was expected, a number came"
+            return (Verdict(met=False, sentence=sentence),)
 
     made = bench(
         propose(replace(use("calc", check=(Check.JUDGE, "")), expected_outcome="a list of primes")),
@@ -124,7 +126,7 @@ async def test_words_of_an_expected_outcome_are_judged(bench):
         judge=Judge,
     )
     run = await made.run()
-    assert run.plan.because == "step 1: a list was expected, a number came"
+    assert run.plan.because == "step 1: a list of primes was expected, a number came"
 
 
 async def test_a_replan_that_fails_keeps_the_plan(bench):
