@@ -293,6 +293,10 @@ def _exact(value: Number) -> int | Fraction | None:
     return None if isinstance(value, float) else value
 
 
+def _size(value: Number) -> Number:
+    return -value if value < 0 else value
+
+
 def _times(left: Number, right: Number) -> Number:
     return _bounded(left * right)
 
@@ -415,7 +419,7 @@ def _of_angle(function: Callable[[float], float]) -> _Function:
 
     def apply(values: list[Number]) -> Number:
         value = function(float(values[0]))
-        return 0 if abs(value) < _ANGLE_NOISE and abs(values[0]) > 1 else value
+        return 0 if _size(value) < _ANGLE_NOISE and _size(values[0]) > 1 else value
 
     return _Function(apply)
 
@@ -427,12 +431,12 @@ def _total(values: list[Number]) -> Number:
 _MANY: Final = MAX_EXPRESSION_CHARS
 _FUNCTIONS: Final[dict[str, _Function]] = {
     "sqrt": _Function(lambda values: _sqrt(values[0])),
-    "abs": _Function(lambda values: abs(values[0])),
+    "abs": _Function(lambda values: _size(values[0])),
     "round": _Function(lambda values: _round(*values), most=2),
     "floor": _Function(lambda values: math.floor(values[0])),
     "ceil": _Function(lambda values: math.ceil(values[0])),
-    "min": _Function(lambda values: min(values), most=_MANY),
-    "max": _Function(lambda values: max(values), most=_MANY),
+    "min": _Function(min, most=_MANY),
+    "max": _Function(max, most=_MANY),
     "sum": _Function(_total, most=_MANY),
     "mean": _Function(lambda values: _divide(_total(values), len(values)), most=_MANY),
     "factorial": _Function(lambda values: _factorial(values[0])),
@@ -496,7 +500,7 @@ class CalculateParameters(Parameters):
 async def _calculate(parameters: CalculateParameters, _context: ToolContext) -> JsonObject:
     number = evaluate(parameters.expression)
     result: dict[str, object] = {"success": True, "result": format_number(number)}
-    if abs(number) <= _MAX_SAFE_INTEGER:
+    if _size(number) <= _MAX_SAFE_INTEGER:
         result["value"] = number if isinstance(number, int) else float(number)
     return result
 

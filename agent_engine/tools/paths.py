@@ -141,12 +141,19 @@ class Folder:
         with _told(names), self._file(names, max_bytes) as (fd, facts):
             return _read_all(fd, max_bytes), bool(facts.st_mode & stat.S_IXUSR)
 
-    def write(self, names: tuple[str, ...], data: bytes, *, executable: bool = False) -> None:
+    def write(
+        self,
+        names: tuple[str, ...],
+        data: bytes,
+        *,
+        executable: bool = False,
+        max_bytes: int = MAX_FILE_BYTES,
+    ) -> None:
         """Put a file there whole or not at all, creating the folders above it."""
         if not names:
             raise PathError("a file needs a name")
-        if len(data) > MAX_FILE_BYTES:
-            raise PathError(f"a file may have at most {MAX_FILE_BYTES} bytes; this is {len(data)}")
+        if len(data) > max_bytes:
+            raise PathError(f"a file may have at most {max_bytes} bytes; this one has {len(data)}")
         with _told(names), self._folder(names[:-1], create=True) as parent:
             _refuse_to_replace(parent, names[-1])
             _write_atomically(parent, names[-1], data, executable=executable)
