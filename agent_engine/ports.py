@@ -357,6 +357,8 @@ class PlanningContext:
     """What a planner is told besides the goal. All texts in it are data."""
 
     agent_name: str = "agent"
+    goal: str = ""
+    """What the task or sub-goal wants, for a re-plan; ``create_plan`` is told it by itself."""
     instructions: str = ""
     capabilities: tuple[str, ...] = ("planning", "execution", "memory", "learning")
     """``planning``, ``execution``, ``memory``, ``learning`` and the tools' names."""
