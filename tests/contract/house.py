@@ -1,8 +1,7 @@
 """All stores on one database, and short ways to make what tests need."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from agent_engine.commands import Say, Started
 from agent_engine.events import Ended, PlanMade, RunEvent, Slept, StepStarted, WaitOpened
