@@ -16,7 +16,7 @@ import psycopg
 
 from agent_engine.ports import Bell, Topic
 from agent_engine.types import new_id
-from storage.database import Database, Dialect
+from storage.database import Database, Dialect, psycopg_address
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +32,7 @@ async def open_bell(database: Database) -> AsyncIterator[Bell]:
     if database.dialect is Dialect.SQLITE:
         yield local
         return
-    url = database.engine.url.set(drivername="postgresql")
-    address = url.render_as_string(hide_password=False)
-    shared = _SharedBell(local, address, asyncio.get_running_loop())
+    shared = _SharedBell(local, psycopg_address(database), asyncio.get_running_loop())
     shared.open()
     try:
         yield shared

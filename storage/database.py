@@ -114,6 +114,12 @@ class Database:
         await asyncio.to_thread(_copy_sqlite, str(self.engine.url.database), path)
 
 
+def psycopg_address(database: Database) -> str:
+    """Return the address of a PostgreSQL database for a connection outside the pool."""
+    url = database.engine.url.set(drivername="postgresql")
+    return url.render_as_string(hide_password=False)
+
+
 class _Workers:
     """Database threads, each with a connection of its own that it keeps."""
 
