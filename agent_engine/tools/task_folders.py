@@ -5,7 +5,7 @@ the files; that is ``paths``.
 """
 
 import hashlib
-import os
+import json
 import shutil
 from pathlib import Path
 from typing import Final
@@ -25,10 +25,8 @@ class TaskFolders:
     def folder(self, scope: Scope, task_id: TaskId) -> Path:
         """Return a task's folder, made if need be; readable by the bot's user only."""
         path = self._path(scope, task_id)
-        for folder in (self._root, *reversed(path.relative_to(self._root).parents)):
-            (self._root / folder).mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        path.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        path.chmod(FOLDER_MODE)
+        for folder in (self._root, path.parent, path):
+            folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         return path
 
     def remove(self, scope: Scope, task_id: TaskId) -> None:
@@ -52,5 +50,5 @@ class TaskFolders:
 
 
 def _hashed(*parts: str) -> str:
-    text = "\0".join(parts)
-    return hashlib.sha256(os.fsencode(text)).hexdigest()[:_HASH_CHARS]
+    text = json.dumps(parts)  # unlike a plain join, it keeps the parts apart
+    return hashlib.sha256(text.encode()).hexdigest()[:_HASH_CHARS]
