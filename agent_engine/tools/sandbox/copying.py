@@ -31,7 +31,7 @@ class File(NamedTuple):
 
     names: tuple[str, ...]
     data: bytes
-    executable: bool
+    executable: bool = False
 
     @property
     def path(self) -> str:

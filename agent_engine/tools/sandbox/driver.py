@@ -28,6 +28,7 @@ class KilledReason(StrEnum):
     MEMORY = "memory"
     """Its processes together used more memory than allowed."""
     PROCESSES = "processes"
+    DISK = "disk"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,13 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import itertools
 import logging
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,6 +27,7 @@ READ_BYTES: Final = 64 * 1024
 PIPE_GRACE_S: Final = 0.3
 WATCH_EVERY_S: Final = 0.05
 UNPRIVILEGED_ID: Final = 65534
+_TURNS_PER_CALL: Final = 4
 _MAX_KILL_ROUNDS: Final = 20
 _COUNTED: Final = ("RssAnon:", "RssShmem:", "VmSwap:")
 _SEALS: Final = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
@@ -40,6 +42,8 @@ class Bounds:
     tree_bytes: int | None = None
     """Resident memory of all its processes together; None for no cap."""
     tree_processes: int | None = None
+    watch: Callable[[], KilledReason | None] | None = None
+    """Asked now and then, in a thread, whether there is another reason to kill."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +114,19 @@ async def run_bounded(command: Command, bounds: Bounds) -> Finished:
             truncated=any(stream.overflowed for stream in streams),
             duration_s=time.monotonic() - started_s,
         )
+
+
+async def wait_through(work: "asyncio.Future[None]") -> None:
+    """Wait for what must be done to the end, however often this is cancelled meanwhile."""
+    cancelled: asyncio.CancelledError | None = None
+    while not work.done():
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    work.result()
 
 
 # -- starting ------------------------------------------------------------------------------------
@@ -228,15 +245,22 @@ async def _drain(pipe: _Pipe, stream: _Stream, tree: "_Tree") -> None:
 
 async def _watch(tree: "_Tree", bounds: Bounds) -> None:
     """Hold the tree to its bounds; limits of the kernel's count single processes only."""
-    while True:
+    for turn in itertools.count():
         await asyncio.sleep(WATCH_EVERY_S)
-        if bounds.tree_bytes is None and bounds.tree_processes is None:
+        reason = _tree_reason(tree.descendants(), bounds)
+        if reason is None and bounds.watch is not None and turn % _TURNS_PER_CALL == 0:
+            reason = await asyncio.to_thread(bounds.watch)
+        if reason is not None:
+            tree.kill(reason)
             return
-        pids = tree.descendants()
-        if bounds.tree_processes is not None and len(pids) > bounds.tree_processes:
-            tree.kill(KilledReason.PROCESSES)
-        elif bounds.tree_bytes is not None and _used_bytes(pids) > bounds.tree_bytes:
-            tree.kill(KilledReason.MEMORY)
+
+
+def _tree_reason(pids: Sequence[int], bounds: Bounds) -> KilledReason | None:
+    if bounds.tree_processes is not None and len(pids) > bounds.tree_processes:
+        return KilledReason.PROCESSES
+    if bounds.tree_bytes is not None and _used_bytes(pids) > bounds.tree_bytes:
+        return KilledReason.MEMORY
+    return None
 
 
 # -- the process tree ----------------------------------------------------------------------------
@@ -305,15 +329,7 @@ async def _ended(tree: _Tree) -> None:
     if tree.is_reaped:
         return
     tree.kill()
-    reaping = asyncio.get_running_loop().run_in_executor(None, tree.reap)
-    cancelled: asyncio.CancelledError | None = None
-    while not reaping.done():
-        try:
-            await asyncio.shield(reaping)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
+    await wait_through(asyncio.get_running_loop().run_in_executor(None, tree.reap))
 
 
 def _kill(pid: int) -> None:
