@@ -57,7 +57,8 @@ def test_slack_takes_every_question(run, wait):
     check_content(question_content(run, wait))
     check_content(question_content(run, replace(wait, resolution=Resolution(value="yes", at=AT))))
     check_content(closed_content(run, run.steps[0] if run.steps else None))
-    check_content(end_content(run))
+    if run.end is not None:
+        check_content(end_content(run))
 
 
 def test_an_answer_closes_with_thumbs_and_what_it_took():
@@ -126,13 +127,9 @@ def test_a_question_with_choices_has_a_button_for_each():
     wait = Wait(id="w1", kind=WaitKind.QUESTION, step=1, question="Which?", choices=("red", "blue"))
     content = question_content(a_run(), wait)
     buttons = content.blocks[1]["elements"]
-    read = [ids.read_action(b["action_id"], b["value"]) for b in buttons]
-    assert [
-        (b["text"]["text"], d.value, d.wait_id) for b, d in zip(buttons, read, strict=True)
-    ] == [
-        ("red", "red", "w1"),
-        ("blue", "blue", "w1"),
-    ]
+    read = [ids.read_action(*_ids(button)) for button in buttons]
+    assert [button["text"]["text"] for button in buttons] == ["red", "blue"]
+    assert [(d.value, d.wait_id) for d in read] == [("red", "w1"), ("blue", "w1")]
     assert len({b["action_id"] for b in buttons}) == 2
 
 
