@@ -13,7 +13,7 @@ from agent_engine.states import AgentStates
 from agent_engine.tools.call import ToolCaller
 from agent_engine.types import ActionType, AgentAction, Answer, Proposal, Task
 from agent_engine.watch import SignalWatch
-from tests.fakes.runs import an_agent
+from tests.fakes.snapshots import an_agent
 
 
 def use(tool, *depends_on, check=None, **parameters):

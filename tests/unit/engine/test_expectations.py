@@ -4,7 +4,7 @@ import pytest
 
 from agent_engine.expectations import needs_judge, surprise
 from agent_engine.types import ActionType, AgentAction, Check
-from tests.fakes.runs import an_observation
+from tests.fakes.snapshots import an_observation
 
 
 def action(check=Check.SUCCEEDS, value="", expected=""):

@@ -34,7 +34,7 @@ from tests.fakes.engine import (
     tool_returning,
     use,
 )
-from tests.fakes.runs import a_message, an_agent
+from tests.fakes.snapshots import a_message, an_agent
 
 OK = {"success": True, "result": "42"}
 ADA = UserId("U1")

@@ -19,7 +19,7 @@ from agent_engine.types import (
     Wait,
     WaitKind,
 )
-from tests.fakes.runs import T0, a_message, a_plan, a_run, a_tool_step, an_answer_step
+from tests.fakes.snapshots import T0, a_message, a_plan, a_run, a_tool_step, an_answer_step
 
 DONE, FAILED, STARTED = StepStatus.DONE, StepStatus.FAILED, StepStatus.STARTED
 WAITING, DROPPED = StepStatus.WAITING, StepStatus.DROPPED

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from agent_engine.errors import ToolError
 from agent_engine.planners import plan as plans
 from agent_engine.types import ActionType, AgentAction, Proposal, StepStatus
-from tests.fakes.runs import a_plan, a_tool_step, an_answer_step
+from tests.fakes.snapshots import a_plan, a_tool_step, an_answer_step
 
 DONE, DROPPED = StepStatus.DONE, StepStatus.DROPPED
 

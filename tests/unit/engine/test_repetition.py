@@ -4,7 +4,7 @@ import pytest
 
 from agent_engine.repetition import Repetition, repetition
 from agent_engine.types import ActionType, StepStatus
-from tests.fakes.runs import a_run, a_tool_step
+from tests.fakes.snapshots import a_run, a_tool_step
 
 
 def finding(calls):

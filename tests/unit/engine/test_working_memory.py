@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from agent_engine.memory.working import WorkingMemory, remembered
 from agent_engine.types import ActionType, StepStatus
-from tests.fakes.runs import T0, a_tool_step
+from tests.fakes.snapshots import T0, a_tool_step
 
 
 class Time:
