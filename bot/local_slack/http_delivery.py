@@ -58,6 +58,13 @@ class HttpDelivery:
         answer = await self._post(body, headers=self._headers(body))
         return answer.get("challenge") == challenge or answer.get("text") == challenge
 
+    async def check_ssl(self) -> bool:
+        """Send Slack's ssl_check, which is not signed; True if the app answers with nothing."""
+        body = _Body(
+            content_type="application/x-www-form-urlencoded", text="ssl_check=1&token=local"
+        )
+        return await self._post(body, headers={"Content-Type": body.content_type}) == {}
+
     def _headers(self, body: _Body) -> dict[str, str]:
         timestamp = str(int(time.time()))
         return {
@@ -73,7 +80,7 @@ class HttpDelivery:
                 self._url, data=body.text.encode(), headers=headers, timeout=self._timeout
             ) as response:
                 answer = await response.text()
-                if not HTTPStatus(response.status).is_success:
+                if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                     refuses_more = response.headers.get("X-Slack-No-Retry") == "1"
                     raise DeliveryError("http_error", may_retry=not refuses_more)
                 return _acknowledgement(response.content_type, answer)

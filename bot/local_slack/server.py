@@ -40,6 +40,8 @@ from bot.local_slack.web_api.dispatch import WebApi
 logger = logging.getLogger(__name__)
 
 _MAX_REQUEST_BYTES = 100_000_000
+_RECHECK_S = 0.1
+"""A predicate may look at the app's own variables, of whose changes the workspace hears nothing."""
 _T = TypeVar("_T")
 
 
@@ -56,6 +58,7 @@ class LocalWorkspace:
         self._running: _Running | None = None
 
     async def __aenter__(self) -> Self:
+        """Start listening."""
         async with AsyncExitStack() as stack:
             self._running = await _start(self._config, stack)
             self._stack = stack.pop_all()
@@ -67,6 +70,7 @@ class LocalWorkspace:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Stop: close sockets and pages, end background work, forget everything."""
         await self._stack.__aexit__(kind, error, trace)
         self._running = None
 
@@ -151,7 +155,7 @@ class LocalWorkspace:
         """Let Slack add a link preview to a message: message_changed with the same text."""
         self._require_running().acts.unfurl(channel, ts)
 
-    # Waiting, observing, breaking
+    # Waits, observations, faults
 
     async def until(self, predicate: Callable[[], _T], timeout: float = 5.0) -> _T:  # noqa: ASYNC109 - the wait is the point
         """Wait until the predicate gives something true, looking again after every change.
@@ -162,7 +166,7 @@ class LocalWorkspace:
         try:
             async with asyncio.timeout(timeout):
                 while not (result := predicate()):
-                    await self._core.hub.next_change()
+                    await self._core.hub.next_change(at_most_s=_RECHECK_S)
                 return result
         except TimeoutError:
             latest = ", ".join(f"{e.name} {e.status}" for e in list(self.traffic)[-8:])
@@ -201,6 +205,10 @@ class LocalWorkspace:
         if not isinstance(transport, HttpDelivery):
             raise TypeError("the workspace delivers by Socket Mode")
         return await transport.verify_url(self._core.mint.hex(24))
+
+    async def uninstall(self) -> None:
+        """Remove the app: its tokens stop working, and it is told so."""
+        self._require_running().acts.uninstall()
 
     @property
     def _core(self) -> Core:
