@@ -7,7 +7,7 @@ import { h } from "./dom.js";
 import { leaveHome, listenToHome, showHome } from "./home_view.js";
 import { startInspector } from "./inspector.js";
 import { reconnectNow, restartLive, startLive } from "./live.js";
-import { loadWorkspace, reloadAll } from "./loading.js";
+import { forgetRead, loadWorkspace, reloadAll } from "./loading.js";
 import { listenToModals } from "./modals.js";
 import { adoptRoute, goToChannel } from "./router.js";
 import { startSidebar } from "./sidebar.js";
@@ -84,6 +84,7 @@ async function changePerson(id) {
   try {
     state.store.workspace.me = id;
     state.forgetPerson();
+    forgetRead();
     leaveChannel();
     leaveHome();
     hideThread(part("thread"));
@@ -100,7 +101,7 @@ function showTitle() {
   const { workspace, route } = state.store;
   if (!workspace) return;
   const waiting = workspace.channels.reduce((sum, c) => sum + (c.mentions || (c.kind === "im" ? c.unread : 0) || 0), 0);
-  const place = route.kind === "channel" ? state.nameOfChannel(route.channel) : `${workspace.app.name} Home`;
+  const place = route.kind === "channel" ? state.nameOfChannel(route.channel) : `${state.appName()} Home`;
   document.title = `${waiting ? `(${waiting}) ` : ""}${place} · ${workspace.workspace.name}`;
 }
 

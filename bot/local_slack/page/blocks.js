@@ -3,7 +3,8 @@
 
 import { cardBlock, carouselBlock, containerBlock } from "./cards.js";
 import { elementNode, readState } from "./elements.js";
-import { h, icon, link, ownAddress, patchChildren, reconcile } from "./dom.js";
+import { h, icon, link, patchChildren, reconcile } from "./dom.js";
+import { pictureAddress } from "./files.js";
 import { inputBlock } from "./inputs.js";
 import { markdown } from "./markdown.js";
 import { mrkdwn, plain, textObject } from "./mrkdwn.js";
@@ -115,16 +116,15 @@ function context(b) {
 }
 
 export function smallImage(e) {
-  const src = ownAddress(e.image_url || e.slack_file?.url);
+  const src = pictureAddress(e);
   if (!src) return h("span", { class: "b-context-text", title: "Pictures from elsewhere are not fetched" }, e.alt_text || "🖼");
   return h("img", { class: "b-context-image", src, alt: e.alt_text || "", loading: "lazy" });
 }
 
 function image(b) {
-  const address = b.image_url || b.slack_file?.url || (b.slack_file?.id ? `/files/${b.slack_file.id}` : "");
-  const src = ownAddress(address);
+  const src = pictureAddress(b);
   const title = b.title ? h("figcaption", null, plain(b.title.text)) : null;
-  if (!src) return h("div", { class: "b-file" }, icon("file"), link(address, b.alt_text || "Picture"), title);
+  if (!src) return h("div", { class: "b-file" }, icon("file"), link(b.image_url, b.alt_text || "Picture"), title);
   const img = h("img", { src, alt: b.alt_text || "", loading: "lazy" });
   return h("figure", { class: "b-image" }, title, h("a", { href: src, target: "_blank", rel: "noopener" }, img));
 }

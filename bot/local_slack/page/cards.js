@@ -1,12 +1,13 @@
 // Blocks that hold others: card, carousel, container.
 
 import { elementNode } from "./elements.js";
-import { h, link, ownAddress } from "./dom.js";
+import { h, link } from "./dom.js";
+import { pictureAddress } from "./files.js";
 import { mrkdwn, textObject } from "./mrkdwn.js";
 
 export function cardBlock(b, ctx) {
   const picture = b.hero_image || b.image;
-  const src = ownAddress(picture?.image_url);
+  const src = picture ? pictureAddress(picture) : null;
   const words = (part) => (typeof part === "string" ? mrkdwn(part) : textObject(part));
   return h(
     "div",

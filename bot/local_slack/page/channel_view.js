@@ -109,7 +109,7 @@ function introParts(channel, empty) {
     const line = own ? ABOUT_APP : `This is the beginning of your messages with ${state.nameOfUser(channel.user)}.`;
     return [avatarOfUser(channel.user, "avatar-large"), h("h2", null, state.nameOfUser(channel.user)), h("p", null, line)];
   }
-  const name = state.app()?.name || "the app";
+  const name = state.appName();
   const line = empty
     ? `Nothing here yet. Mention @${name} with a problem, and its agent starts working in a thread.`
     : "This is the beginning of the channel.";
@@ -138,7 +138,7 @@ function headParts(channel) {
 }
 
 function inviteButton(channel) {
-  const name = state.app()?.name;
+  const name = state.appName();
   if (!name || channel.bot_is_member || channel.is_archived || !channel.is_member) return null;
   return h("button", { type: "button", class: "button small", onclick: () => tryAct("invite_bot", { channel: channel.id }) }, `Add ${name}`);
 }

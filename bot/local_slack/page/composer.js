@@ -1,12 +1,12 @@
 // Where people write: text with completion, files, slash commands; Enter sends, Shift+Enter breaks the line.
-// Text leaves in Slack's form: entities escaped, @names and #channels as references.
+// @names and #channels leave as Slack's references; escaping and links are the server's part.
 
 import { act, tell, tryAct, upload } from "./api.js";
 import { createCompletion } from "./completion.js";
 import { h, icon, iconButton } from "./dom.js";
 import { pickEmoji } from "./emoji.js";
 import { sizeWords } from "./files.js";
-import { escape, unescape } from "./mrkdwn.js";
+import { unescape } from "./mrkdwn.js";
 import { nameOfChannel, nameOfUser, store } from "./state.js";
 
 const TALLEST_PX = 260;
@@ -36,11 +36,11 @@ export function createComposer({ channel, threadTs, label, initial, onSubmit, on
   return Object.assign(self, { focus: () => focusEnd(field), addFiles: (files) => addFiles(self, files) });
 }
 
-/** Slack's form of what a person typed. */
+/** What a person typed, with names made references (outside code). */
 export function toSlackText(text) {
   return text
     .split(/(```[\s\S]*?```|`[^`\n]+`)/)
-    .map((part, index) => (index % 2 ? escape(part) : withReferences(escape(part))))
+    .map((part, index) => (index % 2 ? part : withReferences(part)))
     .join("");
 }
 
@@ -57,8 +57,8 @@ export function toEditable(text) {
 }
 
 function withReferences(text) {
-  const users = store.workspace.users.flatMap((u) => [nameOfUser(u.id), u.name].map((n) => [escape(n), `<@${u.id}>`]));
-  const channels = store.workspace.channels.filter((c) => c.kind !== "im").map((c) => [escape(c.name), `<#${c.id}|${c.name}>`]);
+  const users = store.workspace.users.flatMap((u) => [nameOfUser(u.id), u.name].map((n) => [n, `<@${u.id}>`]));
+  const channels = store.workspace.channels.filter((c) => c.kind !== "im").map((c) => [c.name, `<#${c.id}|${c.name}>`]);
   const ranges = ["here", "channel", "everyone"].map((r) => [r, `<!${r}>`]);
   return replaceNames(replaceNames(text, "@", [...users, ...ranges]), "#", channels);
 }

@@ -63,7 +63,10 @@ function switchRow([name, label, note], faults, draw) {
 
 function numberRow([name, label, note, props], faults, draw) {
   const input = h("input", { type: "number", class: "field field-small", value: faults[name] ?? "", ...props, "aria-label": label });
-  input.addEventListener("change", () => change({ [name]: input.value === "" ? null : Number(input.value) }, draw));
+  input.addEventListener("change", () => {
+    if (input.value !== "") change({ [name]: Number(input.value) }, draw);
+    else if (faults[name] !== null && name === "stream_expiry_s") change({ [name]: null }, draw);
+  });
   return h("div", { class: "fault", data: { fault: name } }, h("span", null, label, h("small", null, note)), input);
 }
 

@@ -1,11 +1,20 @@
 // Files in messages: pictures inline, everything else as a card with a download.
 
 import { h, icon, ownAddress } from "./dom.js";
+import { me } from "./state.js";
 
 const SIZES = ["B", "KB", "MB", "GB"];
 
 export function fileNodes(files) {
   return (files || []).map((file) => (isPicture(file) ? picture(file) : card(file)));
+}
+
+/** Where the picture of an image block can be read, or null if it is not on this server. */
+export function pictureAddress(block) {
+  const file = block.slack_file;
+  const id = file && (file.id || /\b(F[A-Z0-9]{6,})\b/.exec(file.url || "")?.[1]);
+  if (id) return ownAddress(`/_page/file/${encodeURIComponent(id)}/picture?user=${encodeURIComponent(me())}`);
+  return ownAddress(block.image_url);
 }
 
 export function sizeWords(bytes) {
@@ -24,7 +33,7 @@ function isPicture(file) {
 }
 
 function addressOf(file) {
-  return ownAddress(file.page_url || file.url_private_download || file.url_private);
+  return ownAddress(file.url_private);
 }
 
 function picture(file) {
@@ -39,7 +48,7 @@ function picture(file) {
 }
 
 function card(file) {
-  const href = addressOf(file);
+  const href = ownAddress(file.url_private_download) || addressOf(file);
   const name = file.title || file.name || file.id;
   const kind = (file.filetype || file.mimetype || "file").toString().toUpperCase();
   const words = h("span", { class: "file-words" }, h("span", { class: "file-name" }, name), h("small", null, `${kind} · ${sizeWords(file.size)}`));

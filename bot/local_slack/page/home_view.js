@@ -12,7 +12,7 @@ let holder = null;
 export async function showHome(main) {
   if (node && main.contains(node)) return;
   holder = h("div", { class: "blocks home-blocks" });
-  const name = state.app()?.name || "App";
+  const name = state.appName();
   node = h(
     "div",
     { class: "channel-view" },

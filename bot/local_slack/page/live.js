@@ -8,7 +8,7 @@ const FIRST_RETRY_MS = 400;
 const LONGEST_RETRY_MS = 5000;
 
 const FRAMES = {
-  message: (f) => state.addMessage(f.channel, f.message),
+  message: (f) => receiveMessage(f),
   message_changed: (f) => state.changeMessage(f.channel, f.message),
   message_deleted: (f) => state.removeMessage(f.channel, f.ts),
   reaction: (f) => state.changeReactions(f.channel, f.ts, f.reactions),
@@ -93,6 +93,11 @@ function receive(text) {
   const apply = FRAMES[frame.type];
   if (apply) apply(frame);
   state.emit("frame", frame);
+}
+
+function receiveMessage({ channel, message }) {
+  state.addMessage(channel, message);
+  if (state.countUnread(channel, message)) refresh();
 }
 
 function adoptChannel(channel) {

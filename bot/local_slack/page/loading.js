@@ -6,6 +6,14 @@ import * as state from "./state.js";
 const PAGE_SIZE = 50;
 const KEPT_AT_END = 300;
 
+// The newest message that was reported as read, by channel.
+const lastRead = new Map();
+
+/** What was read belongs to the person who acted before. */
+export function forgetRead() {
+  lastRead.clear();
+}
+
 export async function loadWorkspace() {
   state.adoptState(await read("state"));
 }
@@ -54,11 +62,14 @@ export async function reloadAll() {
 /** Tell the server that the person has seen the channel, and forget the badge at once. */
 export async function markRead(id) {
   const channel = state.channel(id);
-  if (!channel || document.hidden || !(channel.unread || channel.mentions)) return;
+  const last = state.inOrder(state.logOf(id).messages).pop()?.ts;
+  if (!channel || document.hidden || !channel.is_member || lastRead.get(id) === last) return;
+  lastRead.set(id, last);
+  const counted = channel.unread || channel.mentions;
   channel.unread = 0;
   channel.mentions = 0;
-  state.emit("workspace");
-  await act("read", { channel: id }).catch(() => state.emit("unread_kept", id));
+  if (counted) state.emit("workspace");
+  await act("read", { channel: id }).catch(() => lastRead.delete(id));
 }
 
 export function trimAtEnd(channel) {

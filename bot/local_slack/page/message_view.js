@@ -129,13 +129,18 @@ function note(target, message, node) {
 function body(node, message) {
   const text = node.querySelector(".msg-text");
   const holder = node.querySelector(".msg-body > .blocks");
-  const hasBlocks = Boolean(message.blocks?.length);
+  const hasBlocks = Boolean(message.blocks?.length) && !isTyped(message);
   renderBlocks(holder, hasBlocks ? message.blocks : [], messageContext(node));
   const next = h("div");
   if (!hasBlocks && message.markdown_text) next.append(markdown(message.markdown_text));
   else if (!hasBlocks) next.append(mrkdwn(message.text));
   patchChildren(text, next);
   node.querySelector(".msg-attachments").replaceChildren(...(message.attachments || []).map((a) => attachment(a, node)));
+}
+
+// A person's own message carries its text once more as one rich_text block; the text knows *bold* and `code`.
+function isTyped(message) {
+  return !message.bot_id && message.text && message.blocks?.length === 1 && message.blocks[0].type === "rich_text";
 }
 
 function attachment(a, node) {

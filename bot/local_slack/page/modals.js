@@ -90,7 +90,7 @@ async function cancel(entry) {
   const { id } = entry.view;
   state.store.views = state.store.views.filter((v) => v.id !== id);
   state.emit("views");
-  await act("view_close", { view_id: id }).catch(tell);
+  await act("view_close", { view_id: id }).catch((error) => error.code !== "not_found" && tell(error));
 }
 
 // Slack's client checks these before it asks the app.

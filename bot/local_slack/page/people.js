@@ -2,13 +2,13 @@
 
 import { h, icon, ownAddress } from "./dom.js";
 import { emojiChar } from "./emoji.js";
-import { app, nameOfUser, user } from "./state.js";
+import { app, appName, nameOfUser, user } from "./state.js";
 
 /** Who a message is from, with the name and icon it asked for. */
 export function authorOf(message) {
   const found = user(message.user);
   const isApp = Boolean(message.bot_id || found?.is_bot || message.subtype === "bot_message");
-  const ownName = message.user ? nameOfUser(message.user) : app()?.name || "app";
+  const ownName = message.user ? nameOfUser(message.user) : appName();
   return {
     id: message.user,
     isApp,

@@ -46,7 +46,7 @@ function drawSidebar(node) {
 
 function headNode(workspace) {
   const words = {
-    open: state.store.connectedBots ? `${state.app().name} is connected` : "No bot is connected",
+    open: state.store.connectedBots ? `${state.appName()} is connected` : "No bot is connected",
     lost: "The server is gone",
     connecting: "Connecting…",
   }[state.store.connection];
@@ -63,7 +63,7 @@ function headNode(workspace) {
 function appPart() {
   const app = state.app();
   const dm = state.store.workspace.channels.find((c) => c.kind === "im" && c.user === app?.bot_user_id);
-  return part(app?.name || "App", null, [
+  return part(state.appName(), null, [
     item({ key: "home", label: "Home", lead: icon("home"), current: state.store.route.kind === "home", run: goHome }),
     item({ key: "dm-app", label: "Messages", lead: icon("reply"), current: isOpen(dm), channel: dm, run: () => openApp(dm) }),
   ]);
@@ -147,7 +147,7 @@ async function openApp(dm) {
 }
 
 export async function openDm(user) {
-  const reply = await tryAct("open_dm", { user });
+  const reply = await tryAct("open_dm", { other: user });
   if (!reply) return;
   const id = reply.channel.id || reply.channel;
   if (!state.channel(id)) await reloadFor(id);

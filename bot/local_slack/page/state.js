@@ -1,5 +1,5 @@
 // What the page knows of the workspace: one store, changed by replies and live frames, watched by topic.
-// It must not touch the DOM.
+// It must not build DOM.
 
 const listeners = new Map();
 
@@ -51,6 +51,12 @@ export function nameOfChannel(id) {
   const found = channel(id);
   if (!found) return id;
   return found.kind === "im" ? nameOfUser(found.user) : found.name;
+}
+
+/** What the app is called in the workspace; its mention is @ and this. */
+export function appName() {
+  const it = app();
+  return it ? nameOfUser(it.bot_user_id) : "the app";
 }
 
 export function app() {
@@ -108,6 +114,18 @@ export function addMessage(id, message) {
     }
     emit("log", id);
   }
+}
+
+/** Count a message that arrived where the person is not looking; true if its channel is not known yet. */
+export function countUnread(id, message) {
+  const place = channel(id);
+  if (!place) return true;
+  const seen = store.route.channel === id && !document.hidden;
+  if (seen || message.user === me() || isReply(message) || !place.is_member) return false;
+  place.unread = (place.unread || 0) + 1;
+  if (message.text?.includes(`<@${me()}>`)) place.mentions = (place.mentions || 0) + 1;
+  emit("workspace");
+  return false;
 }
 
 export function changeMessage(id, message) {

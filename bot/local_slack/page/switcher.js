@@ -56,5 +56,5 @@ function places() {
   const { channels, users } = state.store.workspace;
   const rooms = channels.filter((c) => c.kind !== "im").map((c) => ({ label: c.name, lead: channelSign(c), run: () => goToChannel(c.id) }));
   const people = users.filter((u) => u.id !== state.me()).map((u) => ({ label: state.nameOfUser(u.id), lead: avatarOfUser(u.id, "avatar-tiny"), run: () => openDm(u.id) }));
-  return [{ label: `${state.app().name} Home`, lead: icon("home"), run: goHome }, ...rooms, ...people];
+  return [{ label: `${state.appName()} Home`, lead: icon("home"), run: goHome }, ...rooms, ...people];
 }

@@ -96,7 +96,7 @@ function drawSession() {
 function sessionParts(session) {
   const line = session?.status_text || STATUS_LINES[session?.status];
   if (!session || !line) return [];
-  const name = state.app()?.name || "The app";
+  const name = state.appName();
   const working = session.status === "processing";
   const stop = h(
     "button",
