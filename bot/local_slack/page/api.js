@@ -44,13 +44,11 @@ export async function read(path, params = {}) {
 
 /** Carry out an action as the acting person; throws ActionError when the server says no. */
 export async function act(action, body = {}) {
-  const reply = await call(address(action), {
+  return call(address(action), {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
   });
-  if (reply.ok === false) throw new ActionError(reply.error || "unknown_error");
-  return reply;
 }
 
 /** The same, with failures told in a toast; resolves to null then. */
@@ -69,7 +67,6 @@ export async function upload(file, channel, threadTs) {
   if (threadTs) form.append("thread_ts", threadTs);
   form.append("file", file, file.name);
   const reply = await call(address("upload"), { method: "POST", body: form });
-  if (reply.ok === false) throw new ActionError(reply.error);
   return reply.file;
 }
 
@@ -101,5 +98,6 @@ async function call(url, options) {
   }
   const reply = await response.json().catch(() => null);
   if (!response.ok || reply === null) throw new ActionError(reply?.error || `status ${response.status}`);
+  if (reply.ok === false) throw new ActionError(reply.error || "unknown_error");
   return reply;
 }

@@ -91,7 +91,8 @@ async function changePerson(id) {
     await loadWorkspace();
     restartLive();
     part("main").replaceChildren();
-    adoptRoute();
+    if (state.store.route.kind === "channel" && !state.channel(state.store.route.channel)) window.location.hash = "";
+    beginSomewhere();
   } catch (error) {
     tell(error);
   }

@@ -19,7 +19,7 @@ export function codeBlock(text, language) {
   const code = h("code", null, tinted(text, language.toLowerCase()));
   return h(
     "div",
-    { class: "code-block" },
+    { class: language ? "code-block" : "code-block code-plain" },
     h("div", { class: "code-head" }, h("span", { class: "code-lang" }, language), copyButton(code)),
     h("pre", { tabindex: "0" }, code),
   );

@@ -84,7 +84,7 @@ function boxed(self) {
     self.onSubmit ? null : iconButton("clip", "Attach files", () => picker.click()),
     iconButton("smile", "Insert emoji", (event) => pickEmoji(event.currentTarget, (name) => insertHere(self, `:${name}: `))),
     iconButton("at", "Mention someone", () => insertHere(self, "@")),
-    h("span", { class: "composer-hint" }, h("kbd", null, "Enter"), " to send, ", h("kbd", null, "Shift Enter"), " for a new line"),
+    h("span", { class: "composer-hint" }, h("kbd", null, "Enter"), self.onSubmit ? " to save, " : " to send, ", h("kbd", null, "Shift Enter"), " for a new line"),
     self.onCancel ? h("button", { type: "button", class: "button small", onclick: self.onCancel }, "Cancel") : null,
     self.sendButton,
   ];

@@ -51,7 +51,17 @@ function receive(entry) {
     return;
   }
   keep(entry);
-  draw();
+  drawSoon();
+}
+
+// Traffic comes in bursts: one drawing per frame is enough.
+function drawSoon() {
+  if (self.scheduled) return;
+  self.scheduled = true;
+  window.requestAnimationFrame(() => {
+    self.scheduled = false;
+    draw();
+  });
 }
 
 // An entry comes again when its answer is known: the newer one replaces it.

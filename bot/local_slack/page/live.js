@@ -50,7 +50,7 @@ export function restartLive() {
 export function reconnectNow() {
   if (socket && socket.readyState <= WebSocket.OPEN) return;
   window.clearTimeout(retryTimer);
-  open(true);
+  reopen();
 }
 
 function open(again) {
@@ -79,8 +79,19 @@ async function opened(mine, again) {
 
 function lost() {
   setConnection("lost");
-  retryTimer = window.setTimeout(() => open(true), retryMs);
+  retryTimer = window.setTimeout(reopen, retryMs);
   retryMs = Math.min(LONGEST_RETRY_MS, retryMs * 1.7);
+}
+
+// A refused handshake does not say why, so the server is asked over HTTP first.
+async function reopen() {
+  try {
+    await refresh();
+  } catch {
+    lost();
+    return;
+  }
+  open(true);
 }
 
 function setConnection(value) {

@@ -1,6 +1,6 @@
 // Reads conversations from the server into the store: the last page, older pages, threads, and everything anew after a gap.
 
-import { act, read, tell } from "./api.js";
+import { act, read, rememberPerson, tell } from "./api.js";
 import * as state from "./state.js";
 
 const PAGE_SIZE = 50;
@@ -52,11 +52,27 @@ export async function loadThread(channel, ts) {
 
 /** After a gap: the workspace, and what is on the screen; the rest is read when it is opened. */
 export async function reloadAll() {
-  await loadWorkspace();
+  const before = state.store.workspace.workspace.id;
+  let fresh;
+  try {
+    fresh = await read("state");
+  } catch (error) {
+    if (error.code === "user_not_found") startOver();
+    throw error;
+  }
+  if (fresh.workspace.id !== before) startOver();
+  state.adoptState(fresh);
   const { route } = state.store;
   for (const log of state.store.logs.values()) log.loaded = false;
   if (route.kind === "channel" && state.channel(route.channel)) await loadChannel(route.channel, { anew: true });
   if (route.thread) await loadThread(route.channel, route.thread).catch(tell);
+}
+
+// The server came back as another workspace: nothing that is held here is true any more.
+function startOver() {
+  rememberPerson("");
+  window.location.hash = "";
+  window.location.reload();
 }
 
 /** Tell the server that the person has seen the channel, and forget the badge at once. */

@@ -5,7 +5,7 @@ import { copy } from "./code.js";
 import { createComposer, toEditable } from "./composer.js";
 import { h, iconButton, reconcile } from "./dom.js";
 import { pickEmoji } from "./emoji.js";
-import { isSystem, messageNode, patchMessage, toggleReaction } from "./message_view.js";
+import { isSystem, messageNode, patchMessage, replyWords, toggleReaction } from "./message_view.js";
 import { authorOf } from "./people.js";
 import { confirmed, dialog, menu } from "./popover.js";
 import { me } from "./state.js";
@@ -22,7 +22,7 @@ export function createMessageList({ place, label, onOlder, intro }) {
   const head = h("div", { class: "list-head" }, intro || null);
   const scroller = h("div", { class: "scroller", role: "log", "aria-label": label, "aria-live": "off", tabindex: 0 }, head, rows);
   const node = h("div", { class: "list" }, scroller, jump);
-  const list = { node, rows, scroller, jump, place, atEnd: true, loadingOlder: false, head };
+  const list = { node, rows, scroller, jump, place, atEnd: true, topSeen: 0, loadingOlder: false, head };
   Object.assign(list, {
     show: (messages, options) => show(list, messages, options),
     toEnd: (smooth) => toEnd(list, smooth),
@@ -38,7 +38,7 @@ export function createMessageList({ place, label, onOlder, intro }) {
 }
 
 function show(list, messages, { unreadFrom } = {}) {
-  const items = arranged(messages, unreadFrom);
+  const items = arranged(messages, { unreadFrom, rootTs: list.place.threadTs });
   const heightBefore = list.scroller.scrollHeight;
   const topBefore = list.scroller.scrollTop;
   const firstBefore = list.first;
@@ -56,21 +56,25 @@ function show(list, messages, { unreadFrom } = {}) {
   if (list.atEnd) toEnd(list);
 }
 
-function arranged(messages, unreadFrom) {
+function arranged(messages, { unreadFrom, rootTs }) {
   const items = [];
   let previous = null;
   for (const message of messages) {
     const day = dayKey(message.ts);
     const newDay = !previous || dayKey(previous.ts) !== day;
     const unread = unreadFrom && message.ts === unreadFrom;
-    if (newDay) items.push({ key: `day:${day}`, label: dayName(message.ts), kind: "day" });
+    const isRoot = message.ts === rootTs;
+    if (newDay && !isRoot) items.push({ key: `day:${day}`, label: dayName(message.ts), kind: "day" });
     if (unread) items.push({ key: "unread", label: "New", kind: "unread" });
-    const compact = !newDay && !unread && sameGroup(previous, message);
+    const compact = !newDay && !unread && previous.ts !== rootTs && sameGroup(previous, message);
     items.push({ key: message.ts, message, compact });
+    if (isRoot && messages.length > 1) items.push({ key: "replies", label: replyWords(messages.length - 1), kind: "replies" });
     previous = message;
   }
   return items;
 }
+
+
 
 function sameGroup(a, b) {
   if (isSystem(a) || isSystem(b) || a.ephemeral || b.ephemeral) return false;
@@ -88,11 +92,15 @@ function toEnd(list, smooth) {
   list.atEnd = true;
   list.jump.hidden = true;
   list.scroller.scrollTo({ top: list.scroller.scrollHeight, behavior: smooth ? "smooth" : "instant" });
+  list.topSeen = list.scroller.scrollTop;
 }
 
 async function onScroll(list, onOlder) {
   const { scrollTop, scrollHeight, clientHeight } = list.scroller;
-  list.atEnd = scrollHeight - scrollTop - clientHeight < END_PX;
+  const near = scrollHeight - scrollTop - clientHeight < END_PX;
+  // Rows that grow (pictures, rows drawn late) also move the end away: only a move upwards leaves it.
+  list.atEnd = near || (list.atEnd && scrollTop >= list.topSeen);
+  list.topSeen = scrollTop;
   if (list.atEnd) list.jump.hidden = true;
   if (scrollTop > OLDER_PX || list.loadingOlder || !onOlder) return;
   list.loadingOlder = true;

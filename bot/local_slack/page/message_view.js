@@ -197,18 +197,21 @@ function chip(message, { name, count, users }, channel) {
   );
 }
 
+export function replyWords(count) {
+  return count === 1 ? "1 reply" : `${count} replies`;
+}
+
 function threadLine(target, message, place) {
   if (!place.openThread) return target.replaceChildren();
-  const session = state.store.sessions.get(state.threadKey(place.channel, message.ts));
+  const session = state.store.sessions.get(state.threadKey(place.channel, message.ts)) || message.session;
   const working = session?.status === "processing";
   if (!message.reply_count && !working) return target.replaceChildren();
   const faces = (message.reply_users || []).slice(0, 4).map((id) => avatarOfUser(id, "avatar-tiny"));
-  const replies = message.reply_count === 1 ? "1 reply" : `${message.reply_count || 0} replies`;
   const line = h(
     "button",
     { type: "button", class: "thread-line", onclick: () => place.openThread(message.ts) },
     h("span", { class: "faces" }, faces),
-    h("span", { class: "thread-count" }, message.reply_count ? replies : "Open thread"),
+    h("span", { class: "thread-count" }, message.reply_count ? replyWords(message.reply_count) : "Open thread"),
     working
       ? h("span", { class: "thread-working" }, h("i", { class: "pulse-dot" }), "working")
       : h("span", { class: "thread-last" }, message.latest_reply ? `Last reply ${ago(message.latest_reply)}` : ""),

@@ -20,6 +20,10 @@ export function startSidebar(node, changePerson) {
   rovingFocus(node, ".side-item");
   const draw = () => drawSidebar(node);
   for (const topic of ["workspace", "route", "connection", "connected"]) state.on(topic, draw);
+  document.addEventListener("pointerdown", (event) => {
+    if (!node.contains(event.target) && !event.target.closest?.(".popover, dialog")) closeSidebar();
+  });
+  node.addEventListener("keydown", (event) => event.key === "Escape" && closeSidebar());
 }
 
 export function toggleSidebar() {

@@ -36,7 +36,8 @@ export function dataTable(b) {
     note.textContent = `${shown.page + 1} of ${pages}`;
   };
   draw();
-  const heads = head.map((cell, i) => h("th", null, h("button", { type: "button", class: "table-sort", onclick: sort(i) }, cellWords(cell))));
+  const align = (i) => (body[0]?.[i]?.type === "raw_number" ? "align-right" : null);
+  const heads = head.map((cell, i) => h("th", { class: align(i) }, h("button", { type: "button", class: "table-sort", onclick: sort(i) }, cellWords(cell))));
   const caption = b.caption ? h("caption", null, plain(b.caption.text ?? b.caption)) : null;
   const foot =
     pages > 1 &&
