@@ -11,15 +11,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from bot.local_slack.config import LocalWorkspaceConfig, read_manifest
+from bot.local_slack.config import LocalWorkspaceConfig, read_config, read_manifest
 from bot.local_slack.server import LocalWorkspace
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the arguments and serve."""
     parser = argparse.ArgumentParser(prog="python -m bot.local_slack", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
+    parser.add_argument("--host", help="127.0.0.1 unless given")
+    parser.add_argument("--port", type=int, help="0, the default, takes any free port")
     parser.add_argument("--http-delivery", metavar="URL", help="deliver here, not by Socket Mode")
     parser.add_argument("--manifest", type=Path, help="JSON or YAML app manifest to enforce")
     parser.add_argument("--config", type=Path, help="JSON file with LocalWorkspaceConfig fields")
@@ -28,25 +28,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _config(given: argparse.Namespace) -> LocalWorkspaceConfig:
-    config = LocalWorkspaceConfig(
-        host=given.host, port=given.port, http_delivery_url=given.http_delivery
+    config = LocalWorkspaceConfig() if given.config is None else read_config(given.config)
+    config = replace(
+        config,
+        host=given.host or config.host,
+        port=config.port if given.port is None else given.port,
+        http_delivery_url=given.http_delivery or config.http_delivery_url,
     )
-    if given.config is not None:
-        config = replace(config, **_fields(given.config))
     if given.manifest is not None:
         config = replace(config, manifest=read_manifest(given.manifest))
     return config
-
-
-def _fields(path: Path) -> dict[str, object]:
-    """Read simple fields; lists become tuples or frozen sets as the config wants them."""
-    fields = json.loads(path.read_text(encoding="utf-8"))
-    for name in ("unsupported_methods", "refuse_block_types"):
-        if name in fields:
-            fields[name] = frozenset(fields[name])
-    if "retry_delays_s" in fields:
-        fields["retry_delays_s"] = tuple(fields["retry_delays_s"])
-    return dict(fields)
 
 
 async def _serve(config: LocalWorkspaceConfig) -> None:

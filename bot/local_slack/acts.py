@@ -1,4 +1,4 @@
-"""What a person does in Slack, for the page and for tests alike. Plain acts; none waits for the app.
+"""What a person does in Slack, for the page and for tests alike; none waits for the app.
 
 Acts that the app must acknowledge (commands, buttons, modals) are in `interactions.py`.
 """

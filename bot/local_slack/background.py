@@ -21,6 +21,7 @@ class Background:
         self._failures: list[Exception] = []
 
     async def __aenter__(self) -> Self:
+        """Begin; work can be started from here on."""
         await self._group.__aenter__()
         return self
 
@@ -30,6 +31,7 @@ class Background:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Cancel what still runs and raise what failed."""
         for task in tuple(self._tasks):
             task.cancel()
         await self._group.__aexit__(None, None, None)

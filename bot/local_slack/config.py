@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from bot.local_slack.default_manifest import DEFAULT_MANIFEST
 
 
@@ -96,6 +98,11 @@ class LocalWorkspaceConfig:
         return (*self.people, GUEST) if self.with_guest else self.people
 
 
+def read_config(path: Path) -> LocalWorkspaceConfig:
+    """Read a configuration from a JSON file with the fields of `LocalWorkspaceConfig`."""
+    return TypeAdapter(LocalWorkspaceConfig).validate_json(path.read_text(encoding="utf-8"))
+
+
 def read_manifest(path: Path) -> dict[str, Any]:
     """Read an app manifest from a JSON file, or from YAML where PyYAML is installed."""
     text = path.read_text(encoding="utf-8")
@@ -106,5 +113,5 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
         loaded = yaml.safe_load(text)
     if not isinstance(loaded, dict):
-        raise ValueError(f"{path} does not hold a manifest")
+        raise TypeError(f"{path} does not hold a manifest")
     return loaded

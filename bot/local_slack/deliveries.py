@@ -17,8 +17,15 @@ from bot.local_slack.mint import Mint
 from bot.local_slack.records import Json
 from bot.local_slack.traffic import Direction, Observed, Traffic
 
+NO_CONNECTION = "no_connection"
+"""The reason of a command or interaction that found no socket."""
 _HELD_EVENT_S = 0.2
 """How long an event waits for a later one to overtake it."""
+_SHOWN_TO_PEOPLE = {
+    "timeout": "operation_timeout",
+    "http_timeout": "operation_timeout",
+    NO_CONNECTION: "not_connected",
+}
 
 
 class DeliveryKind(StrEnum):
@@ -100,8 +107,7 @@ class Deliveries:
         try:
             return await self._attempt(Delivery(kind=kind, payload=payload))
         except DeliveryError as error:
-            is_late = "timeout" in error.reason
-            code = "operation_timeout" if is_late else "dispatch_failed"
+            code = _SHOWN_TO_PEOPLE.get(error.reason, "dispatch_failed")
             raise RefusedError(code) from error
 
     def _hold(self) -> asyncio.Event | None:
@@ -150,7 +156,7 @@ class Deliveries:
         return answer
 
     def _record(self, delivery: Delivery, *, status: str, answer: Json, started_s: float) -> None:
-        request = {"kind": delivery.kind.value, "payload": delivery.payload}
+        request: Json = {"kind": delivery.kind.value, "payload": delivery.payload}
         if delivery.retry_num:
             request["retry_num"] = delivery.retry_num
             request["retry_reason"] = delivery.retry_reason

@@ -36,7 +36,7 @@ class EventSource:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    def on_change(self, change: Change) -> None:  # noqa: C901 - one arm per kind of change
+    def on_change(self, change: Change) -> None:
         """Send the events of one change, if the app can see it."""
         match change:
             case MessagePosted(message=message):
@@ -49,6 +49,11 @@ class EventSource:
                 self._reaction("reaction_added", message, user=user, name=name)
             case Unreacted(message=message, user=user, name=name):
                 self._reaction("reaction_removed", message, user=user, name=name)
+            case _:
+                self._on_place_change(change)
+
+    def _on_place_change(self, change: Change) -> None:
+        match change:
             case MemberJoined() | MemberLeft():
                 self._membership(change)
             case ChannelChanged(event=event) if event in _CHANNEL_EVENTS:

@@ -73,7 +73,7 @@ class HttpDelivery:
                 self._url, data=body.text.encode(), headers=headers, timeout=self._timeout
             ) as response:
                 answer = await response.text()
-                if not HTTPStatus(response.status).is_success:
+                if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                     refuses_more = response.headers.get("X-Slack-No-Retry") == "1"
                     raise DeliveryError("http_error", may_retry=not refuses_more)
                 return _acknowledgement(response.content_type, answer)

@@ -104,7 +104,7 @@ async def _view_close(act: PageAct) -> Json:
 
 
 async def _open_dm(act: PageAct) -> Json:
-    return {"channel": act.acts.open_dm(act.user, other=act.args.need("other")).id}
+    return {"channel": act.acts.open_dm(act.user, other=act.args.need("user")).id}
 
 
 async def _open_home(act: PageAct) -> Json:

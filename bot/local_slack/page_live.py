@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import assert_never
 
 from aiohttp import WSMsgType, web
 
@@ -88,8 +89,6 @@ def frame_of(core: Core, change: Change, user: str) -> Json | None:
             return _message_frame(core, change, user)
         case EphemeralPosted() | EphemeralRemoved():
             return _ephemeral_frame(core, change, user)
-        case Reacted(message=message) | Unreacted(message=message):
-            return _reaction_frame(core, message, user)
         case ViewOpened() | ViewUpdated() | ViewRemoved() | ViewRefused() | HomePublished():
             return _view_frame(core, change, user)
         case (
@@ -103,7 +102,7 @@ def frame_of(core: Core, change: Change, user: str) -> Json | None:
         case SessionChanged() | PromptsSuggested():
             return _side_frame(core, change, user)
         case _:
-            return _machine_frame(change)
+            return _place_frame(core, change, user) or _machine_frame(change)
 
 
 def _message_frame(
@@ -169,16 +168,27 @@ def _view_frame(
 def _side_frame(core: Core, change: SessionChanged | PromptsSuggested, user: str) -> Json | None:
     match change:
         case SessionChanged(session=session):
-            channel = session.channel
-            frame = {
-                "type": "session",
-                "channel": channel,
-                "thread_ts": session.thread_ts,
-                **page_shapes.session_json(session),
-            }
+            beside = page_shapes.session_json(session)
+            place = {"channel": session.channel, "thread_ts": session.thread_ts}
+            frame = {"type": "session", **place, **beside}
         case PromptsSuggested(channel=channel, prompts=prompts):
             frame = {"type": "suggested_prompts", "channel": channel, **prompts}
-    return frame if page_shapes.can_see(core.state.channels[channel], user) else None
+        case _:
+            assert_never(change)
+    return frame if page_shapes.can_see(core.state.channels[frame["channel"]], user) else None
+
+
+def _place_frame(core: Core, change: Change, user: str) -> Json | None:
+    match change:
+        case Reacted() | Unreacted():
+            return _reaction_frame(core, change.message, user)
+        case MemberJoined() | MemberLeft() | ChannelChanged():
+            shape = page_shapes.channel_json(core, change.channel, user)
+            is_own_exit = isinstance(change, MemberLeft) and change.user == user
+            is_seen = is_own_exit or page_shapes.can_see(change.channel, user)
+            return {"type": "channel", "channel": shape} if is_seen else None
+        case _:
+            return None
 
 
 def _machine_frame(change: Change) -> Json | None:

@@ -56,6 +56,7 @@ class LocalWorkspace:
         self._running: _Running | None = None
 
     async def __aenter__(self) -> Self:
+        """Start listening."""
         async with AsyncExitStack() as stack:
             self._running = await _start(self._config, stack)
             self._stack = stack.pop_all()
@@ -67,6 +68,7 @@ class LocalWorkspace:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Stop: close sockets and pages, end background work, forget everything."""
         await self._stack.__aexit__(kind, error, trace)
         self._running = None
 
@@ -151,7 +153,7 @@ class LocalWorkspace:
         """Let Slack add a link preview to a message: message_changed with the same text."""
         self._require_running().acts.unfurl(channel, ts)
 
-    # Waiting, observing, breaking
+    # Waits, observations, faults
 
     async def until(self, predicate: Callable[[], _T], timeout: float = 5.0) -> _T:  # noqa: ASYNC109 - the wait is the point
         """Wait until the predicate gives something true, looking again after every change.

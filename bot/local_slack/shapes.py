@@ -78,7 +78,7 @@ def channel_json(core: Core, channel: Channel) -> Json:
 def user_json(core: Core, person: Person) -> Json:
     """Give a user as users.info shows him."""
     team_id = core.state.team_id
-    profile = {
+    profile: Json = {
         "display_name": person.display_name,
         "real_name": person.display_name,
         "team": team_id,

@@ -40,6 +40,8 @@ def _named(core: Core, text: str) -> str:
 def _without_ids(core: Core, value: object) -> object:
     if isinstance(value, dict):
         return {k: _without_ids(core, v) for k, v in value.items() if k not in _VARYING}
+    if isinstance(value, str) and value in core.state.people:
+        return core.state.people[value].name
     if isinstance(value, list):
         return [_without_ids(core, v) for v in value]
     return _named(core, value) if isinstance(value, str) else value

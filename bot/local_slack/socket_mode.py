@@ -10,7 +10,7 @@ from aiohttp import WSMsgType, web
 
 from bot.local_slack.changes import ConnectionsChanged, Hub
 from bot.local_slack.config import LocalWorkspaceConfig
-from bot.local_slack.deliveries import Delivery, DeliveryKind
+from bot.local_slack.deliveries import NO_CONNECTION, Delivery, DeliveryKind
 from bot.local_slack.errors import DeliveryError
 from bot.local_slack.mint import Mint
 from bot.local_slack.records import Json
@@ -47,7 +47,7 @@ class _Socket:
 class SocketMode:
     """All open sockets; every delivery goes to exactly one of them."""
 
-    def __init__(  # noqa: PLR0913 - the parts a socket touches, each by name
+    def __init__(
         self,
         *,
         config: LocalWorkspaceConfig,
@@ -146,7 +146,7 @@ class SocketMode:
                 self._turn += 1
                 return ready[self._turn % len(ready)]
             if delivery.kind is not DeliveryKind.EVENT:
-                raise DeliveryError("no_connection")
+                raise DeliveryError(NO_CONNECTION)
             self._available.clear()
             await self._available.wait()
 

@@ -251,6 +251,8 @@ def _rendered(stream: Stream) -> tuple[str, list[Json] | None]:
                 blocks.append(_task_card(part))
             case "blocks":
                 blocks.extend(part["blocks"])
+            case _:
+                pass  # An empty text, or a task that the plan already shows.
     return text, blocks or None
 
 

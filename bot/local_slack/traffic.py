@@ -85,9 +85,11 @@ class Traffic:
         self._count = 0
 
     def __iter__(self) -> Iterator[Exchange]:
+        """Go through all kept exchanges, oldest first."""
         return iter(tuple(self._entries))
 
     def __len__(self) -> int:
+        """Count the kept exchanges."""
         return len(self._entries)
 
     def calls(self, method: str | None = None) -> list[Exchange]:
