@@ -7,7 +7,7 @@ import { h } from "./dom.js";
 import { leaveHome, listenToHome, showHome } from "./home_view.js";
 import { startInspector } from "./inspector.js";
 import { reconnectNow, restartLive, startLive } from "./live.js";
-import { forgetRead, loadWorkspace, reloadAll } from "./loading.js";
+import { forgetRead, loadWorkspace, reloadAll, startOver } from "./loading.js";
 import { listenToModals } from "./modals.js";
 import { adoptRoute, goToChannel } from "./router.js";
 import { startSidebar } from "./sidebar.js";
@@ -45,8 +45,8 @@ async function firstLoad() {
   for (;;) {
     try {
       return await loadWorkspace();
-    } catch {
-      if (rememberedPerson()) rememberPerson("");
+    } catch (error) {
+      if (error.code === "user_not_found" && rememberedPerson()) startOver();
       showBanner("lost");
       await new Promise((resolve) => window.setTimeout(resolve, FIRST_TRY_AGAIN_MS));
     }

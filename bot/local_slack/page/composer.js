@@ -6,8 +6,7 @@ import { createCompletion } from "./completion.js";
 import { h, icon, iconButton } from "./dom.js";
 import { pickEmoji } from "./emoji.js";
 import { sizeWords } from "./files.js";
-import { unescape } from "./mrkdwn.js";
-import { nameOfChannel, nameOfUser, store } from "./state.js";
+import { nameOfUser, store } from "./state.js";
 
 const TALLEST_PX = 260;
 const drafts = new Map();
@@ -42,18 +41,6 @@ export function toSlackText(text) {
     .split(/(```[\s\S]*?```|`[^`\n]+`)/)
     .map((part, index) => (index % 2 ? part : withReferences(part)))
     .join("");
-}
-
-/** What a person may edit, from Slack's form. */
-export function toEditable(text) {
-  const shown = text.replace(/<([^<>\s][^<>]*)>/g, (all, inner) => {
-    const [target, label] = inner.split("|");
-    if (target.startsWith("@")) return `@${label || nameOfUser(target.slice(1))}`;
-    if (target.startsWith("#")) return `#${label || nameOfChannel(target.slice(1))}`;
-    if (target.startsWith("!")) return `@${target.slice(1).split("^")[0]}`;
-    return target.replace(/^mailto:/, "");
-  });
-  return unescape(shown);
 }
 
 function withReferences(text) {

@@ -60,19 +60,18 @@ export async function reloadAll() {
     if (error.code === "user_not_found") startOver();
     throw error;
   }
-  if (fresh.workspace.id !== before) startOver();
+  if (fresh.workspace.id !== before) return startOver();
   state.adoptState(fresh);
   const { route } = state.store;
   for (const log of state.store.logs.values()) log.loaded = false;
   if (route.kind === "channel" && state.channel(route.channel)) await loadChannel(route.channel, { anew: true });
-  if (route.thread) await loadThread(route.channel, route.thread).catch(tell);
+  return route.thread ? loadThread(route.channel, route.thread).catch(tell) : null;
 }
 
-// The server came back as another workspace: nothing that is held here is true any more.
-function startOver() {
+/** Begin anew as nobody: another workspace lives at this address now, and nothing held here is true. */
+export function startOver() {
   rememberPerson("");
-  window.location.hash = "";
-  window.location.reload();
+  window.location.replace(window.location.pathname);
 }
 
 /** Tell the server that the person has seen the channel, and forget the badge at once. */

@@ -2,9 +2,10 @@
 
 import { tryAct } from "./api.js";
 import { copy } from "./code.js";
-import { createComposer, toEditable } from "./composer.js";
+import { createComposer } from "./composer.js";
 import { h, iconButton, reconcile } from "./dom.js";
 import { pickEmoji } from "./emoji.js";
+import { asTyped } from "./mrkdwn.js";
 import { isSystem, messageNode, patchMessage, replyWords, toggleReaction } from "./message_view.js";
 import { authorOf } from "./people.js";
 import { confirmed, dialog, menu } from "./popover.js";
@@ -146,7 +147,7 @@ function moreMenu(list, node, anchor) {
   const message = node._message;
   const address = `${window.location.origin}/#/${channel}/${message.thread_ts || message.ts}`;
   menu(anchor, [
-    { label: "Copy text", icon: "copy", run: () => copy(message.text || "") },
+    { label: "Copy text", icon: "copy", run: () => copy(asTyped(message.text)) },
     { label: "Copy link", icon: "link", run: () => copy(address) },
     { label: "Show as JSON", icon: "bolt", run: () => showJson(message) },
     isMine(message) && { label: "Delete message", icon: "trash", danger: true, run: () => remove(channel, message) },
@@ -181,7 +182,7 @@ function startEdit(list, node) {
   const editor = createComposer({
     channel,
     label: "Edit message",
-    initial: toEditable(message.text || ""),
+    initial: asTyped(message.text || ""),
     onCancel: finish,
     onSubmit: async (text) => {
       if (await tryAct("edit", { channel, ts: message.ts, text })) finish();

@@ -7,7 +7,7 @@ import { append, h, icon, patchChildren } from "./dom.js";
 import { emojiNode, pickEmoji } from "./emoji.js";
 import { fileNodes } from "./files.js";
 import { markdown } from "./markdown.js";
-import { mrkdwn, unescape } from "./mrkdwn.js";
+import { asTyped, mrkdwn } from "./mrkdwn.js";
 import { authorOf, avatar, avatarOfUser } from "./people.js";
 import * as state from "./state.js";
 import { ago, clock, fullTime } from "./time.js";
@@ -41,7 +41,7 @@ export function isSystem(message) {
 
 /** The message's words on one line, for announcements and labels. */
 export function messageWords(message) {
-  return unescape(message.text || "") || blocksAsWords(message.blocks) || (message.files ? "a file" : "");
+  return asTyped(message.text) || blocksAsWords(message.blocks) || (message.files ? "a file" : "");
 }
 
 /** Bring the article in line with its message; parts that did not change are left alone. */

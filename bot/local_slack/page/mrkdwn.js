@@ -46,8 +46,16 @@ export function unescape(text) {
   return String(text ?? "").replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 }
 
-export function escape(text) {
-  return String(text ?? "").replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+/** Slack's text as a person would have typed it: names instead of references. */
+export function asTyped(text) {
+  const shown = String(text ?? "").replace(/<([^<>\s][^<>]*)>/g, (_all, inner) => {
+    const [target, label] = inner.split("|");
+    if (target.startsWith("@")) return `@${label || nameOfUser(target.slice(1))}`;
+    if (target.startsWith("#")) return `#${label || nameOfChannel(target.slice(1))}`;
+    if (target.startsWith("!")) return `@${target.slice(1).split("^")[0]}`;
+    return target.replace(/^mailto:/, "");
+  });
+  return unescape(shown);
 }
 
 export function mention(id, label) {

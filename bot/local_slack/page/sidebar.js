@@ -151,7 +151,7 @@ async function openApp(dm) {
 }
 
 export async function openDm(user) {
-  const reply = await tryAct("open_dm", { other: user });
+  const reply = await tryAct("open_dm", { user });
   if (!reply) return;
   const id = reply.channel.id || reply.channel;
   if (!state.channel(id)) await reloadFor(id);
