@@ -7,7 +7,7 @@ import asyncio
 import time
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from bot.local_slack.background import Background
 from bot.local_slack.config import LocalWorkspaceConfig
@@ -72,6 +72,13 @@ class Transport(Protocol):
         """How many receivers there are."""
 
 
+class _Swap(NamedTuple):
+    """A pair of events of which the later is delivered first."""
+
+    done: asyncio.Event
+    overtakes: bool
+
+
 class Deliveries:
     """Sends events with retries in the background, commands and interactions once."""
 
@@ -91,16 +98,16 @@ class Deliveries:
         self._traffic = traffic
         self._background = background
         self._mint = mint
-        self._overtaken: asyncio.Event | None = None
+        self._held: asyncio.Event | None = None
 
     def send_event(self, body: Json) -> None:
         """Deliver an event body in the background, as often as the retry rules say."""
         first = Delivery(kind=DeliveryKind.EVENT, payload=body)
-        overtaken = self._hold() if self._faults.out_of_order else None
-        self._background.start(self._deliver(first, overtaken))
+        swap = self._next_swap() if self._faults.out_of_order else None
+        self._background.start(self._deliver(first) if swap is None else self._swapped(first, swap))
         if self._mint.chance(self._faults.duplicate_deliveries):
             second = replace(first, retry_num=1, retry_reason="http_timeout")
-            self._background.start(self._deliver(second, None))
+            self._background.start(self._deliver(second))
 
     async def send_interaction(self, kind: DeliveryKind, payload: Json) -> Json:
         """Deliver a command or interaction once and give the app's acknowledgement."""
@@ -110,17 +117,23 @@ class Deliveries:
             code = _SHOWN_TO_PEOPLE.get(error.reason, "dispatch_failed")
             raise RefusedError(code) from error
 
-    def _hold(self) -> asyncio.Event | None:
-        if self._overtaken is not None:
-            self._overtaken.set()
-            self._overtaken = None
-            return None
-        self._overtaken = asyncio.Event()
-        return self._overtaken
+    def _next_swap(self) -> _Swap:
+        """Pair this event with the one before it, or keep it back for the next one."""
+        if self._held is not None:
+            swap, self._held = _Swap(done=self._held, overtakes=True), None
+            return swap
+        self._held = asyncio.Event()
+        return _Swap(done=self._held, overtakes=False)
 
-    async def _deliver(self, delivery: Delivery, overtaken: asyncio.Event | None) -> None:
-        if overtaken is not None:
-            await self._wait_until_overtaken(overtaken)
+    async def _swapped(self, delivery: Delivery, swap: _Swap) -> None:
+        if swap.overtakes:
+            await self._deliver(delivery)
+            swap.done.set()
+            return
+        await self._wait_until_overtaken(swap.done)
+        await self._deliver(delivery)
+
+    async def _deliver(self, delivery: Delivery) -> None:
         delays = (None, *self._config.retry_delays_s)[delivery.retry_num :]
         for number, delay in enumerate(delays, start=delivery.retry_num):
             if delay is not None and number > delivery.retry_num:
@@ -140,8 +153,8 @@ class Deliveries:
             async with asyncio.timeout(_HELD_EVENT_S):
                 await overtaken.wait()
         except TimeoutError:
-            if self._overtaken is overtaken:
-                self._overtaken = None
+            if self._held is overtaken:
+                self._held = None
 
     async def _attempt(self, delivery: Delivery) -> Json:
         started_s = time.monotonic()

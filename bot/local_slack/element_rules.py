@@ -184,21 +184,19 @@ CONTEXT_ACTIONS: dict[str, Rule] = {
 }
 SOURCE = fields(required={"url": URL, "text": string(256, least=1)}, optional=_TYPE)
 
+_STYLES = (
+    "bold",
+    "italic",
+    "strike",
+    "code",
+    "underline",
+    "highlight",
+    "client_highlight",
+    "unlink",
+)
 _RICH_STYLE = fields(
     required={},
-    optional={
-        name: flag
-        for name in (
-            "bold",
-            "italic",
-            "strike",
-            "code",
-            "underline",
-            "highlight",
-            "client_highlight",
-            "unlink",
-        )
-    },
+    optional=dict.fromkeys(_STYLES, flag),
 )
 
 
