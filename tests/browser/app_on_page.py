@@ -53,7 +53,7 @@ class AppOnPage:
         for name in QUIET_EVENTS:
             self.bolt.event(name)(ignore)
 
-    async def say(self, channel: str, text: str, **more: Any) -> str:  # noqa: ANN401 - Slack's own arguments
+    async def say(self, channel: str, text: str, **more: Any) -> str:
         """Post as the app; gives the ts."""
         reply = await self.client.chat_postMessage(channel=channel, text=text, **more)
         return str(reply["ts"])

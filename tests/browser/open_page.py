@@ -1,6 +1,7 @@
 """An open page: going places, writing, and finding things as a person would."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, Self
 
 from playwright.async_api import (
@@ -19,6 +20,12 @@ WAIT_MS = 5_000
 UNREACHABLE = "net::ERR_"
 
 expect.set_options(timeout=WAIT_MS)
+
+
+def note_console(errors: list[str], message: ConsoleMessage) -> None:
+    """Keep what the page complains about; a server that is gone is told by the browser."""
+    if message.type == "error" and UNREACHABLE not in message.text:
+        errors.append(message.text)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,17 +53,12 @@ class OpenPage:
         context.set_default_timeout(WAIT_MS)
         opened = cls(tab=await context.new_page(), context=context, workspace=workspace)
         opened.tab.on("pageerror", lambda error: opened.errors.append(str(error)))
-        opened.tab.on("console", lambda message: opened.note_console(message))
+        opened.tab.on("console", partial(note_console, opened.errors))
         return opened
 
     async def close(self) -> None:
         """Close the tab with its profile."""
         await self.context.close()
-
-    def note_console(self, message: ConsoleMessage) -> None:
-        """Keep what the page complains about; a server that is gone is told by the browser."""
-        if message.type == "error" and UNREACHABLE not in message.text:
-            self.errors.append(message.text)
 
     async def go(self, place: str, thread_ts: str | None = None, *, user: str = "ada") -> None:
         """Open a channel by name or id, "home", or a thread, and wait until it is there."""

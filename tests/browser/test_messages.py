@@ -60,7 +60,9 @@ async def test_a_reply_may_also_be_sent_to_the_channel(page: OpenPage) -> None:
     await expect(page.message("everybody should")).to_be_visible()
 
 
-async def test_a_reaction_is_given_and_taken_back(page: OpenPage, workspace: LocalWorkspace) -> None:
+async def test_a_reaction_is_given_and_taken_back(
+    page: OpenPage, workspace: LocalWorkspace
+) -> None:
     ts = await workspace.person("grace").post("general", "done")
     channel = workspace.channel("general")
     await page.go("general")

@@ -1,4 +1,4 @@
-"""The page's places and how it behaves as a whole: DM, Home, inspector, themes, widths, failures."""
+"""The page as a whole: DM, Home, inspector, themes, widths, hostile text, failures."""
 
 import re
 
@@ -29,10 +29,14 @@ async def test_a_suggested_prompt_is_sent_with_one_click(
 
 
 async def test_home_shows_what_the_app_publishes_and_its_buttons_work(
-    page: OpenPage, app: AppOnPage, workspace: LocalWorkspace
+    page: OpenPage, app: AppOnPage
 ) -> None:
     def home(text: str) -> dict[str, object]:
-        button = {"type": "button", "action_id": "again", "text": {"type": "plain_text", "text": "Again"}}
+        button = {
+            "type": "button",
+            "action_id": "again",
+            "text": {"type": "plain_text", "text": "Again"},
+        }
         section = {"type": "section", "text": {"type": "mrkdwn", "text": text}, "accessory": button}
         return {"type": "home", "blocks": [section]}
 
@@ -126,7 +130,7 @@ async def test_in_a_narrow_window_the_thread_takes_the_whole_view(
 
 
 HOSTILE = (
-    "<img src=x onerror=\"window.__hacked = 1\"> "
+    '<img src=x onerror="window.__hacked = 1"> '
     "[click](javascript:window.__hacked=2) <script>window.__hacked = 3</script> "
     "![x](http://evil.example/pixel.png) [d](data:text/html,hi) **<b>bold</b>**"
 )
@@ -141,7 +145,7 @@ async def test_hostile_text_stays_text_wherever_it_is_rendered(
     channel = workspace.channel("general").id
     blocks = [
         {"type": "markdown", "text": HOSTILE},
-        {"type": "section", "text": {"type": "mrkdwn", "text": f"<javascript:alert(1)|go> {HOSTILE}"}},
+        {"type": "section", "text": {"type": "mrkdwn", "text": f"<javascript:go(1)|go> {HOSTILE}"}},
         {"type": "header", "text": {"type": "plain_text", "text": "<img src=x onerror=alert(1)>"}},
         {"type": "image", "image_url": "http://evil.example/i.png", "alt_text": "<b>alt</b>"},
         {"type": "plan", "title": "<i>p</i>", "tasks": [{
@@ -149,7 +153,13 @@ async def test_hostile_text_stays_text_wherever_it_is_rendered(
             "sources": [{"type": "url", "url": "javascript:alert(1)", "text": "src"}],
         }]},
     ]  # fmt: skip
-    await app.say(channel, HOSTILE, blocks=blocks, username="<s>root</s>", icon_url="http://evil.example/a.png")
+    await app.say(
+        channel,
+        HOSTILE,
+        blocks=blocks,
+        username="<s>root</s>",
+        icon_url="http://evil.example/a.png",
+    )
     await workspace.person("grace").post("general", HOSTILE)
     await page.go("general")
     await expect(page.main.locator(".msg")).to_have_count(2)
