@@ -153,6 +153,8 @@ class ButtonPressed:
     response_url: str = ""
     view_id: str = ""
     private_metadata: str = ""
+    home_workspace_id: str | None = None
+    """The workspace the person is from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +170,7 @@ class ViewSubmitted:
     private_metadata: str = ""
     trigger_id: str = ""
     view_hash: str = ""
+    home_workspace_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -399,6 +402,7 @@ def read_button(body: Raw) -> ButtonPressed | Unreadable:
             response_url=_text(body, "response_url"),
             view_id=_text(view, "id"),
             private_metadata=_text(view, "private_metadata"),
+            home_workspace_id=_home(body),
         )
     except _MissingError as missing:
         return Unreadable(reason=f"block_actions without {missing}")
@@ -417,6 +421,7 @@ def read_view(body: Raw) -> ViewSubmitted | Unreadable:
             private_metadata=_text(view, "private_metadata"),
             trigger_id=_text(body, "trigger_id"),
             view_hash=_text(view, "hash"),
+            home_workspace_id=_home(body),
         )
     except _MissingError as missing:
         return Unreadable(reason=f"view_submission without {missing}")
@@ -488,6 +493,10 @@ def _origin_of_event(body: Raw) -> Origin:
 def _origin_of_interaction(body: Raw) -> Origin:
     team = _text(_object(body, "team"), "id") or _text(_object(body, "user"), "team_id")
     return Origin(workspace_id=WorkspaceId(team))
+
+
+def _home(body: Raw) -> str | None:
+    return _text(_object(body, "user"), "team_id") or None
 
 
 def _author(raw: Raw) -> Author:
