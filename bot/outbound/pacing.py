@@ -42,7 +42,7 @@ class Rate:
 
 
 _T2 = Rate(per_minute=20, burst=5)
-_T3 = Rate(per_minute=50, burst=10)
+_T3 = Rate(per_minute=50, burst=20)
 _T4 = Rate(per_minute=100, burst=20)
 _STATUS = Rate(per_minute=60, burst=10)
 _SPECIAL = Rate(per_minute=600, burst=60)
@@ -54,7 +54,7 @@ SESSIONS = Rate(per_minute=50, burst=50)
 
 _RATES = {
     "chat.postMessage": POSTS_PER_WORKSPACE,
-    "chat.update": Rate(per_minute=50, burst=5),
+    "chat.update": Rate(per_minute=50, burst=20),
     "chat.delete": _T3,
     "chat.postEphemeral": _T4,
     "chat.getPermalink": _SPECIAL,

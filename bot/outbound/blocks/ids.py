@@ -210,7 +210,9 @@ def _apart(action: Action) -> str:
             return f"{run_id}:{'continue' if keep_work else 'again'}"
         case DecideWait(run_id=run_id, index=index):
             return f"{run_id}:{index}"
-        case StopRun() | RateAnswer() | RateSteps():
+        case RateAnswer(run_id=run_id, rating=rating):
+            return f"{run_id}:{rating}"
+        case StopRun() | RateSteps():
             return action.run_id
         case TellWhy(message_ts=ts):
             return ts
