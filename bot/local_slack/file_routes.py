@@ -1,0 +1,90 @@
+"""The addresses beside the Web API: file bytes both ways, permalinks, and the OAuth consent."""
+
+from http import HTTPStatus
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from bot.local_slack.core import Core
+from bot.local_slack.errors import RefusedError
+from bot.local_slack.records import SharedFile
+
+_LOGIN_PAGE = "<!DOCTYPE html><title>Sign in</title><p>Sign in to see this file.</p>"
+
+
+class FileRoutes:
+    """Serves what slack.com and files.slack.com serve beside the API."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the routes."""
+        return [
+            web.post("/upload/v1/{file}", self._take),
+            web.get("/files-pri/{place}/{name}", self._give),
+            web.get("/files-pri/{place}/download/{name}", self._give),
+            web.get("/files/{user}/{file}/{name}", self._to_page),
+            web.get("/archives/{channel}/{message}", self._to_page),
+            web.get("/login", self._login),
+            web.get("/oauth/v2/authorize", self._authorize),
+        ]
+
+    async def _take(self, request: web.Request) -> web.StreamResponse:
+        """Take the bytes of an announced file: raw, or as the one part of a form."""
+        file = self._core.files.files.get(request.match_info["file"])
+        if file is None or file.is_complete:
+            return web.Response(status=HTTPStatus.NOT_FOUND, text="unknown upload")
+        if request.content_type.startswith("multipart/"):
+            form = await request.post()
+            parts = [p for p in form.values() if isinstance(p, web.FileField)]
+            content = parts[0].file.read() if parts else b""
+        else:
+            content = await request.read()
+        if len(content) != file.announced_size:
+            return web.Response(status=HTTPStatus.BAD_REQUEST, text="length differs")
+        file.content = content
+        return web.Response(text=f"OK - {len(content)}")
+
+    async def _give(self, request: web.Request) -> web.StreamResponse:
+        """Give a file's bytes to a bearer of a token; others are sent to the login page."""
+        file = self._file(request)
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        scopes = self._core.installation.scopes_by_token.get(token, ())
+        may_read = scheme == "Bearer" and "files:read" in scopes
+        if file is None or not may_read or not self._is_visible(file):
+            raise web.HTTPFound("/login?" + urlencode({"redir": request.path}))
+        return web.Response(body=file.content, content_type=file.mimetype)
+
+    async def _to_page(self, request: web.Request) -> web.StreamResponse:
+        raise web.HTTPFound("/#" + request.path)
+
+    async def _login(self, request: web.Request) -> web.StreamResponse:
+        del request
+        return web.Response(text=_LOGIN_PAGE, content_type="text/html")
+
+    async def _authorize(self, request: web.Request) -> web.StreamResponse:
+        """Consent at once as the first person, and send the browser back with a code."""
+        query = request.query
+        if query.get("client_id") != self._core.secrets.client_id:
+            return web.Response(status=HTTPStatus.BAD_REQUEST, text="invalid_client_id")
+        target = query.get("redirect_uri", "")
+        if not target.startswith(("http://127.0.0.1", "http://localhost", "https://")):
+            return web.Response(status=HTTPStatus.BAD_REQUEST, text="bad_redirect_uri")
+        code = self._core.mint.hex(24)
+        user = next(iter(self._core.state.humans())).id
+        self._core.installation.codes[code] = (user, query.get("scope", ""))
+        answer = urlencode({"code": code, "state": query.get("state", "")})
+        raise web.HTTPFound(f"{target}{'&' if '?' in target else '?'}{answer}")
+
+    def _file(self, request: web.Request) -> SharedFile | None:
+        _, _, file_id = request.match_info["place"].partition("-")
+        try:
+            return self._core.files.find(file_id)
+        except RefusedError:
+            return None
+
+    def _is_visible(self, file: SharedFile) -> bool:
+        state = self._core.state
+        is_member = any(state.bot.id in state.channels[c].members for c in file.channels)
+        return file.content is not None and (is_member or file.user == state.bot.id)

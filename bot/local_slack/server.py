@@ -1,0 +1,320 @@
+"""The local workspace itself: wires the parts, listens on loopback, starts and stops cleanly."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self, TypeVar
+
+import aiohttp
+from aiohttp import web
+
+from bot.local_slack.acts import Acts
+from bot.local_slack.background import Background
+from bot.local_slack.changes import Hub
+from bot.local_slack.config import LocalWorkspaceConfig, PersonSeed
+from bot.local_slack.core import Core, Installation, Secrets
+from bot.local_slack.deliveries import Deliveries, Transport
+from bot.local_slack.events import EventSource
+from bot.local_slack.faults import Faults
+from bot.local_slack.file_routes import FileRoutes
+from bot.local_slack.http_delivery import HttpDelivery
+from bot.local_slack.interactions import Interactions
+from bot.local_slack.manifest import parse_manifest
+from bot.local_slack.mint import Mint
+from bot.local_slack.modals import Modals
+from bot.local_slack.page_api import PageApi
+from bot.local_slack.people import PersonAtWork
+from bot.local_slack.rate_limits import RateLimits
+from bot.local_slack.records import Channel, Json, Message
+from bot.local_slack.responses import answer_response_url
+from bot.local_slack.sessions import Sessions
+from bot.local_slack.shared_files import SharedFiles
+from bot.local_slack.snapshots import plain_message
+from bot.local_slack.socket_mode import SocketMode
+from bot.local_slack.state import Workspace
+from bot.local_slack.traffic import Traffic
+from bot.local_slack.web_api.dispatch import WebApi
+
+logger = logging.getLogger(__name__)
+
+_MAX_REQUEST_BYTES = 100_000_000
+_T = TypeVar("_T")
+
+
+class LocalWorkspace:
+    """A Slack workspace on this machine.
+
+    `async with LocalWorkspace(config) as ws:` starts it; `ws.api_url`, `ws.bot_token` and
+    `ws.app_token` are what an app needs, `ws.person("ada")` is what a test needs.
+    """
+
+    def __init__(self, config: LocalWorkspaceConfig | None = None) -> None:
+        self._config = config or LocalWorkspaceConfig()
+        self._stack = AsyncExitStack()
+        self._running: _Running | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start listening."""
+        async with AsyncExitStack() as stack:
+            self._running = await _start(self._config, stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop: close sockets and pages, end background work, forget everything."""
+        await self._stack.__aexit__(kind, error, trace)
+        self._running = None
+
+    # Addresses and secrets
+
+    @property
+    def url(self) -> str:
+        """Where the page is: `http://127.0.0.1:port`."""
+        return self._core.base_url
+
+    @property
+    def api_url(self) -> str:
+        """The base_url for slack_sdk."""
+        return self._core.base_url + "/api/"
+
+    @property
+    def bot_token(self) -> str:
+        """The `xoxb-` token of the installed app."""
+        return self._core.secrets.bot_token
+
+    @property
+    def app_token(self) -> str:
+        """The `xapp-` token for Socket Mode."""
+        return self._core.secrets.app_token
+
+    @property
+    def signing_secret(self) -> str:
+        """The secret that signs HTTP deliveries."""
+        return self._core.secrets.signing_secret
+
+    @property
+    def team_id(self) -> str:
+        """The id of the workspace."""
+        return self._core.state.team_id
+
+    @property
+    def bot_user_id(self) -> str:
+        """The user id of the installed app."""
+        return self._core.state.bot.id
+
+    @property
+    def core(self) -> Core:
+        """All parts, for what has no method here."""
+        return self._core
+
+    # People and places
+
+    def person(self, name: str) -> PersonAtWork:
+        """Give a person to act as."""
+        running = self._require_running()
+        user = running.core.state.person(name).id
+        return PersonAtWork(
+            running.core, user, acts=running.acts, interactions=running.interactions
+        )
+
+    def add_person(self, seed: PersonSeed, *, channels: tuple[str, ...] = ()) -> PersonAtWork:
+        """Let somebody new in: a guest, a stranger, another app's bot."""
+        person = self._core.state.add_person(seed)
+        for name in channels:
+            self._core.state.add_member(self._core.state.channel(name), person.id)
+        return self.person(person.id)
+
+    def channel(self, name: str) -> Channel:
+        """Give a channel by name or id."""
+        return self._core.state.channel(name)
+
+    def dm(self, name: str) -> Channel:
+        """Give the direct message between a person and the app."""
+        state = self._core.state
+        return state.direct([state.person(name).id, state.bot.id])
+
+    def thread(self, channel: str, ts: str) -> list[Message]:
+        """Give the messages of a thread, the root first; empty if there is no such message."""
+        place = self._core.state.channel(channel)
+        return self._core.state.thread(place, ts) if ts in place.messages else []
+
+    def snapshot_thread(self, channel: str, ts: str) -> list[Json]:
+        """Give a thread as plain data without ids and times, to compare two runs."""
+        return [plain_message(self._core, m) for m in self.thread(channel, ts)]
+
+    def unfurl(self, channel: str, ts: str) -> None:
+        """Let Slack add a link preview to a message: message_changed with the same text."""
+        self._require_running().acts.unfurl(channel, ts)
+
+    # Waits, observations, faults
+
+    async def until(self, predicate: Callable[[], _T], timeout: float = 5.0) -> _T:  # noqa: ASYNC109 - the wait is the point
+        """Wait until the predicate gives something true, looking again after every change.
+
+        Raises:
+            TimeoutError: it did not in time; the latest calls of the app are in the message.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while not (result := predicate()):
+                    await self._core.hub.next_change()
+                return result
+        except TimeoutError:
+            latest = ", ".join(f"{e.name} {e.status}" for e in list(self.traffic)[-8:])
+            raise TimeoutError(f"not within {timeout} s; latest: {latest or 'nothing'}") from None
+
+    @property
+    def traffic(self) -> Traffic:
+        """Everything said between the workspace and the app."""
+        return self._core.traffic
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong on purpose; set its fields."""
+        return self._core.faults
+
+    @property
+    def connected(self) -> int:
+        """How many sockets, or request URLs, take deliveries."""
+        return self._core.deliveries.transport.connected
+
+    async def until_connected(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - the wait is the point
+        """Wait until an app is connected."""
+        await self.until(lambda: self.connected, timeout)
+
+    async def disconnect(self, reason: str = "refresh_requested") -> None:
+        """Ask every socket to reconnect, as Slack does regularly."""
+        await self._core.sockets.disconnect(reason)
+
+    async def drop_sockets(self) -> None:
+        """Cut every socket without a word."""
+        await self._core.sockets.drop()
+
+    async def verify_url(self) -> bool:
+        """Send url_verification over HTTP delivery; True if the app answered rightly."""
+        transport = self._core.deliveries.transport
+        if not isinstance(transport, HttpDelivery):
+            raise TypeError("the workspace delivers by Socket Mode")
+        return await transport.verify_url(self._core.mint.hex(24))
+
+    @property
+    def _core(self) -> Core:
+        return self._require_running().core
+
+    def _require_running(self) -> "_Running":
+        if self._running is None:
+            raise RuntimeError("the local workspace is not running")
+        return self._running
+
+
+class _Running:
+    """The parts that exist only while the workspace runs."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        events = EventSource(core)
+        core.hub.listen(events.on_change)
+        self.acts = Acts(core, events)
+        self.interactions = Interactions(core)
+        self.page = PageApi(core, acts=self.acts, interactions=self.interactions)
+
+
+async def _start(config: LocalWorkspaceConfig, stack: AsyncExitStack) -> _Running:
+    background = await stack.enter_async_context(Background())
+    session = await stack.enter_async_context(aiohttp.ClientSession())
+    core = _core(config, background=background, session=session)
+    running = _Running(core)
+    runner = web.AppRunner(
+        _application(running), access_log=None, shutdown_timeout=config.shutdown_timeout_s
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    stack.push_async_callback(core.sockets.close)
+    stack.push_async_callback(running.page.close)
+    await web.TCPSite(runner, config.host, config.port).start()
+    host, port = runner.addresses[0][:2]
+    core.base_url = f"http://{host}:{port}"
+    logger.info("local_workspace_started", extra={"port": port})
+    return running
+
+
+def _core(
+    config: LocalWorkspaceConfig, *, background: Background, session: aiohttp.ClientSession
+) -> Core:
+    mint, hub = Mint(config.seed), Hub()
+    secrets = _secrets(config, mint)
+    manifest = parse_manifest(config.manifest)
+    state = Workspace(config, mint=mint, hub=hub)
+    traffic, faults = Traffic(hub=hub), Faults(enforce_rate_limits=config.enforce_rate_limits)
+    sockets = SocketMode(config=config, app_id=state.app_id, mint=mint, hub=hub, traffic=traffic)
+    transport: Transport = sockets
+    if config.http_delivery_url is not None:
+        transport = HttpDelivery(
+            url=config.http_delivery_url,
+            signing_secret=secrets.signing_secret,
+            session=session,
+            ack_timeout_s=config.ack_timeout_s,
+        )
+    deliveries = Deliveries(
+        config=config,
+        transport=transport,
+        faults=faults,
+        traffic=traffic,
+        background=background,
+        mint=mint,
+    )
+    return Core(
+        config=config,
+        manifest=manifest,
+        secrets=secrets,
+        mint=mint,
+        hub=hub,
+        state=state,
+        files=SharedFiles(mint=mint),
+        modals=Modals(mint=mint, hub=hub, trigger_lifetime_s=config.trigger_lifetime_s),
+        sessions=Sessions(hub=hub, status_lifetime_s=config.status_lifetime_s),
+        faults=faults,
+        traffic=traffic,
+        limits=RateLimits(),
+        background=background,
+        sockets=sockets,
+        deliveries=deliveries,
+        installation=Installation(scopes_by_token={secrets.bot_token: manifest.bot_scopes}),
+    )
+
+
+def _secrets(config: LocalWorkspaceConfig, mint: Mint) -> Secrets:
+    return Secrets(
+        bot_token=config.bot_token or mint.token("xoxb"),
+        app_token=config.app_token or mint.token("xapp"),
+        signing_secret=config.signing_secret or mint.hex(32),
+        client_id=config.client_id,
+        client_secret=config.client_secret,
+    )
+
+
+def _application(running: _Running) -> web.Application:
+    core = running.core
+    api, file_routes = WebApi(core), FileRoutes(core)
+
+    async def respond(request: web.Request) -> web.StreamResponse:
+        return await answer_response_url(core, request)
+
+    application = web.Application(client_max_size=_MAX_REQUEST_BYTES)
+    application.add_routes(
+        [
+            web.route("*", "/api/{method}", api.answer),
+            web.get("/socket-mode/link", core.sockets.accept),
+            web.post("/response/{key}", respond),
+            *file_routes.routes(),
+            *running.page.routes(),
+        ]
+    )
+    return application
