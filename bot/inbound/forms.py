@@ -116,7 +116,7 @@ class FormDesk:
                 there = replace(place, channel_id=ChannelId(channel_id))
                 channel = await self._around.channels.peek(there.workspace_id, there.channel_id)
                 agent = await self._around.channels.agent(channel)
-                return screens.agent_form(agent, replace(form, agent_id=agent.id))
+                return screens.agent_form(agent, there.channel_id)
             case ids.StepRatingForm(run_id=run_id):
                 run = await self._around.run(run_id, place)
                 return None if run is None else screens.steps_form(run, form)
@@ -150,7 +150,8 @@ class FormDesk:
     async def _rate_steps(
         self, form: ids.StepRatingForm, event: ViewSubmitted, place: Place
     ) -> None:
-        for rating in self._around.desk.screens.read_steps(event.values):
+        filled = self._around.desk.screens.read_steps(event.values)
+        for rating in filled.ratings:
             rate = Rate(
                 workspace_id=place.workspace_id,
                 channel_id=place.channel_id,
@@ -158,6 +159,7 @@ class FormDesk:
                 by=event.user_id,
                 choice=f"step:{rating.step}",
                 rating=rating.rating,
+                text=filled.text,
                 step=rating.step,
             )
             key = f"view:{event.view_id}:{rating.step}"

@@ -5,13 +5,12 @@ cannot be shown is logged and left: nothing depends on it.
 """
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agent_engine.commands import Command, Declined, Outcome, Rate, Rated
 from agent_engine.engine import Engine
 from agent_engine.errors import RequestError
-from agent_engine.types import LOW_RATING_BELOW, ChannelId, TaskId, Thread, UserId, WorkspaceId
+from agent_engine.types import LOW_RATING_BELOW, ChannelId, Thread, UserId, WorkspaceId
 from bot.errors import SlackError
 from bot.inbound import sentences
 from bot.inbound.channels import ChannelDirectory
@@ -48,8 +47,8 @@ class FrontDesk:
     talk: SlackTalk
     screens: Screens
     whoami: Whoami
-    command_names: Mapping[Verb, str]
-    """What the slash command of each verb is called here."""
+    is_silent: bool = False
+    """Says nothing to anybody, for what is taken in a second time."""
     _said: OnceOnly = field(default_factory=OnceOnly)
 
     async def carry_out(self, route: Route, place: Place) -> Outcome | None:
@@ -70,6 +69,8 @@ class FrontDesk:
 
     async def tell(self, place: Place, content: Content) -> None:
         """Show something to the person alone, once per occasion."""
+        if self.is_silent:
+            return
         if place.occasion and not self._said.claim(place.occasion):
             return
         try:
@@ -83,19 +84,16 @@ class FrontDesk:
     async def screen(self, verb: Verb, place: Place) -> Content:
         """Return what a verb shows here."""
         match verb:
-            case Verb.HELP | Verb.SOLVE | Verb.STOP:
-                return self.help("" if verb is Verb.HELP else verb)
+            case Verb.HELP:
+                return self.screens.help(None)
+            case Verb.SOLVE | Verb.STOP:
+                return self.screens.help(verb)
             case Verb.TASKS:
                 return await self._tasks(place)
             case Verb.AGENT:
                 return await self._agent(place)
             case Verb.STATUS:
                 return await self._status(place)
-
-    def help(self, topic: str) -> Content:
-        """Return the help about the bot, or about one verb."""
-        names = {str(verb): name for verb, name in self.command_names.items()}
-        return self.screens.help(topic=topic, commands=names)
 
     # --------------------------------------------------------------------------------------------
 
@@ -130,14 +128,12 @@ class FrontDesk:
 
     async def _tasks(self, place: Place) -> Content:
         lines = await self.engine.tasks(place.workspace_id, channel_id=place.channel_id)
-        links = {line.task_id: self._link(line.thread) for line in lines if line.thread}
-        return self.screens.tasks(lines, links=_filled(links))
+        return self.screens.tasks(lines, workspace_url=self.whoami.identity.workspace_url)
 
     async def _agent(self, place: Place) -> Content:
         channel = await self.channels.meet(place.workspace_id, place.channel_id, None)
         profile = await self.channels.agent(channel)
-        form = ids.AgentForm(agent_id=profile.id, channel_id=place.channel_id)
-        return self.screens.agent(profile, form)
+        return self.screens.agent(profile, place.channel_id)
 
     async def _status(self, place: Place) -> Content:
         if place.thread_ts is None:
@@ -151,14 +147,3 @@ class FrontDesk:
         if latest is None:
             return Content(text=sentences.NO_TASK_HERE)
         return self.screens.status(await self.engine.run(latest))
-
-    def _link(self, thread: Thread) -> str:
-        """Return the thread's address without asking Slack for each; empty when unknown."""
-        base = self.whoami.identity.workspace_url.rstrip("/")
-        if not base:
-            return ""
-        return f"{base}/archives/{thread.channel_id}/p{thread.thread_ts.replace('.', '')}"
-
-
-def _filled(links: Mapping[TaskId, str]) -> dict[TaskId, str]:
-    return {task: link for task, link in links.items() if link}

@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 from agent_engine.commands import Say
 from agent_engine.engine import Engine
 from agent_engine.places import Channel, ChannelKind
-from agent_engine.types import FollowUps, PersonMessage, RunId, RunSnapshot, Thread, UserId
+from agent_engine.types import PersonMessage, RunId, RunSnapshot, Thread, UserId
 from bot.errors import SlackError
 from bot.inbound import acts, routing, sentences, words
 from bot.inbound.channels import ChannelDirectory
-from bot.inbound.facts import Do, Facts
+from bot.inbound.facts import Do, Facts, Route
 from bot.inbound.front_desk import FrontDesk, Place
 from bot.inbound.lanes import Lanes
+from bot.inbound.moments import is_later
 from bot.inbound.people import PeopleDirectory
-from bot.inbound.seen import SeenTracker, is_later
+from bot.inbound.seen import SeenTracker
 from bot.inbound.slack_events import (
     AppUninstalled,
     Author,
@@ -47,7 +48,6 @@ from bot.inbound.slack_events import (
 from bot.inbound.talk import SlackTalk
 from bot.inbound.whoami import Whoami
 from bot.outbound.blocks import ids
-from bot.outbound.content import Content
 from bot.outbound.slack_values import Page
 from bot.ports import PostStore
 
@@ -114,6 +114,18 @@ class Intake:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._lanes = Lanes()
+        self._is_replay = False
+
+    def for_replay(self) -> "Intake":
+        """Return an intake for what may have been taken in before.
+
+        It says nothing to anybody and carries out only what cannot do harm a second time.
+        """
+        silent = replace(self._around.desk, is_silent=True)
+        replay = Intake(replace(self._around, desk=silent))
+        replay._lanes = self._lanes  # of the same class
+        replay._is_replay = True  # of the same class
+        return replay
 
     async def take(self, event: SlackEvent) -> None:
         """Take one event in. Raises StorageError when it could not be stored."""
@@ -166,6 +178,8 @@ class Intake:
         facts = await self._around.facts_at(place, event.author)
         facts = replace(facts, latest_run=latest, run=await self._run_to_stop(event, latest))
         route = routing.route_message(event, facts)
+        if self._is_replay and not await self._can_replay(route, event, latest):
+            return
         if isinstance(route, Do) and isinstance(route.command, Say) and latest is None:
             route = replace(route, command=await self._with_earlier(route.command, event))
         await self._around.desk.carry_out(route, place)
@@ -182,6 +196,13 @@ class Intake:
         if words.mention_verb(text) is not words.Verb.STOP:
             return None
         return await self._around.run(latest, _place_of_message(event))
+
+    async def _can_replay(self, route: Route, event: MessagePosted, latest: RunId | None) -> bool:
+        """A stop, or words from before the task began, must not hit what has begun since."""
+        if not isinstance(route, Do) or not isinstance(route.command, Say):
+            return False
+        run = await self._around.run(latest, _place_of_message(event))
+        return run is None or run.task.created_at <= route.command.message.sent_at
 
     async def _with_earlier(self, say: Say, event: MessagePosted) -> Say:
         """Add what was said in the thread before, as far as Slack tells it in time."""
@@ -306,13 +327,9 @@ class Intake:
         if new is None or new.kind is ChannelKind.DIRECT:
             return
         agent = await channels.agent(new)
-        text = sentences.introduction(
-            self._around.whoami.us.user_id,
-            agent_name=words.escaped(agent.name),
-            may_follow_up=agent.follow_ups is FollowUps.ALWAYS,
-        )
+        introduction = self._around.desk.screens.introduction(agent)
         try:
-            await self._around.talk.post_message(event.channel_id, Content(text=text))
+            await self._around.talk.post_message(event.channel_id, introduction)
         except SlackError as error:
             logger.warning("introduction_not_posted", extra={"error": str(error)})
 

@@ -84,20 +84,6 @@ def slack_refused(error: str) -> str:
     return f"Slack did not let me post here ({error})."
 
 
-def introduction(bot: UserId, *, agent_name: str, may_follow_up: bool) -> str:
-    """Introduce the bot to a channel it has joined."""
-    then = (
-        "Reply in the thread to steer it or to go on"
-        if may_follow_up
-        else "Mention me again in the thread to steer it or to go on"
-    )
-    return (
-        f"Hello, I am {agent_name}, the AI agent of this channel. "
-        f"Mention <@{bot}> with a problem and I work on it in that message's thread. "
-        f"{then}, and rate what I say with :+1: or :-1:. <@{bot}> help says more."
-    )
-
-
 def wrong_argument(command: str, argument: str, *, known: str) -> str:
     """Say what a command understands."""
     return f"`{command}` does not know “{argument}”. It understands: {known}."

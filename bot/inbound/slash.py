@@ -20,7 +20,6 @@ from bot.inbound.front_desk import Place
 from bot.inbound.intake import Intake, Surroundings
 from bot.inbound.slack_events import Author, MessagePosted, Origin, SlashCommand
 from bot.inbound.words import Verb
-from bot.outbound.blocks import ids
 from bot.outbound.content import Content
 
 UMBRELLA = "treadle"
@@ -81,7 +80,7 @@ class SlashDesk:
         order = read_order(command, names=self._names)
         logger.info("command_taken", extra={"verb": order.verb or "unknown"})
         if order.argument.lower() == "help" and order.verb is not None:
-            return self._around.desk.help(order.verb)
+            return self._around.desk.screens.help(order.verb)
         match order.verb:
             case Verb.SOLVE:
                 return await self._solve(command, order)
@@ -107,12 +106,13 @@ class SlashDesk:
         return Content(text=text)
 
     def _help(self, order: Order) -> Content:
-        topic = order.argument.lower()
-        if topic and topic not in set(Verb):
+        word = order.argument.lower()
+        topic = next((verb for verb in Verb if verb == word), None)
+        if word and topic is None:
             known = ", ".join(Verb)
             text = sentences.wrong_argument(order.said, _short(order.argument), known=known)
             return Content(text=text)
-        return self._around.desk.help("" if topic == Verb.HELP else topic)
+        return self._around.desk.screens.help(None if topic is Verb.HELP else topic)
 
     async def _screen(self, verb: Verb, command: SlashCommand) -> Content:
         return await self._around.desk.screen(verb, self._place(command))
@@ -121,8 +121,7 @@ class SlashDesk:
         facts = await self._facts(command)
         if why_unwelcome(facts):
             return Content(text=refusal(facts))
-        form = ids.AgentForm(agent_id=facts.agent.id, channel_id=command.channel_id)
-        view = self._around.desk.screens.agent_form(facts.agent, form)
+        view = self._around.desk.screens.agent_form(facts.agent, command.channel_id)
         try:
             async with asyncio.timeout(OPEN_S):
                 await self._around.talk.open_view(command.trigger_id, view)

@@ -31,6 +31,17 @@ MENTION_VERBS = frozenset({Verb.HELP, Verb.TASKS, Verb.AGENT, Verb.STOP, Verb.ST
 """The verbs that a mention knows; to solve something one just says it."""
 
 
+VERB_HELP = {
+    Verb.SOLVE: "<problem> posts the problem here and starts a task in its thread.",
+    Verb.TASKS: "lists the running and recent tasks of this channel, with Stop buttons.",
+    Verb.AGENT: "shows and changes the agent of this channel.",
+    Verb.STATUS: "says how the tasks here stand; in a thread, mention me with `status`.",
+    Verb.STOP: "lists what can be stopped; in a thread, mention me with `stop`.",
+    Verb.HELP: "says what I can do; every command also takes `help`.",
+}
+"""What each verb does, to be read behind its command."""
+
+
 def mentioned(text: str) -> tuple[UserId, ...]:
     """Return who is mentioned, in order.
 
