@@ -1,0 +1,118 @@
+"""Values of the places where tasks are shown: channels, people, posts.
+
+They name Slack's places by the project's words (workspace, channel, thread), never by its dicts.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from agent_engine.types import (
+    AgentId,
+    ChannelId,
+    RunId,
+    TaskId,
+    Thread,
+    UserId,
+    WorkspaceId,
+)
+
+
+class ChannelKind(StrEnum):
+    """What kind of conversation a channel is."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    DIRECT = "direct"
+    GROUP = "group"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """A channel and the agent that lives in it."""
+
+    workspace_id: WorkspaceId
+    channel_id: ChannelId
+    agent_id: AgentId
+    kind: ChannelKind = ChannelKind.PUBLIC
+    name: str = ""
+    """For people; a renamed channel is the same channel."""
+    is_member: bool = True
+    is_archived: bool = False
+    introduced: bool = False
+    """Whether the bot has introduced itself there."""
+    last_seen_ts: str | None = None
+    """The newest message read; None before the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """What is known of someone, for authority and names."""
+
+    workspace_id: WorkspaceId
+    user_id: UserId
+    name: str = ""
+    is_bot: bool = False
+    is_guest: bool = False
+    is_external: bool = False
+    is_admin: bool = False
+    """An admin or owner of the workspace."""
+    fetched_at: datetime
+
+
+class PostKind(StrEnum):
+    """What one of our Slack messages is."""
+
+    PLAN = "plan"
+    ANSWER = "answer"
+    QUESTION = "question"
+    NOTICE = "notice"
+
+
+class PostState(StrEnum):
+    """How far a post has come."""
+
+    INTENDED = "intended"
+    POSTED = "posted"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPost:
+    """An intent to post: stored before Slack is called."""
+
+    key: str
+    """Unique for ever; travels in the Slack message's metadata."""
+    thread: Thread
+    kind: PostKind
+    run_id: RunId | None = None
+    task_id: TaskId | None = None
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """One of our Slack messages, intended or posted."""
+
+    key: str
+    thread: Thread
+    kind: PostKind
+    state: PostState
+    run_id: RunId | None = None
+    task_id: TaskId | None = None
+    step: int | None = None
+    ts: str | None = None
+    body_hash: str | None = None
+    """Of what Slack shows, so that an equal render is not sent again."""
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirtyThread:
+    """A thread that Slack does not show as it is."""
+
+    thread: Thread
+    seq: int
+    """Pass it to ``shown`` once everything up to here is shown."""
+    session_status: str | None
+    """The session status that Slack shows: ``processing``, ``active`` …; None when never set."""

@@ -1,0 +1,554 @@
+"""What the engine needs from outside, as Protocols, with the values that travel through them.
+
+Implemented by ``storage`` (rows), ``agent_engine.models`` (model servers), ``agent_engine.tools``
+and ``agent_engine.in_memory`` (the library's store). Nothing here does anything.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from agent_engine.commands import Command, Outcome, TaskLine
+from agent_engine.events import RunEvent, StepStarted
+from agent_engine.types import (
+    AgentId,
+    AgentProfile,
+    Answer,
+    CancelRequest,
+    ChannelId,
+    JsonObject,
+    Limits,
+    PersonMessage,
+    Plan,
+    Proposal,
+    RunId,
+    RunSnapshot,
+    Scope,
+    Step,
+    TaskId,
+    Thread,
+    UserId,
+    WorkspaceId,
+)
+
+# -- time ----------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def now(self) -> datetime:
+        """Return the time, aware, in UTC."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Return seconds that only ever grow; for durations."""
+        ...
+
+
+# -- runs ----------------------------------------------------------------------------------------
+
+
+class Fence(NamedTuple):
+    """Which run a worker writes for, and the epoch that entitles it to."""
+
+    run_id: RunId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """All slots are taken; a wake-up follows when one is free for this run."""
+
+    place: int
+    """1 for the next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotRunnable:
+    """There is nothing to do: the run has ended, or its dependencies are not done."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSignal:
+    """The little of a run that a worker looks at while it works."""
+
+    inbox_seq: int
+    cancel: CancelRequest | None
+    epoch: int
+
+
+class RunStore(Protocol):
+    """The rows of runs. Every write is fenced by the epoch."""
+
+    async def begin(self, run_id: RunId, *, worker: str) -> RunSnapshot | Queued | NotRunnable:
+        """Take the run, and a slot for it, in one transaction; raises its epoch.
+
+        From then on an earlier worker of the run can write nothing. A run that already holds a slot
+        keeps it. Raises KeyError when there is no such run.
+        """
+        ...
+
+    async def load(self, run_id: RunId) -> RunSnapshot:
+        """Read all of the run. Raises KeyError when there is no such run."""
+        ...
+
+    async def commit(
+        self,
+        fence: Fence,
+        events: Sequence[RunEvent],
+        *,
+        starts: Sequence[StepStarted] = (),
+        known_inbox_seq: int = 0,
+        worked_s: float,
+    ) -> int:
+        """Write the events in order, in one transaction, and return the run's ``inbox_seq``.
+
+        ``starts`` follow the events, but only while the inbox is where the caller knows it to be:
+        when it is not, a person said something that must be heard before another step begins.
+        ``worked_s`` is added to the run's working time. ``Slept`` and ``Ended`` free the slot and
+        give it to the next run. Raises FencedError, and writes nothing, when the epoch has moved.
+        """
+        ...
+
+    async def signals(self, run_ids: Sequence[RunId]) -> Mapping[RunId, RunSignal]:
+        """Read what changed from outside for these runs, in one query."""
+        ...
+
+
+class CommandStore(Protocol):
+    """Carries out what the outside asks, each in one transaction."""
+
+    async def carry_out(self, command: Command, *, keys: Sequence[str]) -> Outcome:
+        """Carry the command out once.
+
+        ``keys`` name the delivery it came with; when any of them was seen before, nothing is
+        changed and the outcome is ``Repeated``. No keys: it cannot be recognised again.
+        """
+        ...
+
+    async def tasks(
+        self, workspace_id: WorkspaceId, *, channel_id: ChannelId | None, limit: int
+    ) -> Sequence[TaskLine]:
+        """List runs that are under way, then recent ones, newest first."""
+        ...
+
+    async def latest_run(self, thread: Thread) -> RunId | None:
+        """Return the newest run of the thread's task; None when it has none."""
+        ...
+
+
+class AgentDirectory(Protocol):
+    """The rows of agents."""
+
+    async def agent(self, workspace_id: WorkspaceId, agent_id: AgentId) -> AgentProfile | None:
+        """Return the agent; None when there is none."""
+        ...
+
+    async def agents(self, workspace_id: WorkspaceId) -> Sequence[AgentProfile]:
+        """Return all agents of the workspace, by name."""
+        ...
+
+    async def save_agent(self, profile: AgentProfile) -> None:
+        """Create the agent or replace what is stored of it."""
+        ...
+
+
+class WakeupKind(StrEnum):
+    """What a wake-up row asks for."""
+
+    START = "start"
+    WAKE = "wake"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wakeup:
+    """A row that says: call ``advance`` for this run."""
+
+    id: int
+    run_id: RunId
+    kind: WakeupKind
+
+
+class WakeupStore(Protocol):
+    """The rows that connect commits with the durable engine."""
+
+    async def due(self, *, limit: int) -> Sequence[Wakeup]:
+        """Return undelivered wake-ups, oldest first."""
+        ...
+
+    async def delivered(self, ids: Sequence[int]) -> None:
+        """Remove wake-ups that were delivered. Safe to repeat."""
+        ...
+
+    async def sweep(self, *, stale_after_s: float) -> int:
+        """Write wake-ups for runs that a crash left without one; return how many.
+
+        Pending runs that no wake-up names and that hold no slot though one is free, waiting runs
+        whose wait is resolved, over, or whose inbox moved since they slept.
+        """
+        ...
+
+    async def unfinished(self) -> Sequence[RunId]:
+        """Return all runs that have not ended."""
+        ...
+
+
+class Topic(StrEnum):
+    """What a bell can ring for."""
+
+    WAKEUPS = "wakeups"
+    """A wake-up row was written."""
+    THREADS = "threads"
+    """A thread has something new to show."""
+    SIGNALS = "signals"
+    """Something was said to a run: a stop, a message, a decision."""
+
+
+class Bell(Protocol):
+    """Tells waiting loops that there is something new. A missed ring is made up by a slow poll."""
+
+    def ring(self, topic: Topic) -> None:
+        """Wake all who wait for the topic."""
+        ...
+
+    async def wait(self, topic: Topic, *, timeout_s: float) -> bool:
+        """Sleep until the topic rings or the time is over; say whether it rang.
+
+        A ring between two waits of the same waiter is not lost: the next wait returns at once.
+        """
+        ...
+
+
+# -- language models -----------------------------------------------------------------------------
+
+
+class Role(StrEnum):
+    """Who speaks in a turn."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One entry of a chat with a model."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSpec:
+    """A tool as a planner and a model see it."""
+
+    name: str
+    description: str
+    parameters_schema: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonSchemaFormat:
+    """Ask the server to hold the reply to this schema."""
+
+    name: str
+    schema: JsonObject
+
+
+class JsonMode:
+    """Ask the server for any JSON object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """One question to a model."""
+
+    turns: tuple[Turn, ...]
+    purpose: str
+    """``plan``, ``replan``, ``answer``, ``judge`` …; for the accounts."""
+    temperature: float = 0.1
+    max_tokens: int = 2_000
+    reply_format: JsonSchemaFormat | JsonMode | None = None
+    tools: tuple[ToolSpec, ...] = ()
+    """Offered as native tools; empty for none."""
+    timeout_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRequest:
+    """A native tool call in a model's reply; the arguments are as the model wrote them."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReply:
+    """What a model answered."""
+
+    text: str
+    tool_requests: tuple[ToolRequest, ...] = ()
+    finish_reason: str = "stop"
+    refusal: str = ""
+    model: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    estimated: bool = False
+    """The token counts were estimated, for the server sent none."""
+    duration_s: float = 0.0
+
+
+class JsonRung(StrEnum):
+    """How an endpoint can be made to answer in JSON, best first."""
+
+    SCHEMA = "schema"
+    MODE = "mode"
+    PROMPT = "prompt"
+
+
+@dataclass(slots=True)
+class Dialect:
+    """What was found out about an endpoint and model; remembered for the life of the process."""
+
+    json_rung: JsonRung = JsonRung.SCHEMA
+    native_tools: bool | None = None
+    """None until it was tried."""
+    ignored_schemas: int = 0
+    """Schema replies in a row that did not validate: accepted but not enforced."""
+    skip_json_mode: bool = False
+
+
+class ModelClient(Protocol):
+    """A language model."""
+
+    @property
+    def name(self) -> str:
+        """The model's name, for people and accounts."""
+        ...
+
+    @property
+    def dialect(self) -> Dialect:
+        """What was found out about the endpoint."""
+        ...
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """Ask the model once; retries of what is transient happen inside.
+
+        Raises:
+            ModelUnavailableError: it did not answer, after all retries.
+            ModelRefusedError: the server refuses this request (HTTP 400, 401, 403, 404, 422).
+            ModelReplyError: the server's reply makes no sense.
+            LimitExceededError: the run's token or money limit would be exceeded.
+        """
+        ...
+
+
+# -- planning and answering ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanningContext:
+    """What a planner is told besides the goal. All texts in it are data."""
+
+    agent_name: str = "agent"
+    goal: str = ""
+    """What the task or sub-goal wants, for a re-plan; ``create_plan`` is told it by itself."""
+    instructions: str = ""
+    capabilities: tuple[str, ...] = ("planning", "execution", "memory", "learning")
+    """``planning``, ``execution``, ``memory``, ``learning`` and the tools' names."""
+    conversation: tuple[PersonMessage, ...] = ()
+    """The thread, oldest first."""
+    memories: tuple[str, ...] = ()
+    lessons: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+    """What was done so far, in this run and, for a follow-up, in earlier ones."""
+    earlier_answers: tuple[str, ...] = ()
+    """What the agent answered in this thread before, oldest first."""
+    files: tuple[str, ...] = ()
+    """Paths of the files in the task folder."""
+    delegates: tuple[AgentId, ...] = ()
+    next_step: int = 1
+    """The number that the first proposed action gets."""
+    depth: int = 0
+    """How many sub-goals deep the goal lies; 0 for the task itself."""
+    because: str = ""
+    """Why a re-plan is wanted."""
+    warning: str = ""
+    """Said to the model by the engine, e.g. that it repeats itself."""
+    now: datetime | None = None
+    token_budget: int = 24_000
+    """Tokens the prompt may have; older things are shortened first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """A finished step as a planner sees it when it plans again."""
+
+    step: Step
+    result: JsonObject
+
+
+class Planner(Protocol):
+    """Proposes actions. It may call its model and nothing else."""
+
+    async def create_plan(
+        self, goal: str, context: PlanningContext, available_tools: Sequence[ToolSpec]
+    ) -> Proposal:
+        """Propose the actions that lead to the goal; never an empty proposal.
+
+        A plain question is answered by one ``answer`` action with its text. Raises what
+        ``ModelClient.complete`` raises.
+        """
+        ...
+
+    async def replan(
+        self,
+        current_plan: Plan,
+        execution_results: Sequence[StepResult],
+        new_context: PlanningContext,
+        available_tools: Sequence[ToolSpec],
+    ) -> Proposal:
+        """Propose what is to be done instead of the steps that are still pending.
+
+        An empty proposal means: nothing more, answer now. Raises what ``create_plan`` raises; the
+        caller keeps the current plan then. The goal is ``new_context``'s conversation and the plan.
+        """
+        ...
+
+
+class PlannerFactory(Protocol):
+    """Makes the planner of one run around that run's metered model."""
+
+    def __call__(self, model: ModelClient) -> Planner:
+        """Return a planner that uses this model."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerContext:
+    """What an answer is written from."""
+
+    goal: str
+    agent_name: str = "agent"
+    instructions: str = ""
+    conversation: tuple[PersonMessage, ...] = ()
+    steps: tuple[Step, ...] = ()
+    earlier_answers: tuple[str, ...] = ()
+    memories: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    incomplete_because: str = ""
+    """Why the work ends before it is done, e.g. a limit; empty when it is done."""
+    token_budget: int = 24_000
+
+
+class AnswerWriter(Protocol):
+    """Writes the words that end a task, from the observations."""
+
+    async def write(self, context: AnswerContext) -> Answer:
+        """Write the answer. Raises what ``ModelClient.complete`` raises."""
+        ...
+
+
+class AnswerWriterFactory(Protocol):
+    """Makes the answer writer of one run around that run's metered model."""
+
+    def __call__(self, model: ModelClient) -> AnswerWriter:
+        """Return a writer that uses this model."""
+        ...
+
+
+# -- tools ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolTraits:
+    """What the call path must know of a tool."""
+
+    timeout_s: float = 30.0
+    """After this the call is cancelled and ends as an error observation."""
+    idempotent: bool = False
+    """Whether a call that may already have happened can simply be repeated."""
+    max_result_chars: int = 12_000
+    """What a model sees of a result; the rest is stored."""
+    untrusted: bool = True
+    """Whether its results hold text that others wrote."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolContext:
+    """For whom and where a tool is called."""
+
+    scope: Scope
+    run_id: RunId
+    task_id: TaskId
+    step: int
+    requester: UserId | None
+    task_folder: Path
+    """The only folder the task may use; exists."""
+    idempotency_key: str
+    """The same for every attempt of the same step of the same run."""
+
+
+@runtime_checkable
+class Tool(Protocol):
+    """Something an agent can do."""
+
+    @property
+    def name(self) -> str:
+        """``[a-z][a-z0-9_]*``, unique among an agent's tools."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What it does and when to use it; the model reads it."""
+        ...
+
+    @property
+    def parameters_schema(self) -> JsonObject:
+        """JSON schema of the arguments object."""
+        ...
+
+    @property
+    def traits(self) -> ToolTraits:
+        """What the call path must know."""
+        ...
+
+    async def execute(self, arguments: JsonObject, context: ToolContext) -> JsonObject:
+        """Do it and return JSON with ``success`` and, on failure, ``error``.
+
+        The arguments were validated against the schema. ``files`` in the result lists files made in
+        the task folder. ``final_result`` ends the task, ``unexpected`` and ``replan_requested`` ask
+        for a re-plan. Cancellation must leave nothing running. Raises ToolError for what the model
+        can act on.
+        """
+        ...
+
+
+class Delegation(Protocol):
+    """Whether and where sub-tasks can be given to other agents."""
+
+    async def may_delegate(self, profile: AgentProfile, to: AgentId) -> bool:
+        """Say whether this agent may give a sub-task to that one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a model costs, in US dollars per million tokens."""
+
+    prompt_usd: float
+    completion_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineDefaults:
+    """What holds where an agent's profile says nothing."""
+
+    limits: Limits = field(default_factory=Limits)
+    prices: Mapping[str, Price] = field(default_factory=dict)

@@ -1,0 +1,108 @@
+"""What routing knows and what it can say: facts in, routes out. Values and authority, pure.
+
+Facts that were not gathered are None, and then nothing is granted that depends on them.
+"""
+
+from dataclasses import dataclass
+
+from agent_engine.commands import Command
+from agent_engine.places import Person, Post
+from agent_engine.types import AgentProfile, RunId, RunSnapshot, UserId, WorkspaceId
+from bot.inbound import sentences
+from bot.inbound.slack_events import Origin
+from bot.inbound.words import Verb
+from bot.outbound.blocks import ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Us:
+    """Who we are in this workspace, and who may do more here."""
+
+    workspace_id: WorkspaceId
+    user_id: UserId
+    bot_id: str
+    admins: frozenset[UserId] = frozenset()
+    """Configured ones; the workspace's own are known from their ``Person``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known around an event."""
+
+    us: Us
+    agent: AgentProfile
+    person: Person
+    latest_run: RunId | None = None
+    """The newest run of the thread's task."""
+    run: RunSnapshot | None = None
+    """The run that is to be stopped or decided about."""
+    post: Post | None = None
+    """Our post that was reacted to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Do:
+    """Carry a command out, once for these keys."""
+
+    command: Command
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """Tell the person one sentence that nobody else sees."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Show:
+    """Show what a verb asks for, to the person alone."""
+
+    verb: Verb
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """Open a form."""
+
+    form: ids.Form
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """Do nothing, and why: a constant word, optionally with a detail behind a colon."""
+
+    reason: str
+
+
+Route = Do | Reply | Show | Open | Ignored
+
+
+def may_stop(facts: Facts) -> bool:
+    """Say whether the person may stop the run: its requester, or an admin."""
+    if facts.person.is_admin or facts.person.user_id in facts.us.admins:
+        return True
+    return facts.run is not None and facts.run.requester == facts.person.user_id
+
+
+def why_unwelcome(facts: Facts) -> str | None:
+    """Say why the person may not start and steer tasks of this agent; None when they may."""
+    person, agent = facts.person, facts.agent
+    if person.is_bot and not agent.allow_bots:
+        return "bot"
+    if person.is_external and not agent.allow_guests:
+        return "external"
+    if person.is_guest and not agent.allow_guests:
+        return "guest"
+    return None
+
+
+def refusal(facts: Facts) -> str:
+    """Say to the person why they may not."""
+    return sentences.refusal(why_unwelcome(facts) or "", agent_name=facts.agent.name)
+
+
+def delivery_keys(origin: Origin) -> tuple[str, ...]:
+    """Return the keys under which this delivery is carried out once."""
+    return (f"ev:{origin.delivery_id}",) if origin.delivery_id else ()

@@ -1,0 +1,246 @@
+"""Buttons and modals: what was clicked or submitted becomes commands, and answers become views."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from agent_engine.commands import Rate, Rated
+from agent_engine.types import LOW_RATING_BELOW, ChannelId, JsonObject
+from bot.errors import SlackError
+from bot.inbound import acts, sentences
+from bot.inbound.facts import Do, Facts, Open, refusal, why_unwelcome
+from bot.inbound.front_desk import Place
+from bot.inbound.intake import Surroundings
+from bot.inbound.screens import FormErrors
+from bot.inbound.slack_events import Author, ButtonPressed, ViewSubmitted
+from bot.outbound.blocks import ids
+from bot.outbound.content import Content
+
+OPEN_S = 2.0
+"""The trigger that opens a modal lives for three seconds."""
+MEMBERS_S = 1.5
+MAX_MEMBER_PAGES = 20
+
+logger = logging.getLogger(__name__)
+
+
+class FormDesk:
+    """Takes clicks and submissions."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+
+    async def press(self, event: ButtonPressed) -> None:
+        """Take a click. Raises StorageError when its command could not be stored."""
+        action = ids.read_action(event.action_id, event.value)
+        place = self._place_of_button(event)
+        if action is None:
+            await self._unknown(event, place)
+            return
+        if place is None:
+            place = await self._place_of_run(event, action)
+        if place is None:
+            logger.info("click_ignored", extra={"reason": "nowhere"})
+            return
+        facts = await self._facts(place, home=event.home_workspace_id)
+        if isinstance(action, ids.StopRun):
+            facts = replace(facts, run=await self._around.run(action.run_id, place))
+        route = acts.route_button(event, action, facts)
+        match route:
+            case Open(form=form):
+                await self._open(form, event, place)
+            case Do(command=Rate()):
+                await self._rate(route, event, action, place)
+            case _:
+                await self._around.desk.carry_out(route, place)
+
+    async def submit(self, event: ViewSubmitted) -> Mapping[str, str]:
+        """Take a submitted modal; return what is wrong, by block id, empty when all is well."""
+        form = ids.read_form(event.callback_id, event.private_metadata)
+        if form is None:
+            logger.info("form_ignored", extra={"reason": "unknown"})
+            return {}
+        place = Place(
+            workspace_id=self._around.whoami.us.workspace_id,
+            channel_id=ChannelId(_channel_of(form)),
+            user_id=event.user_id,
+        )
+        facts = await self._facts(place, home=event.home_workspace_id)
+        if why_unwelcome(facts):
+            return _on_first_field(event.values, refusal(facts))
+        match form:
+            case ids.AgentForm():
+                return await self._save_agent(form, event, place)
+            case ids.StepRatingForm():
+                await self._rate_steps(form, event, place)
+            case ids.WhyForm():
+                await self._tell_why(form, event, place)
+        return {}
+
+    # -- clicks ----------------------------------------------------------------------------------
+
+    async def _rate(
+        self, route: Do, event: ButtonPressed, action: ids.Action, place: Place
+    ) -> None:
+        """Store a rating by button; a low one opens the form at once, for a click can."""
+        outcome = await self._around.engine.carry_out(route.command, keys=route.keys)
+        if not isinstance(outcome, Rated) or not isinstance(action, ids.RateAnswer):
+            return
+        if outcome.rating is None or outcome.rating >= LOW_RATING_BELOW:
+            return
+        form = ids.WhyForm(
+            channel_id=place.channel_id,
+            message_ts=event.message_ts or "",
+            choice=acts.FEEDBACK_BUTTON,
+            rating=action.rating,
+        )
+        await self._open(form, event, place)
+
+    async def _open(self, form: ids.Form, event: ButtonPressed, place: Place) -> None:
+        view = await self._view(form, place)
+        if view is None:
+            await self._around.desk.tell(place, Content(text=sentences.UNKNOWN_BUTTON))
+            return
+        try:
+            async with asyncio.timeout(OPEN_S):
+                await self._around.talk.open_view(event.trigger_id, view)
+        except (SlackError, TimeoutError) as error:
+            logger.warning("form_not_opened", extra={"error": repr(error)[:200]})
+            await self._around.desk.tell(place, Content(text=sentences.FORM_NOT_OPENED))
+
+    async def _view(self, form: ids.Form, place: Place) -> JsonObject | None:
+        screens = self._around.desk.screens
+        match form:
+            case ids.AgentForm(channel_id=channel_id):
+                there = replace(place, channel_id=ChannelId(channel_id))
+                channel = await self._around.channels.peek(there.workspace_id, there.channel_id)
+                agent = await self._around.channels.agent(channel)
+                return screens.agent_form(agent, there.channel_id)
+            case ids.StepRatingForm(run_id=run_id):
+                run = await self._around.run(run_id, place)
+                return None if run is None else screens.steps_form(run, form)
+            case ids.WhyForm():
+                return screens.why_form(form)
+
+    async def _unknown(self, event: ButtonPressed, place: Place | None) -> None:
+        logger.info("click_ignored", extra={"reason": "unknown_action"})
+        if place is not None and event.action_id.startswith("treadle"):
+            await self._around.desk.tell(place, Content(text=sentences.UNKNOWN_BUTTON))
+
+    # -- submissions -----------------------------------------------------------------------------
+
+    async def _save_agent(
+        self, form: ids.AgentForm, event: ViewSubmitted, place: Place
+    ) -> Mapping[str, str]:
+        if not await self._is_member(place):
+            return _on_first_field(event.values, sentences.MEMBERS_ONLY)
+        channels = self._around.channels
+        channel = await channels.meet(place.workspace_id, place.channel_id, None)
+        profile = await channels.agent(channel)
+        if profile.id != form.agent_id:
+            return _on_first_field(event.values, sentences.AGENT_CHANGED)
+        wanted = self._around.desk.screens.read_agent(profile, event.values)
+        if isinstance(wanted, FormErrors):
+            return wanted.errors
+        await channels.give_own_agent(channel, wanted)
+        logger.info("agent_edited", extra={"agent": wanted.id, "by": event.user_id})
+        return {}
+
+    async def _rate_steps(
+        self, form: ids.StepRatingForm, event: ViewSubmitted, place: Place
+    ) -> None:
+        filled = self._around.desk.screens.read_steps(event.values)
+        for rating in filled.ratings:
+            rate = Rate(
+                workspace_id=place.workspace_id,
+                channel_id=place.channel_id,
+                message_ts=form.message_ts,
+                by=event.user_id,
+                choice=f"step:{rating.step}",
+                rating=rating.rating,
+                text=filled.text,
+                step=rating.step,
+            )
+            key = f"view:{event.view_id}:{rating.step}"
+            await self._around.engine.carry_out(rate, keys=[key])
+
+    async def _tell_why(self, form: ids.WhyForm, event: ViewSubmitted, place: Place) -> None:
+        rate = Rate(
+            workspace_id=place.workspace_id,
+            channel_id=place.channel_id,
+            message_ts=form.message_ts,
+            by=event.user_id,
+            choice=form.choice,
+            rating=form.rating,
+            text=self._around.desk.screens.read_why(event.values),
+        )
+        await self._around.engine.carry_out(rate, keys=[f"view:{event.view_id}"])
+
+    async def _is_member(self, place: Place) -> bool:
+        """Ask Slack; where it cannot be asked, nobody is."""
+        cursor: str | None = None
+        try:
+            async with asyncio.timeout(MEMBERS_S):
+                for _ in range(MAX_MEMBER_PAGES):
+                    members, cursor = await self._around.talk.members(
+                        place.channel_id, cursor=cursor or None
+                    )
+                    if place.user_id in members:
+                        return True
+                    if not cursor:
+                        return False
+        except (SlackError, TimeoutError) as error:
+            logger.warning("members_unknown", extra={"error": repr(error)[:200]})
+        return False
+
+    # -- where and who ---------------------------------------------------------------------------
+
+    async def _facts(self, place: Place, *, home: str | None) -> Facts:
+        author = Author(user_id=place.user_id, home_workspace_id=home)
+        return await self._around.facts_at(place, author)
+
+    def _place_of_button(self, event: ButtonPressed) -> Place | None:
+        if event.channel_id is None:
+            return None
+        thread_ts = event.thread_ts or (None if event.is_ephemeral else event.message_ts)
+        return Place(
+            workspace_id=self._around.whoami.us.workspace_id,
+            channel_id=event.channel_id,
+            user_id=event.user_id,
+            thread_ts=thread_ts,
+        )
+
+    async def _place_of_run(self, event: ButtonPressed, action: ids.Action) -> Place | None:
+        """Find the place for a click in the Home tab: that of the run, or of the agent."""
+        us = self._around.whoami.us
+        match action:
+            case ids.EditAgent(channel_id=channel_id):
+                return Place(
+                    workspace_id=us.workspace_id,
+                    channel_id=ChannelId(channel_id),
+                    user_id=event.user_id,
+                )
+            case ids.StopRun(run_id=run_id) | ids.AgainRun(run_id=run_id):
+                anywhere = Place(
+                    workspace_id=us.workspace_id,
+                    channel_id=ChannelId(""),
+                    user_id=event.user_id,
+                )
+                run = await self._around.run(run_id, anywhere)
+                if run is None or run.thread is None:
+                    return None
+                thread = run.thread
+                return replace(anywhere, channel_id=thread.channel_id, thread_ts=thread.thread_ts)
+            case _:
+                return None
+
+
+def _channel_of(form: ids.Form) -> str:
+    return form.channel_id
+
+
+def _on_first_field(values: JsonObject, sentence: str) -> Mapping[str, str]:
+    """Show a sentence in a modal: Slack wants it beside a field."""
+    first = next(iter(values), None)
+    return {} if first is None else {first: sentence}

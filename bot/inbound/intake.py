@@ -1,0 +1,403 @@
+"""Takes events in: gathers the facts, routes, carries out. Everything is stored before it returns.
+
+A failure to store raises, so that the event is not acknowledged and Slack delivers it again; the
+keys of the command make the second time harmless. A mention by someone known costs no Slack call.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+
+from agent_engine.commands import Say
+from agent_engine.engine import Engine
+from agent_engine.places import Channel, ChannelKind
+from agent_engine.types import PersonMessage, RunId, RunSnapshot, Thread, UserId
+from bot.errors import SlackError
+from bot.inbound import acts, routing, sentences, words
+from bot.inbound.channels import ChannelDirectory
+from bot.inbound.facts import Do, Facts, Route
+from bot.inbound.front_desk import FrontDesk, Place
+from bot.inbound.lanes import Lanes
+from bot.inbound.moments import is_later
+from bot.inbound.people import PeopleDirectory
+from bot.inbound.seen import SeenTracker
+from bot.inbound.slack_events import (
+    AppUninstalled,
+    Author,
+    ChannelArchived,
+    ChannelDeleted,
+    ChannelLeft,
+    ChannelRenamed,
+    ChannelUnarchived,
+    ContextChanged,
+    HomeOpened,
+    MemberJoined,
+    MemberLeft,
+    MessageDeleted,
+    MessageEdited,
+    MessagePosted,
+    ReactionAdded,
+    ReactionRemoved,
+    SessionRenamed,
+    SessionStopped,
+    SlackEvent,
+    TokensRevoked,
+    read_history,
+)
+from bot.inbound.talk import SlackTalk
+from bot.inbound.whoami import Whoami
+from bot.outbound.blocks import ids
+from bot.outbound.slack_values import Page
+from bot.ports import PostStore
+
+EARLIER_MESSAGES = 100
+"""So many of a thread's messages are read when a task starts in the middle of it."""
+EARLIER_S = 1.5
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """Who else wants to know. Each is awaited before the event is acknowledged; so be quick."""
+
+    own_message: Callable[[MessagePosted], Awaitable[None]]
+    """One of our own messages arrived: its ``ts`` is known now."""
+    home_opened: Callable[[HomeOpened], Awaitable[None]]
+    session_renamed: Callable[[SessionRenamed], Awaitable[None]]
+    uninstalled: Callable[[], Awaitable[None]]
+    """The workspace has thrown us out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Where facts come from and where messages go."""
+
+    engine: Engine
+    channels: ChannelDirectory
+    people: PeopleDirectory
+    posts: PostStore
+    talk: SlackTalk
+    whoami: Whoami
+    desk: FrontDesk
+    seen: SeenTracker
+    hooks: Hooks
+
+    async def facts(self, channel: Channel, author: Author) -> Facts:
+        """Gather who the person is and which agent lives here."""
+        return Facts(
+            us=self.whoami.us,
+            agent=await self.channels.agent(channel),
+            person=await self.people.who(channel.workspace_id, author),
+        )
+
+    async def facts_at(self, place: Place, author: Author) -> Facts:
+        """Gather the same where nothing is started, so that no row is made for the channel."""
+        channel = await self.channels.peek(place.workspace_id, place.channel_id)
+        return await self.facts(channel, author)
+
+    async def run(self, run_id: RunId | None, place: Place) -> RunSnapshot | None:
+        """Return the run, if there is one and it belongs to this workspace."""
+        if run_id is None:
+            return None
+        try:
+            run = await self.engine.run(run_id)
+        except KeyError:
+            return None
+        return run if run.scope.workspace_id == place.workspace_id else None
+
+
+class Intake:
+    """The way in for everything that the Events API delivers, and for what was missed."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._lanes = Lanes()
+        self._is_replay = False
+
+    def for_replay(self) -> "Intake":
+        """Return an intake for what may have been taken in before.
+
+        It says nothing to anybody and carries out only what cannot do harm a second time.
+        """
+        silent = replace(self._around.desk, is_silent=True)
+        replay = Intake(replace(self._around, desk=silent))
+        replay._lanes = self._lanes  # of the same class
+        replay._is_replay = True  # of the same class
+        return replay
+
+    async def take(self, event: SlackEvent) -> None:
+        """Take one event in. Raises StorageError when it could not be stored."""
+        match event:
+            case MessagePosted():
+                await self._message(event)
+            case MessageEdited():
+                await self._edit(event)
+            case ReactionAdded() | ReactionRemoved():
+                await self._reaction(event)
+            case SessionStopped():
+                await self._session_stopped(event)
+            case MemberJoined() | MemberLeft() | HomeOpened():
+                await self._presence(event)
+            case (
+                ChannelArchived()
+                | ChannelUnarchived()
+                | ChannelRenamed()
+                | ChannelLeft()
+                | ChannelDeleted()
+            ):
+                await self._channel(event)
+            case SessionRenamed():
+                await self._around.hooks.session_renamed(event)
+            case AppUninstalled() | TokensRevoked():
+                await self._uninstalled(event)
+            case MessageDeleted() | ContextChanged():
+                logger.debug("delivery_ignored", extra={"reason": type(event).__name__})
+
+    # -- messages --------------------------------------------------------------------------------
+
+    async def _message(self, event: MessagePosted) -> None:
+        us = self._around.whoami.us
+        if routing.is_ours(event, us):
+            await self._own_message(event)
+        elif ignored := routing.glance(event, us):
+            logger.debug("delivery_ignored", extra={"reason": ignored.reason})
+        else:
+            async with self._lanes.turn(routing.thread_of(event)):
+                await self._relevant_message(event)
+        self._around.seen.note(event.origin.workspace_id, event.channel_id, event.ts)
+
+    async def _relevant_message(self, event: MessagePosted) -> None:
+        place = _place_of_message(event)
+        latest = await self._latest_run(event)
+        if latest is None and not routing.is_addressed(event, self._around.whoami.us):
+            logger.debug("delivery_ignored", extra={"reason": "no_task"})
+            return
+        await self._around.channels.meet(event.origin.workspace_id, event.channel_id, event.kind)
+        facts = await self._around.facts_at(place, event.author)
+        facts = replace(facts, latest_run=latest, run=await self._run_to_stop(event, latest))
+        route = routing.route_message(event, facts)
+        if self._is_replay and not await self._can_replay(route, event, latest):
+            return
+        if isinstance(route, Do) and isinstance(route.command, Say) and latest is None:
+            route = replace(route, command=await self._with_earlier(route.command, event))
+        await self._around.desk.carry_out(route, place)
+        await self._around.people.refresh(facts.person)
+
+    async def _latest_run(self, event: MessagePosted | MessageEdited) -> RunId | None:
+        """A message that is no reply can have a task only if it was taken in before."""
+        if event.thread_ts is None and isinstance(event, MessagePosted):
+            return None
+        return await self._around.engine.latest_run(routing.thread_of(event))
+
+    async def _run_to_stop(self, event: MessagePosted, latest: RunId | None) -> RunSnapshot | None:
+        text = words.without_mention(event.text, self._around.whoami.us.user_id)
+        if words.mention_verb(text) is not words.Verb.STOP:
+            return None
+        return await self._around.run(latest, _place_of_message(event))
+
+    async def _can_replay(self, route: Route, event: MessagePosted, latest: RunId | None) -> bool:
+        """A stop, or words from before the task began, must not hit what has begun since."""
+        if not isinstance(route, Do) or not isinstance(route.command, Say):
+            return False
+        run = await self._around.run(latest, _place_of_message(event))
+        return run is None or run.task.created_at <= route.command.message.sent_at
+
+    async def _with_earlier(self, say: Say, event: MessagePosted) -> Say:
+        """Add what was said in the thread before, as far as Slack tells it in time."""
+        if event.thread_ts is None:
+            return say
+        try:
+            async with asyncio.timeout(EARLIER_S):
+                page = await self._around.talk.replies(
+                    event.channel_id, event.thread_ts, limit=EARLIER_MESSAGES
+                )
+        except (SlackError, TimeoutError) as error:
+            logger.warning("earlier_messages_unread", extra={"error": repr(error)[:200]})
+            return say
+        return replace(say, earlier=tuple(self._context(page, event)))
+
+    def _context(self, page: Page, event: MessagePosted) -> Iterator[PersonMessage]:
+        workspace_id, us = event.origin.workspace_id, self._around.whoami.us
+        for raw in page.messages:
+            said = read_history(
+                raw, workspace_id=workspace_id, channel_id=event.channel_id, kind=event.kind
+            )
+            if isinstance(said, MessagePosted) and is_later(event.ts, said.ts):
+                message = routing.earlier_message(said, us)
+                if message is not None:
+                    yield message
+
+    async def _own_message(self, event: MessagePosted) -> None:
+        key = ids.read_metadata(_as_metadata(event))
+        if key is None:
+            return
+        asker = words.asker_of(key)
+        if asker is None:
+            await self._around.hooks.own_message(event)
+        else:
+            await self.start_solved(event, asker=asker, key=key)
+
+    async def start_solved(self, event: MessagePosted, *, asker: UserId, key: str) -> None:
+        """Start the task of a root message that ``/solve`` posted; once, however often called."""
+        workspace_id = event.origin.workspace_id
+        channel = await self._around.channels.meet(workspace_id, event.channel_id, event.kind)
+        agent = await self._around.channels.agent(channel)
+        problem = words.plain(words.solve_problem(event.text))
+        route = routing.say_for(event, asker=asker, agent=agent, problem=problem, key=key)
+        place = Place(workspace_id=workspace_id, channel_id=event.channel_id, user_id=asker)
+        await self._around.desk.carry_out(route, place)
+
+    async def _edit(self, event: MessageEdited) -> None:
+        if ignored := routing.glance_edit(event, self._around.whoami.us):
+            logger.debug("delivery_ignored", extra={"reason": ignored.reason})
+            return
+        async with self._lanes.turn(routing.thread_of(event)):
+            latest = await self._latest_run(event)
+            posted = routing.as_posted(event)
+            if latest is None and not routing.is_addressed(posted, self._around.whoami.us):
+                return
+            place = _place_of_message(posted)
+            facts = await self._around.facts_at(place, event.author)
+            route = routing.route_edit(event, replace(facts, latest_run=latest))
+            await self._around.desk.carry_out(route, place)
+
+    # -- reactions and stops ---------------------------------------------------------------------
+
+    async def _reaction(self, event: ReactionAdded | ReactionRemoved) -> None:
+        if ignored := acts.glance_reaction(event, self._around.whoami.us):
+            logger.debug("delivery_ignored", extra={"reason": ignored.reason})
+            return
+        workspace_id = event.origin.workspace_id
+        post = await self._around.posts.find(workspace_id, event.channel_id, event.ts)
+        if post is None:
+            logger.debug("delivery_ignored", extra={"reason": "not_ours"})
+            return
+        place = Place(
+            workspace_id=workspace_id,
+            channel_id=event.channel_id,
+            user_id=event.user_id,
+            thread_ts=post.thread.thread_ts,
+            occasion=f"{event.origin.delivery_id}:{event.name}" if event.origin.delivery_id else "",
+        )
+        author = Author(user_id=event.user_id)
+        facts = replace(await self._around.facts_at(place, author), post=post)
+        if event.name in acts.STOPS:
+            facts = replace(facts, run=await self._around.run(post.run_id, place))
+        await self._around.desk.carry_out(acts.route_reaction(event, facts), place)
+
+    async def _session_stopped(self, event: SessionStopped) -> None:
+        place = Place(
+            workspace_id=event.origin.workspace_id,
+            channel_id=event.channel_id,
+            user_id=event.user_id,
+            thread_ts=event.thread_ts,
+            occasion=event.origin.delivery_id,
+        )
+        facts = await self._around.facts_at(place, Author(user_id=event.user_id))
+        thread = Thread(
+            workspace_id=place.workspace_id,
+            channel_id=event.channel_id,
+            thread_ts=event.thread_ts,
+        )
+        latest = await self._around.engine.latest_run(thread)
+        facts = replace(facts, latest_run=latest, run=await self._around.run(latest, place))
+        await self._around.desk.carry_out(acts.route_stop(event, facts), place)
+
+    # -- channels and presence -------------------------------------------------------------------
+
+    async def _presence(self, event: MemberJoined | MemberLeft | HomeOpened) -> None:
+        us = self._around.whoami.us
+        match event:
+            case HomeOpened(tab="messages", channel_id=str(channel_id)):
+                await self._offer_prompts(event, channel_id=channel_id)
+            case HomeOpened():
+                await self._around.hooks.home_opened(event)
+            case MemberJoined(user_id=user_id) if user_id == us.user_id:
+                await self._joined(event)
+            case MemberLeft(user_id=user_id) if user_id == us.user_id:
+                await self._lost(event, reason=sentences.CHANNEL_LEFT)
+            case _:
+                logger.debug("delivery_ignored", extra={"reason": "others_presence"})
+
+    async def _joined(self, event: MemberJoined) -> None:
+        channels = self._around.channels
+        new = await channels.joined(event.origin.workspace_id, event.channel_id, event.kind)
+        if new is None or new.kind is ChannelKind.DIRECT:
+            return
+        agent = await channels.agent(new)
+        introduction = self._around.desk.screens.introduction(agent)
+        try:
+            await self._around.talk.post_message(event.channel_id, introduction)
+        except SlackError as error:
+            logger.warning("introduction_not_posted", extra={"error": str(error)})
+
+    async def _offer_prompts(self, event: HomeOpened, *, channel_id: str) -> None:
+        del channel_id
+        if event.channel_id is None:
+            return
+        try:
+            await self._around.talk.set_suggested_prompts(
+                event.channel_id, sentences.PROMPTS, title=sentences.PROMPTS_TITLE
+            )
+        except SlackError as error:
+            logger.info("prompts_not_set", extra={"error": str(error)})
+
+    async def _channel(
+        self,
+        event: ChannelArchived | ChannelUnarchived | ChannelRenamed | ChannelLeft | ChannelDeleted,
+    ) -> None:
+        channels, workspace_id = self._around.channels, event.origin.workspace_id
+        match event:
+            case ChannelArchived(channel_id=channel_id):
+                await self._cancel_all(event, reason=sentences.CHANNEL_ARCHIVED)
+                await channels.archived(workspace_id, channel_id, is_archived=True)
+            case ChannelUnarchived(channel_id=channel_id):
+                await channels.archived(workspace_id, channel_id, is_archived=False)
+            case ChannelRenamed(channel_id=channel_id, name=name):
+                await channels.renamed(workspace_id, channel_id, name)
+            case ChannelLeft():
+                await self._lost(event, reason=sentences.CHANNEL_LEFT)
+            case ChannelDeleted():
+                await self._lost(event, reason=sentences.CHANNEL_DELETED)
+
+    async def _lost(self, event: MemberLeft | ChannelLeft | ChannelDeleted, *, reason: str) -> None:
+        await self._cancel_all(event, reason=reason)
+        await self._around.channels.left(event.origin.workspace_id, event.channel_id)
+
+    async def _cancel_all(
+        self, event: MemberLeft | ChannelLeft | ChannelDeleted | ChannelArchived, *, reason: str
+    ) -> None:
+        # Without keys: the same loss comes by several events, and cancelling twice is harmless.
+        route = acts.lost_channel(
+            workspace_id=event.origin.workspace_id, channel_id=event.channel_id, reason=reason
+        )
+        us = self._around.whoami.us
+        place = Place(workspace_id=us.workspace_id, channel_id=event.channel_id, user_id=us.user_id)
+        await self._around.desk.carry_out(route, place)
+
+    async def _uninstalled(self, event: AppUninstalled | TokensRevoked) -> None:
+        if isinstance(event, TokensRevoked) and not event.is_bot_token:
+            return
+        logger.error("app_uninstalled", extra={"workspace": event.origin.workspace_id})
+        await self._around.hooks.uninstalled()
+
+
+def _place_of_message(event: MessagePosted) -> Place:
+    return Place(
+        workspace_id=event.origin.workspace_id,
+        channel_id=event.channel_id,
+        user_id=event.author.user_id or UserId(event.author.bot_id or ""),
+        thread_ts=event.thread_ts,
+        occasion=routing.message_key(event.channel_id, event.ts),
+    )
+
+
+def _as_metadata(event: MessagePosted) -> dict[str, object] | None:
+    if event.metadata is None:
+        return None
+    return {
+        "event_type": event.metadata.event_type,
+        "event_payload": dict(event.metadata.payload),
+    }

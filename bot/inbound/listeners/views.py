@@ -1,0 +1,36 @@
+"""Bolt registrations for submitted modals."""
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from slack_bolt.async_app import AsyncAck, AsyncApp
+
+from bot.inbound.forms import FormDesk
+from bot.inbound.lanes import Underway
+from bot.inbound.slack_events import Unreadable, read_view
+from bot.logs import log_context
+
+ANY_VIEW = re.compile(r"")
+
+logger = logging.getLogger(__name__)
+
+
+def attach_views(app: AsyncApp, desk: FormDesk, underway: Underway) -> None:
+    """Let every submission reach the desk; what is wrong with it is shown in the modal."""
+
+    async def take(ack: AsyncAck, body: Mapping[str, Any]) -> None:
+        view = read_view(body)
+        if isinstance(view, Unreadable):
+            logger.warning("delivery_unreadable", extra={"reason": view.reason})
+            await ack()
+            return
+        with underway.one(), log_context(delivery_id=f"view:{view.view_id}"):
+            errors = await desk.submit(view)
+        if errors:
+            await ack(response_action="errors", errors=dict(errors))
+        else:
+            await ack()
+
+    app.view(ANY_VIEW)(take)

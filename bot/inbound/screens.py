@@ -1,0 +1,107 @@
+"""What the incoming side shows, put together from the pure renderings of ``outbound.blocks``.
+
+One place, so that the rest of ``inbound`` sees no blocks. It must not fetch anything.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from agent_engine.commands import TaskLine
+from agent_engine.ports import Clock
+from agent_engine.types import AgentProfile, ChannelId, JsonObject, RunSnapshot
+from bot.inbound.words import VERB_HELP, Verb, escaped
+from bot.outbound.blocks import ids
+from bot.outbound.blocks.agent_modal import FormErrors, agent_modal, read_agent_form
+from bot.outbound.blocks.help import help_content, introduction_content
+from bot.outbound.blocks.parts import actions, button, section
+from bot.outbound.blocks.plan import plan_content
+from bot.outbound.blocks.rating_form import (
+    StepRatings,
+    read_step_ratings,
+    read_why,
+    step_rating_modal,
+    why_modal,
+    why_prompt,
+)
+from bot.outbound.blocks.tasks_list import tasks_content
+from bot.outbound.content import Content
+
+__all__ = ["FormErrors", "Screens", "StepRatings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screens:
+    """Values in, content and views out, submissions back into values."""
+
+    command_names: Mapping[Verb, str]
+    """What the slash command of each verb is called here."""
+    tools: tuple[str, ...]
+    """Names of all tools that agents can have."""
+    clock: Clock
+    is_offline: bool = False
+    """No language model is configured."""
+
+    def help(self, topic: Verb | None) -> Content:
+        """Explain the bot, or one verb."""
+        if topic is None:
+            commands = {self.command_names[verb]: does for verb, does in VERB_HELP.items()}
+            return help_content(commands, solve=self.command_names[Verb.SOLVE])
+        text = f"`{self.command_names[topic]}` {escaped(VERB_HELP[topic])}"
+        return Content(text=text, blocks=(section(text),))
+
+    def introduction(self, profile: AgentProfile) -> Content:
+        """Introduce the agent of a channel that the bot has joined."""
+        return introduction_content(profile.name, offline=self.is_offline)
+
+    def tasks(self, lines: Sequence[TaskLine], *, workspace_url: str) -> Content:
+        """List tasks with links to their threads and Stop buttons for those under way."""
+        return tasks_content(lines, workspace_url=workspace_url, now=self.clock.now())
+
+    def status(self, run: RunSnapshot) -> Content:
+        """Say how one task stands."""
+        return plan_content(run)
+
+    def agent(self, profile: AgentProfile, channel_id: ChannelId) -> Content:
+        """Describe the channel's agent, with a button that opens its form."""
+        tools = "all tools" if profile.tools is None else ", ".join(profile.tools) or "no tools"
+        text = (
+            f"*{escaped(profile.name)}* is the agent of this channel: {profile.planner} planner, "
+            f"{escaped(tools)}, model {escaped(profile.model or 'of the installation')}."
+        )
+        edit = button("Edit", ids.EditAgent(agent_id=profile.id, channel_id=channel_id))
+        return Content(text=text, blocks=(section(text), actions([edit])))
+
+    def agent_form(self, profile: AgentProfile, channel_id: ChannelId) -> JsonObject:
+        """Return the modal that edits an agent."""
+        return agent_modal(profile, channel_id=channel_id, tools=self.tools)
+
+    def read_agent(self, profile: AgentProfile, values: JsonObject) -> AgentProfile | FormErrors:
+        """Return the agent as the submitted form wants it, or what is wrong with the form."""
+        return read_agent_form(values, profile)
+
+    def steps_form(self, run: RunSnapshot, form: ids.StepRatingForm) -> JsonObject:
+        """Return the modal with one choice per finished step."""
+        return step_rating_modal(run, channel_id=form.channel_id, message_ts=form.message_ts)
+
+    def read_steps(self, values: JsonObject) -> StepRatings:
+        """Return the ratings given; steps without a choice are left out."""
+        return read_step_ratings(values)
+
+    def why_form(self, form: ids.WhyForm) -> JsonObject:
+        """Return the one-field modal *What went wrong?*."""
+        return why_modal(
+            ids.TellWhy(
+                channel_id=form.channel_id,
+                message_ts=form.message_ts,
+                choice=form.choice,
+                rating=form.rating,
+            )
+        )
+
+    def read_why(self, values: JsonObject) -> str:
+        """Return what the person wrote."""
+        return read_why(values)
+
+    def low_rating(self, action: ids.TellWhy) -> Content:
+        """Return the line shown after a low rating, with the button that opens the form."""
+        return why_prompt(action)

@@ -1,0 +1,89 @@
+"""The plain sentences that the incoming side says to one person. Words only, no decisions."""
+
+from agent_engine.types import UserId
+
+EMPTY_SOLVE = "Put the problem behind the command, for example: `{command} what is 17 * 23?`"
+NOTHING_TO_STOP = "There is nothing running here to stop."
+STOP_WHERE = "Say that in the task's thread, or use the Stop button in the list of tasks."
+STOPPED = "stopped by a person"
+NO_TASK_HERE = "There is no task in this thread yet. Mention me with a problem to start one."
+UNKNOWN_BUTTON = "That button is from an older version and does nothing any more."
+ALREADY_DECIDED = "That has been answered already."
+ALREADY_ENDED = "That task has already ended."
+STILL_RUNNING = "That task is still running."
+MEMBERS_ONLY = "Only members of the channel can change its agent."
+AGENT_CHANGED = "This channel has another agent by now. Close this and open it again."
+FORM_NOT_OPENED = "Slack did not open the form. Please try again."
+SLACK_IS_SLOW = (
+    "Slack is slow at the moment. If your problem does not appear in the channel, please send it "
+    "again."
+)
+CHANNEL_ARCHIVED = "the channel was archived"
+CHANNEL_LEFT = "the bot is no longer in the channel"
+CHANNEL_DELETED = "the channel was deleted"
+
+PROMPTS_TITLE = "What shall I work on?"
+PROMPTS = (
+    {"title": "Compute something", "message": "What is 15% of 1,240, plus 17 * 23?"},
+    {
+        "title": "Write and run a script",
+        "message": "Write a Python script that prints the first 15 Fibonacci numbers, run it, "
+        "and save the output to fib.txt.",
+    },
+    {"title": "Work through a problem", "message": "Help me plan this step by step: "},
+    {"title": "What can you do?", "message": "help"},
+)
+
+_REFUSALS = {
+    "bot": "I take no tasks from other bots here.",
+    "external": "I only work for people of this workspace here. Its members can ask me for you.",
+    "guest": "I take no tasks from guests here. A member of the channel can ask me for you.",
+}
+_DECLINED = {
+    "not_waiting": ALREADY_DECIDED,
+    "already_ended": ALREADY_ENDED,
+    "still_running": STILL_RUNNING,
+}
+
+
+def empty_mention(bot: UserId) -> str:
+    """Say how to put a problem to the bot."""
+    return (
+        "Tell me what to do in the same message, for example: "
+        f"<@{bot}> compare the last two quarters in sales.csv. "
+        f"<@{bot}> help says what else I understand."
+    )
+
+
+def refusal(why: str, *, agent_name: str) -> str:
+    """Say why somebody may not ask this agent."""
+    return _REFUSALS.get(why, f"{agent_name} may not work for you here.")
+
+
+def declined(why: str) -> str | None:
+    """Say why a click changed nothing; None where nothing needs to be said."""
+    return _DECLINED.get(why)
+
+
+def may_not_stop(requester: UserId | None) -> str:
+    """Say who may stop the task."""
+    who = f"<@{requester}>" if requester else "the person who asked"
+    return f"Only {who} or an admin can stop this task. You can steer it by replying in its thread."
+
+
+def not_a_member(bot: UserId, *, said: str) -> str:
+    """Say how to get the bot to where a command was given, with the text, so it is not lost."""
+    return (
+        f"I am not in this channel: `/invite` <@{bot}> and try again, or write to <@{bot}> "
+        f"directly. This is what you wrote:\n{said}"
+    )
+
+
+def slack_refused(error: str) -> str:
+    """Say that Slack did not take our message."""
+    return f"Slack did not let me post here ({error})."
+
+
+def wrong_argument(command: str, argument: str, *, known: str) -> str:
+    """Say what a command understands."""
+    return f"`{command}` does not know “{argument}”. It understands: {known}."

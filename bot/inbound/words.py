@@ -1,0 +1,134 @@
+"""Slack's way of writing text, taken apart: mentions, links, escapes, verbs. Pure.
+
+It only reads and rewrites words; whether they are for the bot is decided in ``routing``.
+"""
+
+import re
+from enum import StrEnum
+
+from agent_engine.types import UserId
+
+SOLVE_KEY_PREFIX = "solve:"
+"""Marks the root messages that ``/solve`` posts, in the key of their metadata."""
+
+_MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
+_MARK = re.compile(r"<([^<>]*)>")
+_BLANKS = re.compile(r"[ \t]{2,}")
+
+
+class Verb(StrEnum):
+    """What can be asked of the bot itself, as ``@treadle <verb>`` or ``/treadle <verb>``."""
+
+    HELP = "help"
+    SOLVE = "solve"
+    TASKS = "tasks"
+    AGENT = "agent"
+    STOP = "stop"
+    STATUS = "status"
+
+
+MENTION_VERBS = frozenset({Verb.HELP, Verb.TASKS, Verb.AGENT, Verb.STOP, Verb.STATUS})
+"""The verbs that a mention knows; to solve something one just says it."""
+
+
+VERB_HELP = {
+    Verb.SOLVE: "<problem> posts the problem here and starts a task in its thread.",
+    Verb.TASKS: "lists the running and recent tasks of this channel, with Stop buttons.",
+    Verb.AGENT: "shows and changes the agent of this channel.",
+    Verb.STATUS: "says how the tasks here stand; in a thread, mention me with `status`.",
+    Verb.STOP: "lists what can be stopped; in a thread, mention me with `stop`.",
+    Verb.HELP: "says what I can do; every command also takes `help`.",
+}
+"""What each verb does, to be read behind its command."""
+
+
+def mentioned(text: str) -> tuple[UserId, ...]:
+    """Return who is mentioned, in order.
+
+    >>> mentioned("<@U2|bob> and <@U1>")
+    ('U2', 'U1')
+    """
+    return tuple(UserId(user) for user in _MENTION.findall(text))
+
+
+def without_mention(text: str, user: UserId) -> str:
+    """Return the text without any mention of this person, and without the gaps that leaves.
+
+    >>> without_mention("hey <@UB>, what is  <@UB|treadle> 2+2?", "UB")
+    'hey, what is 2+2?'
+    """
+    kept = _MENTION.sub(lambda found: "" if found.group(1) == user else found.group(0), text)
+    if kept == text:
+        return text.strip()
+    lines = [_BLANKS.sub(" ", line).rstrip() for line in kept.split("\n")]
+    joined = re.sub(r" +([,.;:!?])", r"\1", "\n".join(lines))
+    return joined.strip().lstrip(",:;").strip()
+
+
+def plain(text: str) -> str:
+    """Return Slack's marked-up text as people read it; mentions of people stay as marks.
+
+    >>> plain("see <https://a.example/?x=1&amp;y|the page> in <#C1|general> &lt;now&gt; <@U1>")
+    'see the page (https://a.example/?x=1&y) in #general <now> <@U1>'
+    """
+    return unescaped(_MARK.sub(_spelt_out, text))
+
+
+def unescaped(text: str) -> str:
+    """Return the text with Slack's three escapes undone."""
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def escaped(text: str) -> str:
+    """Return the text with nothing in it that Slack would take for a mark."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def mention_verb(text: str) -> Verb | None:
+    """Return the verb that this text, mention taken out, consists of; None for a problem.
+
+    >>> mention_verb("Stop!"), mention_verb("help me to stop smoking")
+    (<Verb.STOP: 'stop'>, None)
+    """
+    word = text.strip().rstrip(".!?").strip().lower()
+    return next((verb for verb in MENTION_VERBS if verb == word), None)
+
+
+def solve_key(user: UserId, trigger_id: str) -> str:
+    """Return the key of the root message that ``/solve`` posts for a person."""
+    return f"{SOLVE_KEY_PREFIX}{user}:{trigger_id}"
+
+
+def asker_of(key: str) -> UserId | None:
+    """Return for whom a root message with this key was posted; None for other messages."""
+    if not key.startswith(SOLVE_KEY_PREFIX):
+        return None
+    user = key.removeprefix(SOLVE_KEY_PREFIX).split(":", 1)[0]
+    return UserId(user) if user else None
+
+
+def solve_message(user: UserId, problem: str) -> str:
+    """Return the root message that ``/solve`` posts: the problem, attributed to its asker."""
+    return f"<@{user}> asks:\n{problem}"
+
+
+def solve_problem(message: str) -> str:
+    """Return the problem in a root message that ``/solve`` posted."""
+    return message.partition("\n")[2].strip()
+
+
+# ------------------------------------------------------------------------------------------------
+
+
+def _spelt_out(found: re.Match[str]) -> str:
+    target, _, label = found.group(1).partition("|")
+    match target[:1]:
+        case "@":
+            return found.group(0)
+        case "#":
+            return f"#{label}" if label else target
+        case "!":
+            return label or f"@{target[1:].split('^', 1)[0]}"
+        case _:
+            address = target.removeprefix("mailto:")
+            return address if label in ("", address, target) else f"{label} ({address})"

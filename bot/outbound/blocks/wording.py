@@ -1,0 +1,105 @@
+"""What steps, ends and usage are called in words for people. Pure; nothing in it is escaped."""
+
+from agent_engine.types import (
+    ActionType,
+    AgentAction,
+    EndReason,
+    Limits,
+    RunSnapshot,
+    Step,
+    StepStatus,
+    Usage,
+    Wait,
+    WaitKind,
+)
+from bot.outbound.text import count, duration, money, one_line
+
+MAX_TITLE = 150
+
+_BY_TYPE: dict[str, str] = {
+    ActionType.THINK: "Think it through",
+    ActionType.REMEMBER: "Remember something",
+    ActionType.RECALL: "Look into memory",
+    ActionType.WAIT: "Wait",
+    ActionType.ASK: "Ask",
+    ActionType.DELEGATE: "Delegate",
+    ActionType.SUB_GOAL: "Work on a part of it",
+    ActionType.ANSWER: "Write the answer",
+}
+_ENDINGS = {
+    EndReason.ANSWERED: "Done.",
+    EndReason.STOPPED: "Stopped.",
+    EndReason.LIMIT: "Stopped at a limit.",
+    EndReason.FAILED: "This did not work out.",
+}
+
+
+def step_title(action: AgentAction) -> str:
+    """Return one line that names what a step does."""
+    if action.description.strip():
+        return one_line(action.description, MAX_TITLE)
+    if action.tool_name:
+        return one_line(f"Use {action.tool_name}", MAX_TITLE)
+    return _BY_TYPE.get(str(action.action_type), one_line(str(action.action_type), MAX_TITLE))
+
+
+def step_outcome(step: Step) -> str:
+    """Return one line that says what came of a step; empty when there is nothing to say yet."""
+    tries = f"{step.attempt} attempts: " if step.attempt > 1 and step.status.is_final else ""
+    if step.status is StepStatus.STOPPED:
+        return f"{tries}stopped"
+    if step.observation is None:
+        return ""
+    said = step.observation.outcome
+    if step.status is StepStatus.FAILED:
+        said = said or step.observation.error or "failed"
+    return f"{tries}{said}" if said else ""
+
+
+def ending(run: RunSnapshot) -> str:
+    """Return the sentence that says how a run ended; empty while it has not."""
+    if run.end is None:
+        return ""
+    return run.end.sentence.strip() or _ENDINGS[run.end.reason]
+
+
+def waiting_for(wait: Wait) -> str:
+    """Say what a run waits for."""
+    match wait.kind:
+        case WaitKind.QUESTION:
+            return "Waiting for an answer to its question below"
+        case WaitKind.REPEAT:
+            return "Waiting for a decision: a step may already have happened"
+        case WaitKind.TIMER:
+            until = "" if wait.until is None else f" until {wait.until:%H:%M:%S} UTC"
+            return f"Waiting for a timer{until}"
+        case WaitKind.SUB_TASK:
+            return "Waiting for another agent's part"
+
+
+def used(usage: Usage) -> str:
+    """Say what a run has used, in one line."""
+    parts = [duration(usage.seconds), count(usage.iterations, "step")]
+    if usage.tokens:
+        parts.append(count(usage.tokens, "token"))
+    return " · ".join([*parts, *_cost(usage, 0.0)])
+
+
+def used_of(usage: Usage, limits: Limits) -> str:
+    """Say what a run has used of what it may use, in one line."""
+    parts = [
+        duration(usage.seconds) + (f" of {duration(limits.seconds)}" if limits.seconds else ""),
+        _of(usage.iterations, limits.iterations, "steps"),
+        _of(usage.tokens, limits.tokens, "tokens"),
+    ]
+    return " · ".join([*parts, *_cost(usage, limits.usd)])
+
+
+def _of(number: int, limit: int, what: str) -> str:
+    return f"{number:,} of {limit:,} {what}" if limit else f"{number:,} {what}"
+
+
+def _cost(usage: Usage, limit: float) -> list[str]:
+    if not usage.usd and not limit:
+        return []
+    return [money(usage.usd) + (f" of {money(limit)}" if limit else "")]

