@@ -213,13 +213,13 @@ class Acts:
         self._events.send(event, channel=None)
 
     def uninstall(self) -> None:
-        """Remove the app from the workspace: tokens end, then it is told."""
-        self._core.installation.scopes_by_token.clear()
+        """Remove the app from the workspace: it is told, and its tokens end."""
         bot = self._core.state.bot.id
         ts = self._core.mint.ts()
         revoked = {"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [bot]}, "event_ts": ts}
         self._events.send(revoked, channel=None)
         self._events.send({"type": "app_uninstalled", "event_ts": ts}, channel=None)
+        self._core.installation.scopes_by_token.clear()
 
     def typed(self, text: str) -> str:
         """Turn typed text into wire text."""
