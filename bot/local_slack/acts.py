@@ -173,6 +173,10 @@ class Acts:
         """Archive a channel."""
         self._core.state.archive(self._core.state.visible(user, channel), user=user)
 
+    def delete_channel(self, user: str, *, channel: str) -> None:
+        """Delete a channel."""
+        self._core.state.delete_channel(self._core.state.visible(user, channel), user=user)
+
     def rename(self, user: str, *, channel: str, name: str) -> None:
         """Rename a channel."""
         self._core.state.rename(self._core.state.visible(user, channel), name, user=user)

@@ -27,7 +27,7 @@ _SUBSCRIPTIONS = {
     ChannelKind.IM: "message.im",
     ChannelKind.MPIM: "message.mpim",
 }
-_CHANNEL_EVENTS = ("created", "rename", "archive", "unarchive")
+_CHANNEL_EVENTS = ("created", "rename", "archive", "unarchive", "deleted")
 
 
 class EventSource:

@@ -200,6 +200,11 @@ class Workspace:
         channel.is_archived = False
         self.hub.publish(ChannelChanged(channel=channel, event="unarchive", user=user))
 
+    def delete_channel(self, channel: Channel, *, user: str) -> None:
+        """Remove a channel with everything in it."""
+        del self.channels[channel.id]
+        self.hub.publish(ChannelChanged(channel=channel, event="deleted", user=user))
+
     def describe(self, channel: Channel, *, topic: str | None, purpose: str | None) -> None:
         """Set topic or purpose; None leaves it."""
         channel.topic = channel.topic if topic is None else topic

@@ -80,7 +80,7 @@ class Observed:
 class Traffic:
     """The latest exchanges, oldest first; iterate for all, or ask for the calls of a method."""
 
-    def __init__(self, *, hub: Hub, kept: int = 20_000) -> None:
+    def __init__(self, *, hub: Hub, kept: int = 5_000) -> None:
         self._hub = hub
         self._entries: deque[Exchange] = deque(maxlen=kept)
         self._count = 0
