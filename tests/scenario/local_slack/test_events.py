@@ -10,7 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.local_slack.config import LocalWorkspaceConfig, PersonSeed
 from bot.local_slack.default_manifest import DEFAULT_MANIFEST
 from bot.local_slack.server import LocalWorkspace
-from tests.scenario.local_slack.app import bodies, connected, new_app
+from tests.scenario.local_slack.app import bodies, client_of, connected, new_app
 
 
 def collect(app: AsyncApp) -> list[dict[str, Any]]:
@@ -289,3 +289,29 @@ async def test_a_deleted_stream_ends_in_silence(
         await workspace.person("ada").post(channel, "marker")
         await workspace.until(lambda: any(e.get("text") == "marker" for e in seen))
     assert [e.get("subtype") for e in seen if e.get("subtype")] == ["message_deleted"]
+
+
+async def test_two_runs_of_the_same_conversation_have_equal_snapshots(
+    workspace: LocalWorkspace,
+) -> None:
+    async def talk(place: LocalWorkspace) -> list[dict[str, Any]]:
+        channel = place.channel("general").id
+        ts = await place.person("ada").post("general", "@treadle how many?")
+        posted = await client_of(place).chat_postMessage(
+            channel=channel, thread_ts=ts, text="3", blocks=[{"type": "divider"}]
+        )
+        await place.person("grace").react("general", str(posted["ts"]), "+1")
+        return place.snapshot_thread("general", ts)
+
+    async with LocalWorkspace() as other:
+        first, second = await talk(workspace), await talk(other)
+    assert first == second
+    assert first[0]["text"] == "<@treadle> how many?"
+    assert first[1] == {
+        "user": "treadle",
+        "text": "3",
+        "blocks": [{"type": "divider"}],
+        "reactions": {"+1": ["grace"]},
+        "files": [],
+        "is_streaming": False,
+    }
