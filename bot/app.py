@@ -99,11 +99,13 @@ async def run_bot(
     """
     async with AsyncExitStack() as stack:
         works = await _open_works(settings, stack)
+        worker = None if role is Role.GATEWAY else await _open_worker(works, stack)
+        gateway = None if role is Role.WORKER else await _open_gateway(works, stack)
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        if role is not Role.GATEWAY:
-            await _start_work(works, stack, group)
-        if role is not Role.WORKER:
-            await _start_slack(works, stack, group)
+        if worker is not None:
+            _start_worker(worker, works, group)
+        if gateway is not None:
+            await _start_gateway(gateway, group)
         logger.info("bot_started", extra={"role": role.value, "model": works.source.description})
         if ready is not None:
             ready.set_result(works)
@@ -136,7 +138,21 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
 # -- the engine --------------------------------------------------------------------------------
 
 
-async def _start_work(works: Works, stack: AsyncExitStack, group: asyncio.TaskGroup) -> None:
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """What works on runs in this process."""
+
+    watch: SignalWatch
+    durable: DurableRuns
+
+
+def _start_worker(worker: _Worker, works: Works, group: asyncio.TaskGroup) -> None:
+    group.create_task(worker.watch.run(works.bell))
+    group.create_task(worker.durable.run())
+    group.create_task(_keep_house(works.database))
+
+
+async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:
     watch = SignalWatch(works.runs)
     loop = AgentLoop(
         runs=works.runs,
@@ -159,9 +175,7 @@ async def _start_work(works: Works, stack: AsyncExitStack, group: asyncio.TaskGr
     )
     await durable.open()
     stack.push_async_callback(durable.close)
-    group.create_task(watch.run(works.bell))
-    group.create_task(durable.run())
-    group.create_task(_keep_house(works.database))
+    return _Worker(watch, durable)
 
 
 def _durable_url(works: Works) -> str:
@@ -205,31 +219,36 @@ class _Gateway:
     slack: SlackClient
     whoami: Whoami
     token: str
+    leases: Leases
     known: asyncio.Event
     """Set once Slack has told who we are."""
     reconciler: Reconciler | None = None
 
 
-async def _start_slack(works: Works, stack: AsyncExitStack, group: asyncio.TaskGroup) -> None:
+async def _open_gateway(works: Works, stack: AsyncExitStack) -> _Gateway:
     settings = works.settings
     token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
     slack = await stack.enter_async_context(
         open_slack(token=token, clock=SystemClock(), base_url=settings.slack_api_url)
     )
-    gateway = _Gateway(
+    return _Gateway(
         works=works,
         slack=slack,
         whoami=Whoami(admins=frozenset(UserId(a) for a in settings.file.slack.admins)),
         token=token,
+        leases=await stack.enter_async_context(open_leases(works.database)),
         known=asyncio.Event(),
     )
+
+
+async def _start_gateway(gateway: _Gateway, group: asyncio.TaskGroup) -> None:
+    works = gateway.works
     entrance = build_entrance(_needs(gateway))
     serving = asyncio.Event()
     group.create_task(_serve(gateway, entrance, serving))
-    identity = await gateway.whoami.learn(slack, sleep=asyncio.sleep)
-    await seed_agents(works.engine, settings.file, identity.workspace_id)
-    leases = await stack.enter_async_context(open_leases(works.database))
-    gateway.reconciler = _reconciler(gateway, leases)
+    identity = await gateway.whoami.learn(gateway.slack, sleep=asyncio.sleep)
+    await seed_agents(works.engine, works.settings.file, identity.workspace_id)
+    gateway.reconciler = _reconciler(gateway)
     gateway.known.set()
     group.create_task(gateway.reconciler.run())
     group.create_task(entrance.seen.run())
@@ -285,7 +304,7 @@ def _hooks(gateway: _Gateway, home: HomeDesk) -> Hooks:
     )
 
 
-def _reconciler(gateway: _Gateway, leases: Leases) -> Reconciler:
+def _reconciler(gateway: _Gateway) -> Reconciler:
     works, identity = gateway.works, gateway.whoami.identity
 
     async def on_lost(place: LostPlace) -> None:
@@ -303,7 +322,7 @@ def _reconciler(gateway: _Gateway, leases: Leases) -> Reconciler:
         threads=SqlThreadStore(works.database),
         posts=SqlPostStore(works.database),
         slack=gateway.slack,
-        leases=leases,
+        leases=gateway.leases,
         bell=works.bell,
         clock=SystemClock(),
         workspace_id=identity.workspace_id,
