@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,6 +114,8 @@ class DurableRuns:
         if running:
             await asyncio.wait(running, timeout=5)
         await asyncio.to_thread(DBOS.destroy)
+        # dbos had put its own, which is shut down now, in the place of the loop's.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         _bound.clear()
         if self._lock_connection is not None:
             self._lock_connection.close()

@@ -111,7 +111,7 @@ class InMemoryRunStore:
             task=task,
             status=TaskStatus.RUNNING,
             epoch=run.epoch + 1,
-            attempts=run.attempts + 1,
+            attempts=run.attempts + (run.attempts == 0 or run.status is TaskStatus.RUNNING),
         )
         return self._put(begun)
 

@@ -103,7 +103,7 @@ class Progress:
 class AgentLoop:
     """Advances runs. Holds nothing of them between two calls."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the composition root hands over each part
         self,
         *,
         runs: RunStore,

@@ -17,7 +17,6 @@ from agent_engine.ports import Clock, Fence, RunStore
 from agent_engine.run_state import apply
 from agent_engine.types import ModelCall, Resolution, RunSnapshot, Usage, Wait
 
-
 Observe = Callable[[RunSnapshot, Sequence[RunEvent]], None]
 """Sees what was stored, after it was; must be quick and must not raise."""
 

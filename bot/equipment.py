@@ -5,26 +5,34 @@ What is not always needed (a vendor's client, sandbox drivers) is imported when 
 """
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from agent_engine.clock import SystemClock
 from agent_engine.equipment import Equipment
-from agent_engine.models.detect import find_local_server
+from agent_engine.models.detect import find_local_model
 from agent_engine.models.offline import OfflineModel
 from agent_engine.planners.choose import answer_writer_factory, planner_factory
 from agent_engine.planners.judge import Judge
-from agent_engine.ports import ModelClient, Price
-from agent_engine.tools.calculate import calculate_tool
+from agent_engine.ports import ModelClient, Tool
+from agent_engine.tools.calculate import calculate
 from agent_engine.tools.call import ToolCaller
-from agent_engine.tools.code_execution import CodeExecution
-from agent_engine.tools.file_operations import file_operations_tool
-from agent_engine.tools.sandbox.choose import SandboxChoice
+from agent_engine.tools.code_execution import code_execution
+from agent_engine.tools.file_operations import file_operations
+from agent_engine.tools.sandbox.choose import SandboxChooser
+from agent_engine.tools.sandbox.driver import Language
 from agent_engine.tools.task_folders import TaskFolders
 from agent_engine.types import AgentProfile, PlannerKind
 from bot.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+OPENAI_URL = "https://api.openai.com/v1"
+DEFAULT_MODEL = "gpt-5-mini"
+"""Used when a key is configured and no model is named."""
+TASK_FOLDERS = "tasks"
+"""Below ``TREADLE_HOME``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +41,7 @@ class ModelSource:
 
     base_url: str | None
     """None: nothing was configured and none was found; the offline model is used."""
-    api_key: str | None
+    api_key: str | None = None
     model: str
     found: str = ""
     """Which local server was found by itself; empty when the model was configured."""
@@ -43,11 +51,13 @@ class ModelSource:
         """Whether there is no language model."""
         return self.base_url is None
 
-
-OFFLINE = ModelSource(base_url=None, api_key=None, model="offline")
-OPENAI_URL = "https://api.openai.com/v1"
-DEFAULT_MODEL = "gpt-5-mini"
-"""Used when a key is configured and no model is named."""
+    @property
+    def description(self) -> str:
+        """One line for people."""
+        if self.is_offline:
+            return "no language model: the offline model is used"
+        where = f"found on this machine ({self.found})" if self.found else "configured"
+        return f"{self.model} at {self.base_url}, {where}"
 
 
 async def find_model(settings: Settings) -> ModelSource:
@@ -59,9 +69,88 @@ async def find_model(settings: Settings) -> ModelSource:
             api_key=key,
             model=settings.model or DEFAULT_MODEL,
         )
-    found = await find_local_server(wanted=settings.model)
+    found = await find_local_model()
     if found is None:
-        return OFFLINE
+        return ModelSource(base_url=None, model="offline")
     return ModelSource(
-        base_url=found.base_url, api_key=None, model=found.model, found=found.server
+        base_url=found.base_url, model=settings.model or found.model, found=found.server
     )
+
+
+def make_tools(settings: Settings) -> Sequence[Tool]:
+    """Make all tools of this installation; the sandbox is probed when code is first run."""
+    code = settings.file.tools.code_execution
+    return (
+        calculate(),
+        code_execution(
+            make_sandbox_chooser(settings),
+            languages=[Language(language) for language in code.languages],
+        ),
+        file_operations(),
+    )
+
+
+def make_sandbox_chooser(settings: Settings) -> SandboxChooser:
+    """Make what finds the sandbox of this machine."""
+    return SandboxChooser(only=settings.file.tools.code_execution.sandbox)
+
+
+class Outfitter:
+    """Equips agents; holds one client per model."""
+
+    def __init__(self, settings: Settings, source: ModelSource, closing: AsyncExitStack) -> None:
+        self._source = source
+        self._closing = closing
+        self._models: dict[str, ModelClient] = {}
+        self._prices = settings.file.engine_defaults().prices
+        self.tools = make_tools(settings)
+        self._caller = ToolCaller(self.tools, SystemClock())
+        self.root = settings.home.absolute() / TASK_FOLDERS
+        self._folders = TaskFolders(self.root)
+
+    @property
+    def tool_names(self) -> tuple[str, ...]:
+        """The names of all tools that agents can have."""
+        return tuple(tool.name for tool in self.tools)
+
+    @property
+    def folders(self) -> TaskFolders:
+        """Where tasks keep their files."""
+        return self._folders
+
+    @property
+    def caller(self) -> ToolCaller:
+        """The one path by which tools are called."""
+        return self._caller
+
+    def equip(self, profile: AgentProfile) -> Equipment:
+        """Return what this agent works with."""
+        kind = PlannerKind.OFFLINE if self._source.is_offline else profile.planner
+        return Equipment(
+            model=self._model(profile.model or self._source.model),
+            planner=planner_factory(kind),
+            planner_name=kind.value,
+            writer=answer_writer_factory(kind),
+            judge=None if self._source.is_offline else Judge,
+            tools=self._caller,
+            folders=self._folders,
+            prices=self._prices,
+        )
+
+    def _model(self, name: str) -> ModelClient:
+        if name not in self._models:
+            self._models[name] = OfflineModel() if self._source.is_offline else self._client(name)
+        return self._models[name]
+
+    def _client(self, name: str) -> ModelClient:
+        # The vendor's client costs a second and 25 MB, which an offline start need not pay.
+        from agent_engine.models.openai_compatible import (  # noqa: PLC0415 - see above
+            OpenAICompatibleModel,
+        )
+        from agent_engine.models.retry import RetryingModel  # noqa: PLC0415 - goes with it
+
+        client = OpenAICompatibleModel(
+            name, base_url=self._source.base_url, api_key=self._source.api_key
+        )
+        self._closing.push_async_callback(client.aclose)
+        return RetryingModel(client)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Float, Integer, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Float, Integer, bindparam, case, func, select, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.errors import FencedError
@@ -35,7 +35,12 @@ _BEGIN = (
     .where(runs.c.id == bindparam("run"))
     .values(
         epoch=runs.c.epoch + 1,
-        attempts=runs.c.attempts + 1,
+        # A run that slept is woken; one that was under way is taken over from a dead worker.
+        attempts=case(
+            (runs.c.attempts == 0, 1),
+            (runs.c.status == str(TaskStatus.RUNNING), runs.c.attempts + 1),
+            else_=runs.c.attempts,
+        ),
         status=str(TaskStatus.RUNNING),
         has_slot=True,
         queued=False,
@@ -58,12 +63,25 @@ _TASK_STATUS = (
     update(tasks).where(tasks.c.id == bindparam("task")).values(status=bindparam("new_status"))
 )
 _COUNTED = ("iterations", "model_calls", "prompt_tokens", "completion_tokens", "replans")
+_AS_KNOWN = runs.c.inbox_seq == bindparam("known_inbox_seq", type_=Integer)
+
+
+def _if_as_known(name: str) -> ColumnElement[int]:
+    """What the starts add, which happen only if nobody said anything meanwhile."""
+    return case((_AS_KNOWN, bindparam(name, type_=Integer)), else_=0)
+
+
 _MORE = {
-    "event_seq": runs.c.event_seq + bindparam("more_events", type_=Integer),
     "usd": runs.c.usd + bindparam("more_usd", type_=Float(53)),
     "seconds": runs.c.seconds + bindparam("more_seconds", type_=Float(53)),
     "unpriced_tokens": runs.c.unpriced_tokens + bindparam("more_unpriced_tokens", type_=Integer),
     **{name: runs.c[name] + bindparam(f"more_{name}", type_=Integer) for name in _COUNTED},
+    "event_seq": runs.c.event_seq
+    + bindparam("more_events", type_=Integer)
+    + _if_as_known("start_events"),
+    "iterations": runs.c.iterations
+    + bindparam("more_iterations", type_=Integer)
+    + _if_as_known("start_iterations"),
 }
 _FENCED = (
     update(runs)
@@ -110,9 +128,19 @@ class SqlRunStore:
         """Read all of the run, full outputs included."""
         return await self._database.read(lambda c: read_snapshot(c, run_id))
 
-    async def commit(self, fence: Fence, events: Sequence[RunEvent], *, worked_s: float) -> int:
+    async def commit(
+        self,
+        fence: Fence,
+        events: Sequence[RunEvent],
+        *,
+        starts: Sequence[StepStarted] = (),
+        known_inbox_seq: int = 0,
+        worked_s: float,
+    ) -> int:
         """Write the events in one transaction; see the port."""
-        happened = _Happened.of(events, worked_s)
+        happened = _Happened.of(
+            events, worked_s=worked_s, starts=starts, known_inbox_seq=known_inbox_seq
+        )
         return await self._database.write(lambda c: _commit(c, fence, happened, self._caps))
 
     async def signals(self, run_ids: Sequence[RunId]) -> Mapping[RunId, RunSignal]:
@@ -128,6 +156,8 @@ class _Happened:
     """The events of one commit and what follows from all of them."""
 
     events: tuple[RunEvent, ...]
+    starts: tuple[StepStarted, ...]
+    known_inbox_seq: int
     more: Mapping[str, float]
     is_last: bool
     """The worker lets go of the run: nothing after this is heard by it."""
@@ -137,14 +167,23 @@ class _Happened:
     starts_sub_task: bool
 
     @classmethod
-    def of(cls, events: Sequence[RunEvent], worked_s: float) -> "_Happened":
+    def of(
+        cls,
+        events: Sequence[RunEvent],
+        *,
+        worked_s: float,
+        starts: Sequence[StepStarted],
+        known_inbox_seq: int,
+    ) -> "_Happened":
         unseen = ModelCalled | RepetitionWarned
         return cls(
             events=tuple(events),
-            more=_more(events, worked_s),
+            starts=tuple(starts),
+            known_inbox_seq=known_inbox_seq,
+            more={**_more(events, worked_s), **_more_by_starts(starts, known_inbox_seq)},
             is_last=any(isinstance(event, Slept | Ended) for event in events),
             has_ended=any(isinstance(event, Ended) for event in events),
-            is_seen=not all(isinstance(event, unseen) for event in events),
+            is_seen=bool(starts) or not all(isinstance(event, unseen) for event in events),
             starts_sub_task=any(
                 isinstance(event, WaitOpened) and event.sub_task is not None for event in events
             ),
@@ -197,8 +236,10 @@ def _commit(connection: Connection, fence: Fence, happened: _Happened, caps: Slo
     if happened.is_last:
         lock_slots(connection)
     run = _pass_fence(connection, fence, happened)
-    if happened.events:
-        write_events(connection, run, happened.events)
+    begins = run.inbox_seq == happened.known_inbox_seq
+    events = (*happened.events, *(happened.starts if begins else ()))
+    if events:
+        write_events(connection, run, events)
     if happened.has_ended:
         mark_ended(connection, run.show_thread_id)
     elif happened.is_seen:
@@ -243,6 +284,14 @@ def _signals(connection: Connection, ids: Sequence[RunId]) -> dict[RunId, RunSig
     return {
         RunId(row.id): RunSignal(inbox_seq=row.inbox_seq, cancel=cancel_from(row), epoch=row.epoch)
         for row in rows
+    }
+
+
+def _more_by_starts(starts: Sequence[StepStarted], known_inbox_seq: int) -> dict[str, float]:
+    return {
+        "known_inbox_seq": known_inbox_seq,
+        "start_events": len(starts),
+        "start_iterations": sum(1 for event in starts if event.attempt == 1),
     }
 
 

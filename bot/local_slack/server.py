@@ -138,6 +138,21 @@ class LocalWorkspace:
         """Give a thread as plain data without ids and times, to compare two runs."""
         return [plain_message(self._core, m) for m in self.thread(channel, ts)]
 
+    def session_status(self, channel: str, thread_ts: str) -> str | None:
+        """Return the status of a thread's agent session; None when it never had one."""
+        session = self._core.sessions.find(channel, thread_ts)
+        return session.status if session is not None else None
+
+    def name_of(self, user: str) -> str:
+        """Return what people call someone."""
+        person = self._core.state.people[user]
+        return person.display_name or person.name
+
+    def file_names(self, message: Message) -> list[str]:
+        """Return the names of a message's files."""
+        files = self._core.files.files
+        return [files[file].name for file in message.files if file in files]
+
     def unfurl(self, channel: str, ts: str) -> None:
         """Let Slack add a link preview to a message: message_changed with the same text."""
         self._require_running().acts.unfurl(channel, ts)
