@@ -54,7 +54,8 @@ from agent_engine.tools.sandbox.results import result_of
 
 WORK: Final = "/work"
 _CODE: Final = "/code"
-_SETUP_FAILED: Final = 125
+_HEADERS_BYTES: Final = 8 * MIB
+"""Room for what an archive adds to its files."""
 _READY: Final = b"\n"
 
 # Runs inside, as the parent of the program: limits, files in, program, files out. The program gets
@@ -138,7 +139,7 @@ class _Box:
 
     def __init__(self, job: SandboxJob, given: _Given, stack: ExitStack, rules: bytes) -> None:
         self.given = given.what
-        self.room = job.limits.copied_out_bytes + given.what.size
+        self.room = job.limits.copied_out_bytes + given.what.size + _HEADERS_BYTES
         self._job = job
         self._stack = stack
         self._fds: list[int] = []

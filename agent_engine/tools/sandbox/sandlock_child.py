@@ -43,6 +43,7 @@ def main(job: dict[str, Any]) -> int:
         max_processes=job["processes"],
         max_open_files=job["open_files"],
         no_coredump=True,
+        extra_deny_syscalls=["memfd_create", "memfd_secret"],
     )
     program = box.popen(job["argv"])
     os.write(ready, b"\n")
