@@ -15,6 +15,7 @@ class NoBoundary:
     """Runs programs as they are, with nothing around them: every probe must catch it."""
 
     name = "nothing"
+    needs = "a boundary"
     languages = found_languages()
 
     async def probe(self) -> ProbeResult:
@@ -46,6 +47,7 @@ class ToldDriver:
         default_factory=lambda: SandboxResult(stdout="", stderr="", exit_code=0)
     )
     name: str = "told"
+    needs: str = "to be told"
     probes: int = 0
     jobs: list[SandboxJob] = field(default_factory=list)
 

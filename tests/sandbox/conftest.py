@@ -5,6 +5,7 @@ import functools
 import os
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,8 @@ def world(tmp_path_factory) -> Iterator[World]:
     """Lay out the bait where the permissions alone would let a program have it."""
     folder = tmp_path_factory.mktemp("bait")
     for open_to_all in (folder, *list(folder.parents)[:2]):
-        open_to_all.chmod(0o777)
+        if open_to_all.owner() == folder.owner() and open_to_all != Path(tempfile.gettempdir()):
+            open_to_all.chmod(0o777)
     secret = uuid4().hex
     (folder / "secret").write_text(secret)
     name = f"treadle-{uuid4().hex}"

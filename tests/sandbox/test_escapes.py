@@ -83,7 +83,7 @@ for prefix in ("", "/proc/self/root", "/proc/1/root", "/proc/{world.pid}/root"):
 os.symlink(bait, "link")
 attempt("link", lambda: open("link").read())
 attempt("hard", lambda: (os.link(bait, "hard"), open("hard").read()))
-for path in ("/etc/passwd", "/etc/shadow", "/etc/ssh", "/root", "/home", "/var", "/sys", "/run"):
+for path in "/etc/passwd /etc/shadow /etc/ssh /root /home /var /sys /run".split():
     attempt(path, lambda: os.listdir(path) if os.path.isdir(path) else open(path).read())
 for number in range(3, 64):
     attempt(f"descriptor {{number}}", lambda: os.read(number, 100) or None)
@@ -185,8 +185,8 @@ attempt("clone user", lambda: libc.syscall(56, NEWUSER | 17, 0, 0, 0, 0))
 attempt("unshare program", lambda: subprocess.run(["unshare", "-Ur", "true"]).returncode == 0)
 attempt("mount", lambda: libc.mount(b"none", b"/work", b"tmpfs", 0, 0) == 0 and "done")
 attempt("chroot", lambda: os.chroot("/usr") is None and "done")
-attempt("setuid", lambda: os.setuid(0) is None and os.getuid() == 0 and open("/etc/shadow").read())
-attempt("device", lambda: os.mknod("disk", 0o60666, os.makedev(8, 0)) is None and open("disk").read())
+attempt("setuid", lambda: os.setuid(0) or open("/etc/shadow").read())
+attempt("device", lambda: os.mknod("disk", 0o60666, os.makedev(8, 0)) or open("disk").read())
 attempt("hostname", lambda: libc.sethostname(b"x", 1) == 0 and "done")
 attempt("clock", lambda: time.clock_settime(time.CLOCK_REALTIME, 0) is None and "done")
 """,

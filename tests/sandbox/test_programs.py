@@ -83,7 +83,7 @@ async def test_the_exit_code_is_the_programs_own(run, code, language, exit_code)
         ("import subprocess as s; print(s.run(['echo', '5'], stdout=-1).stdout)", "b'5\\n'"),
         ("import sqlite3 as s; print(s.connect('d').execute('select 5').fetchone())", "(5,)"),
         ("import tempfile; f = tempfile.TemporaryFile(); print(f.write(b'12345'))", "5"),
-        ("import zipfile\nwith zipfile.ZipFile('z', 'w') as z: z.write('given.txt'); print(5)", "5"),
+        ("import zipfile as z\nwith z.ZipFile('z', 'w') as f: f.write('given.txt'); print(5)", "5"),
         ("import json, re, decimal, datetime, random, csv, statistics, hashlib; print(5)", "5"),
         ("print('☕ naïve')", "☕ naïve"),
         ("import sys; sys.stdout.buffer.write(b'\\xff5')", "\ufffd5"),

@@ -90,6 +90,7 @@ class Bubblewrap(Driver):
     """Runs programs under bubblewrap."""
 
     name: Final = "bubblewrap"
+    needs: Final = "allow it user namespaces and, in a container, an unmasked /proc"
 
     @functools.cached_property
     @override

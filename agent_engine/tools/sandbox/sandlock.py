@@ -72,6 +72,7 @@ class Sandlock(Driver):
     """Runs programs under sandlock, each in a process of its own."""
 
     name: Final = "sandlock"
+    needs: Final = "run a kernel of 6.12 or newer and, in a container, add CAP_SYS_PTRACE"
 
     @functools.cached_property
     @override
@@ -183,6 +184,7 @@ def _command(job: SandboxJob, start: Start, place: _Place, ready: int) -> Comman
         "file_bytes": limits.file_bytes,
         "cpu_s": limits.cpu_s,
         "ready": ready,
+        "packages": _packages_folder(),
     }
     return Command(
         argv=(sys.executable, "-I", "-B", str(_CHILD), json.dumps(what)),
@@ -191,6 +193,14 @@ def _command(job: SandboxJob, start: Start, place: _Place, ready: int) -> Comman
         pass_fds=(ready,),
         drop_root=False,  # the child drops it, once it has loaded sandlock
     )
+
+
+def _packages_folder() -> str:
+    """Return where sandlock is installed: the child's own search path may be another."""
+    spec = importlib.util.find_spec("sandlock")
+    if spec is None or spec.origin is None:
+        raise SandboxError("sandlock is not installed")
+    return str(Path(spec.origin).parent.parent)
 
 
 def _bounds(job: SandboxJob, place: _Place) -> Bounds:

@@ -22,6 +22,7 @@ _UNPRIVILEGED_ID: Final = 65534
 
 def main(job: dict[str, Any]) -> int:
     """Run the program; return its exit code as a shell says it."""
+    sys.path.append(job["packages"])
     # Before root is dropped: it may be where only root can read.
     import sandlock  # type: ignore[import-untyped]  # noqa: PLC0415  see above
 
