@@ -4,6 +4,8 @@ A program prints ``tried`` at its end, so that one which never ran is no success
 """
 
 import asyncio
+import sys
+import tempfile
 import time
 from pathlib import Path
 from uuid import uuid4
@@ -300,6 +302,43 @@ time.sleep(0.5)
     assert ended.killed_reason is KilledReason.DISK or wrote_mib <= 97
 
 
+async def test_files_without_content_cannot_be_made_without_end(run):
+    ended = await run(
+        """
+import os
+for folder in range(2000):
+    os.mkdir(f"d{folder}")
+    for number in range(500): os.close(os.open(f"d{folder}/{number}", os.O_CREAT))
+print("ESCAPED")
+""",
+        timeout_s=20.0,
+    )
+
+    assert "ESCAPED" not in ended.stdout
+    assert ended.killed_reason is KilledReason.DISK
+
+
+def leftovers() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("treadle-run-*"))
+
+
+async def test_a_thousand_levels_of_folders_are_cleared_away(run):
+    before = leftovers()
+    ended = await run(
+        """
+import os
+open("good.txt", "w").close()
+for _ in range(3000):
+    os.mkdir("deep"); os.chdir("deep")
+os.chmod(".", 0)
+"""
+    )
+
+    assert ended.exit_code == 0 or ended.killed_reason is KilledReason.DISK
+    assert leftovers() <= before
+    assert [path.name for path in run.folder.iterdir()] in ([], ["good.txt"])
+
+
 async def test_one_file_cannot_be_huge(run):
     ended = await run(
         PRELUDE
@@ -352,7 +391,7 @@ def living(mark: str) -> bool:
 
 
 async def gone(mark: str) -> bool:
-    for _ in range(200):
+    for _ in range(400):
         if not living(mark):
             return True
         await asyncio.sleep(0.01)
@@ -394,6 +433,31 @@ async def test_cancelling_leaves_nothing_running(run):
 
     assert task.cancelled()
     assert await gone(mark)
+
+
+BOT = """
+import asyncio, sys
+from agent_engine.tools.sandbox.choose import DRIVERS
+from agent_engine.tools.sandbox.driver import Language, SandboxJob
+asyncio.run(DRIVERS[sys.argv[1]]().run(SandboxJob(language=Language.BASH, code=sys.argv[2])))
+"""
+
+
+async def test_nothing_outlives_a_bot_that_is_killed(driver):
+    mark, before = f"orphan-{uuid4().hex}", leftovers()
+    code = f"setsid bash -c 'exec -a {mark} sleep 600' & sleep 600"
+    arguments = (sys.executable, "-c", BOT, driver.name, code)
+    bot = await asyncio.create_subprocess_exec(*arguments, env={"PYTHONPATH": ":".join(sys.path)})
+    async with asyncio.timeout(20):
+        while not living(f"{mark}\0"):  # noqa: ASYNC110  there is no event in another process
+            await asyncio.sleep(0.01)
+    bot.kill()
+    await bot.wait()
+
+    assert await gone(mark)
+    async with asyncio.timeout(5):
+        while leftovers() - before:  # noqa: ASYNC110  as above
+            await asyncio.sleep(0.01)
 
 
 async def test_links_and_special_files_a_program_makes_stay_inside(run, world):

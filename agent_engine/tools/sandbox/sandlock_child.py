@@ -10,14 +10,16 @@ import os
 import resource
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any, Final
 
 SETUP_FAILED: Final = 125
-_PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _UNPRIVILEGED_ID: Final = 65534
+_LOOK_EVERY_S: Final = 0.5
 
 
 def main(job: dict[str, Any]) -> int:
@@ -31,6 +33,7 @@ def main(job: dict[str, Any]) -> int:
     if os.geteuid() == 0:
         _drop_root()
     _adopt_orphans()
+    threading.Thread(target=_end_with, args=(job["bot"], job["base"]), daemon=True).start()
     for limit, value in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, job["file_bytes"])):
         resource.setrlimit(limit, (value, value))
     resource.setrlimit(resource.RLIMIT_CPU, (job["cpu_s"], job["cpu_s"]))
@@ -62,10 +65,16 @@ def _drop_root() -> None:
 
 
 def _adopt_orphans() -> None:
-    """Die with the bot, and become the parent of daemons, so that they can be found."""
-    libc = ctypes.CDLL(None)
-    libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    """Become the parent of daemons, so that they can be found and killed."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _end_with(bot: int, base: str) -> None:
+    """End, with everything that is ours, when the bot has died without a word."""
+    while os.getppid() == bot:
+        time.sleep(_LOOK_EVERY_S)
+    _kill_what_is_left()
+    os.execv("/bin/rm", ["rm", "-rf", "--", base])  # noqa: S606  our own path, no shell
 
 
 def _kill_what_is_left() -> None:

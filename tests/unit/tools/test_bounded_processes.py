@@ -133,7 +133,7 @@ async def test_too_many_processes_are_killed():
 
 
 async def test_a_reason_from_outside_is_a_reason_too():
-    ended = await ran("sleep 60", watch=lambda: KilledReason.DISK)
+    ended = await ran("sleep 60", watch=lambda _pids: KilledReason.DISK)
 
     assert ended.killed_reason is KilledReason.DISK
 
