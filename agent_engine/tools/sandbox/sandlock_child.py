@@ -33,7 +33,7 @@ def main(job: dict[str, Any]) -> int:
     if os.geteuid() == 0:
         _drop_root()
     _adopt_orphans()
-    threading.Thread(target=_end_with, args=(job["bot"], job["base"]), daemon=True).start()
+    threading.Thread(target=_end_with, args=(job["bot"],), daemon=True).start()
     for limit, value in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, job["file_bytes"])):
         resource.setrlimit(limit, (value, value))
     resource.setrlimit(resource.RLIMIT_CPU, (job["cpu_s"], job["cpu_s"]))
@@ -53,6 +53,8 @@ def main(job: dict[str, Any]) -> int:
     os.write(ready, b"\n")
     ended = program.wait()
     _kill_what_is_left()
+    if os.getppid() != job["bot"]:  # nobody else is left to clear away
+        os.execv("/bin/rm", ["rm", "-rf", "--", job["base"]])  # noqa: S606  our own path, no shell
     return _exit_code(ended.exit_code, ended.signal)
 
 
@@ -69,12 +71,11 @@ def _adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _end_with(bot: int, base: str) -> None:
-    """End, with everything that is ours, when the bot has died without a word."""
+def _end_with(bot: int) -> None:
+    """End the program when the bot has died without a word; then the main thread goes on."""
     while os.getppid() == bot:
         time.sleep(_LOOK_EVERY_S)
     _kill_what_is_left()
-    os.execv("/bin/rm", ["rm", "-rf", "--", base])  # noqa: S606  our own path, no shell
 
 
 def _kill_what_is_left() -> None:
