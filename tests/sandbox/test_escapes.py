@@ -218,6 +218,28 @@ async def test_system_calls_that_only_attacks_need_are_refused(run):
     )
 
 
+@pytest.mark.only_driver("bubblewrap")
+async def test_no_process_inside_is_without_filter_limits_or_with_privileges(run):
+    """The program can write the memory of the others, so they must be held as it is."""
+    ended = await run(
+        """
+from pathlib import Path
+for folder in sorted(Path("/proc").glob("[0-9]*")):
+    status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
+    limits = {line[:26].strip(): line[26:].split()[:2]
+              for line in (folder / "limits").read_text().splitlines()}
+    print(status["Name"].strip(), status["Seccomp"].strip(), status["NoNewPrivs"].strip(),
+          int(status["CapEff"], 16), int(status["CapPrm"], 16), int(status["CapBnd"], 16),
+          *limits["Max processes"], *limits["Max data size"], *limits["Max core file size"])
+"""
+    )
+
+    rows = [line.split() for line in ended.stdout.splitlines()]
+    assert {row[0] for row in rows} >= {"bwrap", "bash", "python3"}
+    held = ["2", "1", "0", "0", "0", "64", "64", str(512 * MIB), str(512 * MIB), "0", "0"]
+    assert [row[1:] for row in rows] == [held] * len(rows)
+
+
 async def test_a_fork_bomb_is_held(run):
     ended = await run(
         PRELUDE

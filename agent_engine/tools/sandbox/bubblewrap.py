@@ -67,6 +67,9 @@ _KEEPER: Final = """\
 exec {err}>&2 2>/dev/null
 in=$1 out=$2 ready=$3 cpu=$4 data=$5 procs=$6 open=$7 file=$8; shift 8
 ulimit -c 0 -t "$cpu" -d "$data" -u "$procs" -n "$open" || exit 125
+# The first process lies open to the program (/proc/1/mem), so it gets the same limits.
+prlimit --pid 1 --core=0 --cpu="$cpu" --data="$((data * 1024))" --nproc="$procs" \\
+  --nofile="$open" --fsize="$((file * 1024))" || exit 125
 if [ "$in" != - ]; then
   tar -xf - --no-same-owner <&"$in" || exit 125
   exec {in}<&-
