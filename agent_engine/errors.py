@@ -75,6 +75,13 @@ class FencedError(EngineError):
     """Another worker has taken this run over, so this one must stop and write nothing more."""
 
 
+_UNITS = {"iterations": "steps", "seconds": "working seconds", "usd": "US dollars"}
+
+
+class OwnershipLostError(EngineError):
+    """The connection that says this process is alive was lost; others may have taken its runs."""
+
+
 class LimitExceededError(EngineError):
     """A limit of the task is used up.
 
@@ -85,7 +92,17 @@ class LimitExceededError(EngineError):
     """
 
     def __init__(self, limit: str, *, used: float, allowed: float) -> None:
-        super().__init__(f"the limit of {limit} is used up: {used:g} of {allowed:g}")
+        super().__init__(
+            f"the limit of {_UNITS.get(limit, limit)} is used up: {used:g} of {allowed:g}"
+        )
         self.limit = limit
         self.used = used
         self.allowed = allowed
+
+
+class RepetitionError(LimitExceededError):
+    """The agent makes the same tool call again and again."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__("identical calls", used=times, allowed=times - 1)
+        self.message = f"I was about to make the same call for the {times}th time, so I stopped."

@@ -116,3 +116,16 @@ class DirtyThread:
     """Pass it to ``shown`` once everything up to here is shown."""
     session_status: str | None
     """The session status that Slack shows: ``processing``, ``active`` …; None when never set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What happened in a period; zeros where nothing did."""
+
+    tasks: int = 0
+    tokens: int = 0
+    usd: float = 0.0
+    good_ratings: int = 0
+    """Ratings of 4 and 5 that count now."""
+    low_ratings: int = 0
+    """Ratings below 3 that count now."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from agent_engine.commands import Command, Outcome, TaskLine
-from agent_engine.events import RunEvent
+from agent_engine.events import RunEvent, StepStarted
 from agent_engine.types import (
     AgentId,
     AgentProfile,
@@ -98,9 +98,19 @@ class RunStore(Protocol):
         """Read all of the run. Raises KeyError when there is no such run."""
         ...
 
-    async def commit(self, fence: Fence, events: Sequence[RunEvent], *, worked_s: float) -> int:
+    async def commit(
+        self,
+        fence: Fence,
+        events: Sequence[RunEvent],
+        *,
+        starts: Sequence[StepStarted] = (),
+        known_inbox_seq: int = 0,
+        worked_s: float,
+    ) -> int:
         """Write the events in order, in one transaction, and return the run's ``inbox_seq``.
 
+        ``starts`` follow the events, but only while the inbox is where the caller knows it to be:
+        when it is not, a person said something that must be heard before another step begins.
         ``worked_s`` is added to the run's working time. ``Slept`` and ``Ended`` free the slot and
         give it to the next run. Raises FencedError, and writes nothing, when the epoch has moved.
         """
@@ -347,6 +357,8 @@ class PlanningContext:
     """What a planner is told besides the goal. All texts in it are data."""
 
     agent_name: str = "agent"
+    goal: str = ""
+    """What the task or sub-goal wants, for a re-plan; ``create_plan`` is told it by itself."""
     instructions: str = ""
     capabilities: tuple[str, ...] = ("planning", "execution", "memory", "learning")
     """``planning``, ``execution``, ``memory``, ``learning`` and the tools' names."""

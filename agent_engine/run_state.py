@@ -71,7 +71,8 @@ def _after(run: RunSnapshot, event: RunEvent) -> RunSnapshot:
             waiting = _with_step(run, wait.step, status=StepStatus.WAITING)
             return replace(waiting, waits=(*run.waits, wait))
         case Slept():
-            return replace(run, status=TaskStatus.WAITING)
+            task = replace(run.task, status=TaskStatus.WAITING)
+            return replace(run, task=task, status=TaskStatus.WAITING)
         case Ended():
             return _ended(run, event)
 
@@ -96,7 +97,11 @@ def _started(run: RunSnapshot, event: StepStarted) -> RunSnapshot:
         started_at=event.at,
     )
     more = 1 if first_attempt else 0
-    return replace(started, usage=replace(run.usage, iterations=run.usage.iterations + more))
+    return replace(
+        started,
+        usage=replace(run.usage, iterations=run.usage.iterations + more),
+        waits=tuple(w for w in run.waits if w.step != event.step),
+    )
 
 
 def _finished(run: RunSnapshot, event: StepFinished) -> RunSnapshot:

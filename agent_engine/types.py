@@ -548,7 +548,7 @@ class RunSnapshot:
     status: TaskStatus
     created_at: datetime
     attempts: int = 0
-    """How often a worker began to advance it: more than 1 after a restart."""
+    """1 once it began; one more each time a run under way was taken over after a crash."""
     inbox_seq: int = 0
     """Raised by everything others write for this run: messages, decisions, stop, limits."""
     messages: tuple[PersonMessage, ...] = ()
@@ -567,6 +567,8 @@ class RunSnapshot:
     """Keys of repeated calls the model was warned of."""
     queue_place: int | None = None
     """1 for the next to start; None when it does not wait for a slot."""
+    earlier_answers: tuple[str, ...] = ()
+    """What earlier runs of the task answered, oldest first."""
 
     @property
     def unread(self) -> tuple[PersonMessage, ...]:

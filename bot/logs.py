@@ -24,7 +24,7 @@ _SECRETS = re.compile(
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # user:password in an address
 )
 _MAX_DEPTH = 6
-_TALKATIVE = ("slack_bolt", "slack_sdk", "aiohttp.access", "httpx", "openai", "asyncio")
+_TALKATIVE = ("alembic", "slack_bolt", "slack_sdk", "aiohttp.access", "httpx", "openai", "asyncio")
 """Libraries that write payloads or a line per request; only their warnings are wanted."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from agent_engine.places import Channel, DirtyThread, NewPost, Person, Post
+from agent_engine.places import Channel, DirtyThread, NewPost, Person, Post, Tally
 from agent_engine.types import ChannelId, RunId, RunSnapshot, Thread, UserId, WorkspaceId
 
 
@@ -108,4 +108,12 @@ class Housekeeping(Protocol):
 
     async def prune_deliveries(self, *, before: datetime) -> int:
         """Forget deliveries older than this; return how many."""
+        ...
+
+
+class FigureStore(Protocol):
+    """Sums over what was done and how it was rated."""
+
+    async def figures(self, workspace_id: WorkspaceId, *, days: int) -> Tally:
+        """Sum up the last days of a workspace."""
         ...

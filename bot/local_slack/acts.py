@@ -50,7 +50,7 @@ class Acts:
         """Post a message as typed: `@name`, `#channel` and links become Slack's marks."""
         state = self._core.state
         person = state.people[user]
-        channel = self._visible(user, say.channel)
+        channel = self._core.state.visible(user, say.channel)
         text = self.typed(say.text)
         if not (text.strip() or say.files):
             raise RefusedError("no_text")
@@ -82,12 +82,12 @@ class Acts:
 
     def react(self, user: str, *, channel: str, ts: str, name: str) -> None:
         """Put a reaction on a message."""
-        message = self._core.state.message(self._visible(user, channel).id, ts)
+        message = self._core.state.message(self._core.state.visible(user, channel).id, ts)
         self._core.state.react(message, user=user, name=reaction_name(name))
 
     def unreact(self, user: str, *, channel: str, ts: str, name: str) -> None:
         """Take an own reaction back."""
-        message = self._core.state.message(self._visible(user, channel).id, ts)
+        message = self._core.state.message(self._core.state.visible(user, channel).id, ts)
         self._core.state.unreact(message, user=user, name=reaction_name(name))
 
     def unfurl(self, channel: str, ts: str) -> None:
@@ -100,7 +100,7 @@ class Acts:
 
     def upload(self, user: str, upload: Upload) -> tuple[SharedFile, Message]:
         """Share a file with an optional comment."""
-        channel = self._visible(user, upload.channel)
+        channel = self._core.state.visible(user, upload.channel)
         file = self.keep_file(user, name=upload.name, content=upload.content)
         say = Say(
             channel=channel.id,
@@ -141,7 +141,7 @@ class Acts:
 
     def stop_session(self, user: str, *, channel: str, thread_ts: str) -> None:
         """Press Slack's own Stop: streams end, the app is told, the status stays as it is."""
-        root = self._core.state.message(self._visible(user, channel).id, thread_ts)
+        root = self._core.state.message(self._core.state.visible(user, channel).id, thread_ts)
         streaming = streams.open_streams(self._core, root)
         for message in streaming:
             streams.finalise(self._core, message)
@@ -154,7 +154,7 @@ class Acts:
 
     def invite(self, user: str, *, channel: str, other: str) -> None:
         """Bring somebody, or the bot, into a channel."""
-        place = self._visible(user, channel)
+        place = self._core.state.visible(user, channel)
         other_id = self._core.state.person(other).id
         self._core.state.add_member(place, other_id, inviter=user)
 
@@ -167,29 +167,63 @@ class Acts:
 
     def leave(self, user: str, *, channel: str) -> None:
         """Leave a channel."""
-        self._core.state.remove_member(self._visible(user, channel), user)
+        self._core.state.remove_member(self._core.state.visible(user, channel), user)
 
     def archive(self, user: str, *, channel: str) -> None:
         """Archive a channel."""
-        self._core.state.archive(self._visible(user, channel), user=user)
+        self._core.state.archive(self._core.state.visible(user, channel), user=user)
 
     def rename(self, user: str, *, channel: str, name: str) -> None:
         """Rename a channel."""
-        self._core.state.rename(self._visible(user, channel), name, user=user)
+        self._core.state.rename(self._core.state.visible(user, channel), name, user=user)
+
+    def rename_session(self, user: str, *, channel: str, thread_ts: str, title: str) -> None:
+        """Give an agent session another title; the app is told."""
+        place = self._core.state.visible(user, channel)
+        session = self._core.sessions.find(place.id, thread_ts)
+        previous = session.title if session else None
+        self._core.sessions.rename(place.id, thread_ts, title)
+        event = {
+            "type": "agent_session_title_changed",
+            "channel": place.id,
+            "user": user,
+            "team_id": self._core.state.team_id,
+            "thread_ts": thread_ts,
+            "title": title,
+            "previous_title": previous,
+            "event_ts": self._core.mint.ts(),
+        }
+        self._events.send(event, channel=place)
+
+    def look_at(self, user: str, *, channel: str) -> None:
+        """Look at a channel beside the app's pane: app_context_changed."""
+        state = self._core.state
+        entity = {
+            "type": "slack#/types/channel_id",
+            "value": self._core.state.visible(user, channel).id,
+            "team_id": state.team_id,
+        }
+        event = {
+            "type": "app_context_changed",
+            "channel": state.direct([user, state.bot.id]).id,
+            "user": user,
+            "context": {"entities": [entity]},
+            "event_ts": self._core.mint.ts(),
+        }
+        self._events.send(event, channel=None)
+
+    def uninstall(self) -> None:
+        """Remove the app from the workspace: tokens end, then it is told."""
+        self._core.installation.scopes_by_token.clear()
+        bot = self._core.state.bot.id
+        ts = self._core.mint.ts()
+        revoked = {"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [bot]}, "event_ts": ts}
+        self._events.send(revoked, channel=None)
+        self._events.send({"type": "app_uninstalled", "event_ts": ts}, channel=None)
 
     def typed(self, text: str) -> str:
         """Turn typed text into wire text."""
         return typed(text, user_id=self._user_id, channel_id=self._channel_id)
-
-    def visible(self, user: str, channel: str) -> Channel:
-        """Find a channel this person may see into."""
-        return self._visible(user, channel)
-
-    def _visible(self, user: str, key: str) -> Channel:
-        channel = self._core.state.channel(key)
-        if channel.kind is not ChannelKind.CHANNEL and user not in channel.members:
-            raise RefusedError("channel_not_found")
-        return channel
 
     def _root_ts(self, channel: Channel, ts: str | None) -> str | None:
         if ts is None:
@@ -198,7 +232,7 @@ class Acts:
         return (named.thread_ts or ts) if named else ts
 
     def _own(self, user: str, channel: str, ts: str, *, refusal: str) -> Message:
-        message = self._core.state.message(self._visible(user, channel).id, ts)
+        message = self._core.state.message(self._core.state.visible(user, channel).id, ts)
         if message.user != user or message.subtype == "tombstone":
             raise RefusedError(refusal)
         return message

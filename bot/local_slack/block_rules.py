@@ -209,7 +209,9 @@ _SIMPLE: dict[str, Rule] = {
         _text_or_fields,
     ),
     "divider": _block(required={}, optional={}),
-    "image": _block(required={"alt_text": string(2000)}, optional=_IMAGE_FIELDS),
+    "image": elements.has_picture(
+        _block(required={"alt_text": string(2000)}, optional=_IMAGE_FIELDS)
+    ),
     "actions": _block(
         required={"elements": items(by_type(elements.ACTIONS), most=25)}, optional={}
     ),

@@ -1,6 +1,7 @@
 """What just changed in the workspace, and who is told. The hub tells; it decides nothing."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -222,6 +223,9 @@ class Hub:
         done, self._next = self._next, asyncio.Event()
         done.set()
 
-    async def next_change(self) -> None:
-        """Wait until something changes after this call."""
-        await self._next.wait()
+    async def next_change(self, *, at_most_s: float | None = None) -> None:
+        """Wait until something changes after this call, or for so long."""
+        waiting = self._next
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                await waiting.wait()

@@ -77,7 +77,7 @@ def _has_options(rule: Rule) -> Rule:
     return both(rule, needs)
 
 
-def _has_picture(rule: Rule) -> Rule:
+def has_picture(rule: Rule) -> Rule:
     """An image needs an address or a Slack file."""
 
     def needs(value: Any, pointer: str) -> Iterator[str]:  # noqa: ANN401 - any JSON
@@ -87,7 +87,7 @@ def _has_picture(rule: Rule) -> Rule:
     return both(rule, needs)
 
 
-IMAGE = _has_picture(
+IMAGE = has_picture(
     fields(
         required={"alt_text": string(2000)},
         optional={"image_url": URL, "slack_file": SLACK_FILE, **_TYPE},

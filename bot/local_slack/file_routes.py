@@ -1,7 +1,7 @@
 """The addresses beside the Web API: file bytes both ways, permalinks, and the OAuth consent."""
 
 from http import HTTPStatus
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
@@ -25,7 +25,7 @@ class FileRoutes:
             web.get("/files-pri/{place}/{name}", self._give),
             web.get("/files-pri/{place}/download/{name}", self._give),
             web.get("/files/{user}/{file}/{name}", self._to_page),
-            web.get("/archives/{channel}/{message}", self._to_page),
+            web.get("/archives/{channel}/{message}", self._to_message),
             web.get("/login", self._login),
             web.get("/oauth/v2/authorize", self._authorize),
         ]
@@ -57,7 +57,14 @@ class FileRoutes:
         return web.Response(body=file.content, content_type=file.mimetype)
 
     async def _to_page(self, request: web.Request) -> web.StreamResponse:
-        raise web.HTTPFound("/#" + request.path)
+        del request
+        raise web.HTTPFound("/")
+
+    async def _to_message(self, request: web.Request) -> web.StreamResponse:
+        """Send a permalink's reader to its thread on the page."""
+        digits = request.match_info["message"].removeprefix("p")
+        ts = request.query.get("thread_ts") or f"{digits[:-6]}.{digits[-6:]}"
+        raise web.HTTPFound(f"/#/{quote(request.match_info['channel'])}/{quote(ts)}")
 
     async def _login(self, request: web.Request) -> web.StreamResponse:
         del request

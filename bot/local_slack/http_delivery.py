@@ -58,6 +58,13 @@ class HttpDelivery:
         answer = await self._post(body, headers=self._headers(body))
         return answer.get("challenge") == challenge or answer.get("text") == challenge
 
+    async def check_ssl(self) -> bool:
+        """Send Slack's ssl_check, which is not signed; True if the app answers with nothing."""
+        body = _Body(
+            content_type="application/x-www-form-urlencoded", text="ssl_check=1&token=local"
+        )
+        return await self._post(body, headers={"Content-Type": body.content_type}) == {}
+
     def _headers(self, body: _Body) -> dict[str, str]:
         timestamp = str(int(time.time()))
         return {

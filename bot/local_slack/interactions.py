@@ -52,7 +52,7 @@ class Interactions:
         declared = core.manifest.command(command.command)
         if declared is None:
             raise RefusedError("unknown_command")
-        channel = state.channel(command.channel)
+        channel = state.visible(user, command.channel)
         text = command.typed_text if declared.should_escape else escape(command.text)
         payload = {
             **self._reply_ways(user, channel, message=None),
@@ -116,6 +116,32 @@ class Interactions:
         }
         await self._core.deliveries.send_interaction(DeliveryKind.INTERACTION, payload)
 
+    async def shortcut(self, user: str, callback_id: str, place: Message | None) -> Json:
+        """Use a global shortcut, or a message shortcut on a message."""
+        if place is None:
+            payload = self._who(user, "shortcut")
+            payload["trigger_id"] = self._core.modals.new_trigger(user)
+        else:
+            payload = self._who(user, "message_action")
+            payload |= self._message_place(user, place.channel, place.ts)
+            payload["message_ts"] = place.ts
+            del payload["container"]
+        payload |= {"callback_id": callback_id, "action_ts": self._core.mint.ts()}
+        return await self._core.deliveries.send_interaction(DeliveryKind.INTERACTION, payload)
+
+    async def suggest(self, user: str, press: Press, text: str) -> list[Json]:
+        """Type into an external menu; gives the options the app offers."""
+        payload: Json = self._who(user, "block_suggestion")
+        payload |= {"action_id": press.action_id, "block_id": press.block_id, "value": text}
+        if press.channel and press.ts:
+            payload |= self._message_place(user, press.channel, press.ts)
+            del payload["response_url"], payload["trigger_id"]
+        else:
+            payload |= self._view_place(press)
+        answer = await self._core.deliveries.send_interaction(DeliveryKind.INTERACTION, payload)
+        groups = answer.get("option_groups") or []
+        return list(answer.get("options") or [o for g in groups for o in g["options"]])
+
     def _respond(self, view: View, answer: Json) -> None:
         modals = self._core.modals
         match answer.get("response_action"):
@@ -163,7 +189,7 @@ class Interactions:
 
     def _message_place(self, user: str, channel_id: str, ts: str) -> Json:
         core = self._core
-        channel = core.state.channel(channel_id)
+        channel = core.state.visible(user, channel_id)
         message = core.state.ephemerals.get(ts) or core.state.message(channel.id, ts)
         if message.ephemeral_to not in (None, user):
             raise RefusedError("message_not_found")

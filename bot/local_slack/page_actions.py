@@ -153,7 +153,7 @@ async def _rename(act: PageAct) -> Json:
 
 
 async def _read(act: PageAct) -> Json:
-    act.core.state.mark_read(act.acts.visible(act.user, act.channel), act.user)
+    act.core.state.mark_read(act.core.state.visible(act.user, act.channel), act.user)
     return {}
 
 

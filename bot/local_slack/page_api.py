@@ -99,7 +99,7 @@ class PageApi:
 
     async def _messages(self, request: web.Request) -> web.StreamResponse:
         user, query = self._user(request), Arguments(dict(request.query))
-        channel = self._acts.visible(user, query.need("channel"))
+        channel = self._core.state.visible(user, query.need("channel"))
         limit = query.number("limit", default=_MESSAGES_SHOWN)
         before = query.text("before_ts") or ""
         shown = page_shapes.history_json(self._core, channel, user, before=before, limit=limit)
@@ -107,7 +107,7 @@ class PageApi:
 
     async def _thread(self, request: web.Request) -> web.StreamResponse:
         user, query = self._user(request), Arguments(dict(request.query))
-        channel = self._acts.visible(user, query.need("channel"))
+        channel = self._core.state.visible(user, query.need("channel"))
         thread = page_shapes.thread_json(self._core, channel, query.need("ts"), user)
         return web.json_response(thread)
 

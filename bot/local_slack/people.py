@@ -57,7 +57,7 @@ class PersonAtWork:
         Raises:
             RefusedError: `operation_timeout` or `dispatch_failed` when the app did not acknowledge.
         """
-        place = self._acts.visible(self.id, channel).id
+        place = self._core.state.visible(self.id, channel).id
         given = Command(
             channel=place, command=command, text=text, typed_text=self._acts.typed(text)
         )
@@ -65,7 +65,7 @@ class PersonAtWork:
 
     async def click(self, channel: str, ts: str, action_id: str, value: Any = None) -> Json:  # noqa: ANN401 - any of Slack's values
         """Use an element of a message, also of an ephemeral one; `value` is what was chosen."""
-        place = self._acts.visible(self.id, channel).id
+        place = self._core.state.visible(self.id, channel).id
         message = self._core.state.ephemerals.get(ts) or self._core.state.message(place, ts)
         block_id, element = find_element(message.blocks or [], action_id, value)
         press = Press(
@@ -91,6 +91,18 @@ class PersonAtWork:
             view_id=view_id,
         )
         return await self._interactions.press(self.id, press)
+
+    async def shortcut(self, callback_id: str, channel: str = "", ts: str = "") -> Json:
+        """Use a global shortcut, or with channel and ts a message shortcut."""
+        message = self._core.state.message(channel, ts) if ts else None
+        return await self._interactions.shortcut(self.id, callback_id, message)
+
+    async def suggestions(self, view_id: str, action_id: str, text: str) -> list[Json]:
+        """Type into an external menu of a modal; gives the options the app offers."""
+        view = self._core.modals.find(view_id=view_id, external_id=None)
+        block_id, element = find_element(view.payload["blocks"], action_id)
+        press = Press(action_id=action_id, block_id=block_id, element=element, view_id=view_id)
+        return await self._interactions.suggest(self.id, press, text)
 
     async def submit(self, view_id: str, values: Json) -> Json:
         """Submit a modal with plain values by action id, or Slack's own state by block id.
@@ -119,6 +131,14 @@ class PersonAtWork:
     async def stop_session(self, channel: str, thread_ts: str) -> None:
         """Press Slack's Stop on a thread."""
         self._acts.stop_session(self.id, channel=channel, thread_ts=thread_ts)
+
+    async def rename_session(self, channel: str, thread_ts: str, title: str) -> None:
+        """Give a thread's agent session another title."""
+        self._acts.rename_session(self.id, channel=channel, thread_ts=thread_ts, title=title)
+
+    async def look_at(self, channel: str) -> None:
+        """Look at a channel beside the app's pane."""
+        self._acts.look_at(self.id, channel=channel)
 
     async def upload(
         self, channel: str, name: str, content: bytes, *, comment: str = "", thread_ts: str = ""

@@ -15,6 +15,7 @@ _TOKEN = re.compile(
 )
 _BROADCASTS = ("here", "channel", "everyone")
 _EMOJI = re.compile(r":(?P<name>[a-z0-9_+'-]+(?:::skin-tone-[2-6])?):")
+_CODE = re.compile(r"(```[\s\S]*?```|`[^`\n]+`)")
 FindId = Callable[[str], str | None]
 
 
@@ -31,8 +32,22 @@ def unescape(text: str) -> str:
 def typed(text: str, *, user_id: FindId, channel_id: FindId) -> str:
     """Turn typed text into Slack's wire text: `@ada` and links become marked, the rest escaped.
 
-    Marks that are already in wire form, such as `<@U…>`, are kept.
+    Marks that are already in wire form, such as `<@U…>`, are kept; in code nothing is marked.
     """
+    parts = [
+        escape(part) if index % 2 else _marked_up(part, user_id, channel_id)
+        for index, part in enumerate(_CODE.split(text))
+    ]
+    return "".join(parts)
+
+
+def rich_text_block(text: str, *, block_id: str) -> Json:
+    """Make the rich_text block that Slack's composer adds to a person's message."""
+    section = {"type": "rich_text_section", "elements": list(_elements(text))}
+    return {"type": "rich_text", "block_id": block_id, "elements": [section]}
+
+
+def _marked_up(text: str, user_id: FindId, channel_id: FindId) -> str:
     parts: list[str] = []
     end = 0
     for match in _TOKEN.finditer(text):
@@ -41,12 +56,6 @@ def typed(text: str, *, user_id: FindId, channel_id: FindId) -> str:
         end = match.end()
     parts.append(escape(text[end:]))
     return "".join(parts)
-
-
-def rich_text_block(text: str, *, block_id: str) -> Json:
-    """Make the rich_text block that Slack's composer adds to a person's message."""
-    section = {"type": "rich_text_section", "elements": list(_elements(text))}
-    return {"type": "rich_text", "block_id": block_id, "elements": [section]}
 
 
 def _wire(match: re.Match[str], *, user_id: FindId, channel_id: FindId) -> str:

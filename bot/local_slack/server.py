@@ -40,6 +40,8 @@ from bot.local_slack.web_api.dispatch import WebApi
 logger = logging.getLogger(__name__)
 
 _MAX_REQUEST_BYTES = 100_000_000
+_RECHECK_S = 0.1
+"""A predicate may look at the app's own variables, of whose changes the workspace hears nothing."""
 _T = TypeVar("_T")
 
 
@@ -164,7 +166,7 @@ class LocalWorkspace:
         try:
             async with asyncio.timeout(timeout):
                 while not (result := predicate()):
-                    await self._core.hub.next_change()
+                    await self._core.hub.next_change(at_most_s=_RECHECK_S)
                 return result
         except TimeoutError:
             latest = ", ".join(f"{e.name} {e.status}" for e in list(self.traffic)[-8:])
@@ -203,6 +205,10 @@ class LocalWorkspace:
         if not isinstance(transport, HttpDelivery):
             raise TypeError("the workspace delivers by Socket Mode")
         return await transport.verify_url(self._core.mint.hex(24))
+
+    async def uninstall(self) -> None:
+        """Remove the app: its tokens stop working, and it is told so."""
+        self._require_running().acts.uninstall()
 
     @property
     def _core(self) -> Core:

@@ -130,6 +130,13 @@ class Workspace:
                 return channel
         raise RefusedError("channel_not_found")
 
+    def visible(self, user: str, key: str) -> Channel:
+        """Find a channel this person may look into; others' private places do not exist."""
+        channel = self.channel(key)
+        if channel.kind is not ChannelKind.CHANNEL and user not in channel.members:
+            raise RefusedError("channel_not_found")
+        return channel
+
     def create_channel(self, name: str, *, creator: str, kind: ChannelKind) -> Channel:
         """Create a channel with its creator as the only member."""
         taken = any(c.name == name for c in self.channels.values() if not c.is_direct)

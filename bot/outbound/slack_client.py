@@ -33,7 +33,7 @@ from bot.outbound.slack_values import (
     SessionStatus,
     Upload,
 )
-from bot.outbound.web_calls import REFUSAL_MEMORY_S, Call, WebCalls
+from bot.outbound.web_calls import NOT_OFFERED, REFUSAL_MEMORY_S, Call, WebCalls
 
 logger = logging.getLogger(__name__)
 
@@ -44,18 +44,8 @@ PAGE = 200
 """Messages per page of a history; Slack allows up to 1,000."""
 MAX_TITLE = 200
 
+_STATUS_METHODS = ("agents.sessions.setStatus", "assistant.threads.setStatus")
 _STATUS_WORDS = {"processing": "is working…", "suspended": "waits for an answer…"}
-_NOT_OFFERED = frozenset(
-    {
-        "unknown_method",
-        "not_authorized",
-        "not_allowed",
-        "missing_scope",
-        "not_allowed_token_type",
-        "feature_not_enabled",
-        "access_denied",
-    }
-)
 _OPTIONAL_TYPES = frozenset(
     {"plan", "task_card", "markdown", "table", "context_actions", "feedback_buttons"}
 )
@@ -117,6 +107,11 @@ class SlackClient:
             bot_id=str(said.get("bot_id", "")),
             scopes=tuple(scopes),
         )
+
+    @property
+    def shows_status(self) -> bool:
+        """Whether this Slack can show what the agent does, as far as is known."""
+        return not all(self._calls.is_refused(method) for method in _STATUS_METHODS)
 
     def refuses(self, method: str) -> bool:
         """Say whether Slack has refused the method for good within the last hour."""
@@ -470,7 +465,7 @@ class SlackClient:
         try:
             await self._calls.make(call, send)
         except SlackRefusedError as refused:
-            if refused.error in _NOT_OFFERED:
+            if refused.error in NOT_OFFERED:
                 return False
             raise
         return True

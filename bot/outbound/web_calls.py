@@ -30,7 +30,18 @@ DEFAULT_RETRY_AFTER_S = 5.0
 REFUSAL_MEMORY_S = 3_600.0
 """How long a method that this app may not use is not tried again."""
 
-_LASTING = frozenset({"unknown_method", "not_authorized", "not_allowed", "missing_scope"})
+NOT_OFFERED = frozenset(
+    {
+        "unknown_method",
+        "not_authorized",
+        "not_allowed",
+        "missing_scope",
+        "not_allowed_token_type",
+        "feature_not_enabled",
+        "access_denied",
+    }
+)
+"""Refusals that say: not to this app, not in this Slack."""
 _NEVER_REMEMBERED = frozenset({"auth.test", "chat.postMessage", "chat.update"})
 """Without these nothing works, so they are tried each time."""
 _TRANSIENT = frozenset(
@@ -127,7 +138,7 @@ class WebCalls:
             logger.log(logging.INFO if outcome else logging.DEBUG, "slack_called", extra=facts)
 
     def _remember(self, refused: SlackRefusedError) -> None:
-        if refused.error in _LASTING and refused.method not in _NEVER_REMEMBERED:
+        if refused.error in NOT_OFFERED and refused.method not in _NEVER_REMEMBERED:
             until_s = self._clock.monotonic_s() + REFUSAL_MEMORY_S
             self._refused[refused.method] = (refused.error, until_s)
 

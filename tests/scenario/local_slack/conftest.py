@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.local_slack.server import LocalWorkspace
 from tests.scenario.local_slack.app import QUICK, client_of, new_app
-from slack_bolt.async_app import AsyncApp
-from slack_sdk.web.async_client import AsyncWebClient
 
 
 @pytest.fixture

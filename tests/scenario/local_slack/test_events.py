@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -239,11 +240,7 @@ async def test_a_file_of_a_person_arrives_as_file_share(
 
 async def test_until_says_what_happened_when_it_gives_up(workspace: LocalWorkspace) -> None:
     await workspace.person("ada").post("general", "hello")
-    try:
+    with pytest.raises(TimeoutError, match=r"not within 0.01 s; latest: "):
         await workspace.until(lambda: False, timeout=0.01)
-    except TimeoutError as error:
-        assert "not within 0.01 s" in str(error)
-    else:
-        raise AssertionError("it did not give up")
     async with asyncio.timeout(1):
         assert await workspace.until(lambda: workspace.channel("general").roots)

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import pytest
 from aiohttp import ClientSession
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.local_slack.config import LocalWorkspaceConfig
+from bot.local_slack.errors import RefusedError
 from bot.local_slack.server import LocalWorkspace
 from tests.scenario.local_slack.app import client_of, connected, error_of, new_app
 
@@ -107,8 +109,7 @@ async def test_a_response_url_works_five_times(workspace: LocalWorkspace, app: A
     @app.command("/tasks")
     async def tasks(ack: Any, respond: Any) -> None:
         await ack()
-        for number in range(6):
-            statuses.append((await respond(f"part {number}")).status_code)
+        statuses.extend([(await respond(f"part {n}")).status_code for n in range(6)])
 
     async with connected(workspace, app):
         await workspace.person("ada").slash("general", "/tasks")
@@ -233,9 +234,16 @@ async def test_nobody_else_can_press_a_button_of_an_ephemeral_message(
     shown = await client.chat_postEphemeral(
         channel=workspace.channel("general").id, user=ada.id, text="?", blocks=[BUTTONS]
     )
-    try:
+    with pytest.raises(RefusedError, match="message_not_found"):
         await workspace.person("grace").click("general", str(shown["message_ts"]), "approve")
-    except Exception as error:  # noqa: BLE001 - the refusal is the point
-        assert str(error) == "message_not_found"
-    else:
-        raise AssertionError("grace could press it")
+
+
+async def test_a_person_cannot_act_in_a_place_he_cannot_see(workspace: LocalWorkspace) -> None:
+    linus, secret = workspace.person("linus"), workspace.channel("secret").id
+    ts = await workspace.person("ada").post("secret", "hush")
+    with pytest.raises(RefusedError, match="channel_not_found"):
+        await linus.react(secret, ts, "eyes")
+    with pytest.raises(RefusedError, match="channel_not_found"):
+        await linus.slash(secret, "/solve", "what do they say?")
+    with pytest.raises(RefusedError, match="channel_not_found"):
+        await linus.post(secret, "let me in")

@@ -229,3 +229,58 @@ async def test_the_home_tab_is_published_and_its_buttons_work(
     assert workspace.person("grace").home() is None
     assert pressed[0]["container"] == {"type": "view", "view_id": home.id}
     assert pressed[0]["view"]["type"] == "home"
+
+
+async def test_an_external_menu_asks_the_app_for_options(
+    workspace: LocalWorkspace, app: AsyncApp
+) -> None:
+    asked: list[str] = []
+
+    @app.command("/agent")
+    async def agent(ack: Any, client: AsyncWebClient, command: dict[str, str]) -> None:
+        await ack()
+        menu = {"type": "external_select", "action_id": "who", "min_query_length": 1}
+        block = {
+            "type": "input",
+            "block_id": "b",
+            "label": {"type": "plain_text", "text": "Agent"},
+            "element": menu,
+        }
+        view = modal(blocks=[block])
+        await client.views_open(trigger_id=command["trigger_id"], view=view)
+
+    @app.options("who")
+    async def offer(ack: Any, payload: dict[str, Any]) -> None:
+        asked.append(payload["value"])
+        text = {"type": "plain_text", "text": "Data agent"}
+        await ack(options=[{"text": text, "value": "data"}])
+
+    ada = workspace.person("ada")
+    async with connected(workspace, app):
+        await ada.slash("general", "/agent")
+        view = await workspace.until(ada.modal)
+        assert view is not None
+        options = await ada.suggestions(view.id, "who", "dat")
+    assert asked == ["dat"]
+    assert [o["value"] for o in options] == ["data"]
+
+
+async def test_shortcuts_reach_the_app(workspace: LocalWorkspace, app: AsyncApp) -> None:
+    got: list[dict[str, Any]] = []
+
+    @app.shortcut("ask_about_message")
+    async def ask(ack: Any, body: dict[str, Any], client: AsyncWebClient) -> None:
+        await ack()
+        got.append(body)
+        await client.views_open(trigger_id=body["trigger_id"], view=modal())
+
+    ada = workspace.person("ada")
+    ts = await ada.post("general", "what about this?")
+    async with connected(workspace, app):
+        await ada.shortcut("ask_about_message", "general", ts)
+        await workspace.until(ada.modal)
+        await ada.shortcut("ask_about_message")
+        await workspace.until(lambda: len(got) == 2)
+    assert [body["type"] for body in got] == ["message_action", "shortcut"]
+    assert got[0]["message"]["text"] == "what about this?"
+    assert got[0]["response_url"]

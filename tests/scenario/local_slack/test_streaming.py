@@ -114,9 +114,7 @@ async def test_text_and_chunks_do_not_mix(client: AsyncWebClient, thread: dict[s
     assert await error_of(while_streaming) == "streaming_state_conflict"
 
 
-async def test_an_unknown_chunk_is_refused(
-    client: AsyncWebClient, thread: dict[str, str]
-) -> None:
+async def test_an_unknown_chunk_is_refused(client: AsyncWebClient, thread: dict[str, str]) -> None:
     for chunk in ({"type": "nonsense"}, {"type": "task_update", "id": "1", "title": "x"}):
         refused = client.api_call("chat.startStream", json=thread | {"chunks": [chunk]})
         assert await error_of(refused) == "invalid_chunks"
@@ -241,3 +239,28 @@ async def test_an_injected_expiry_ends_streams_early(
     async with asyncio.timeout(5):
         late = stream.append(markdown_text="y")
         assert await error_of(late) == "message_not_in_streaming_state"
+
+
+async def test_a_person_renames_a_session_and_looks_elsewhere(
+    workspace: LocalWorkspace, app: AsyncApp, client: AsyncWebClient, thread: dict[str, str]
+) -> None:
+    got: list[dict[str, Any]] = []
+
+    async def note(event: dict[str, Any]) -> None:
+        got.append(event)
+
+    app.event("agent_session_title_changed")(note)
+    app.event("app_context_changed")(note)
+    await client.agents_sessions_setStatus(
+        channel_id=thread["channel"], thread_ts=thread["thread_ts"], status="active", title="Old"
+    )
+    ada = workspace.person("ada")
+    async with connected(workspace, app):
+        await ada.rename_session("general", thread["thread_ts"], "New")
+        await ada.look_at("data")
+        await workspace.until(lambda: len(got) == 2)
+    by_type = {event["type"]: event for event in got}
+    renamed = by_type["agent_session_title_changed"]
+    assert (renamed["previous_title"], renamed["title"]) == ("Old", "New")
+    [entity] = by_type["app_context_changed"]["context"]["entities"]
+    assert entity["value"] == workspace.channel("data").id

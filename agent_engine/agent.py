@@ -1,0 +1,278 @@
+"""An agent as a library: the loop of ``loop.py`` repeated in place, without Slack or database.
+
+What is learned here about a task lives in this process's memory and ends with it.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from agent_engine.clock import SystemClock
+from agent_engine.equipment import Equipment, JudgeFactory
+from agent_engine.errors import RequestError
+from agent_engine.in_memory import InMemoryRunStore
+from agent_engine.loop import AgentLoop, Progress
+from agent_engine.ports import (
+    AnswerWriterFactory,
+    Clock,
+    ModelClient,
+    PlannerFactory,
+    Price,
+    Tool,
+)
+from agent_engine.session import Observe
+from agent_engine.states import AgentStates, CompletionCallback, StateChangeCallback
+from agent_engine.tools.call import ToolCaller
+from agent_engine.tools.task_folders import TaskFolders
+from agent_engine.types import (
+    LIBRARY_SCOPE,
+    AgentId,
+    AgentProfile,
+    AgentState,
+    Limits,
+    PersonMessage,
+    Resolution,
+    RunId,
+    RunSnapshot,
+    Step,
+    Task,
+    TaskId,
+    TaskStatus,
+    UserId,
+    Wait,
+    new_id,
+)
+from agent_engine.watch import SignalWatch
+
+_LOCAL = LIBRARY_SCOPE.workspace_id
+_ASKER = UserId("you")
+
+Answerer = Callable[[Wait], str | None]
+"""Answers a question of the agent's; None leaves it open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One thing that an agent did."""
+
+    iteration: int
+    action: str
+    """What was done, in one line."""
+    result: Mapping[str, Any]
+    timestamp: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskResult:
+    """What came of a task."""
+
+    success: bool
+    status: TaskStatus
+    result: str
+    """The answer, or what was done before the task ended."""
+    iterations: int
+    execution_history: tuple[HistoryEntry, ...]
+    error: str | None = None
+    """One sentence; None on success."""
+    run: RunSnapshot
+    """Everything that is known of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentParts:
+    """What an agent is made of besides its tools."""
+
+    model: ModelClient
+    planner: PlannerFactory
+    writer: AnswerWriterFactory
+    judge: JudgeFactory | None = None
+    planner_name: str = "llm"
+    prices: Mapping[str, Price] | None = None
+
+
+class BaseAgent:
+    """An agent that works on tasks: plan, act, observe, check, plan again.
+
+    It works on any number of tasks at once; state and history belong to each task.
+    """
+
+    def __init__(  # noqa: PLR0913 - a keyword for each thing an agent is made of
+        self,
+        name: str,
+        parts: AgentParts,
+        *,
+        tools: Sequence[Tool] = (),
+        max_iterations: int = 10,
+        limits: Limits | None = None,
+        instructions: str = "",
+        folder: Path | None = None,
+        clock: Clock | None = None,
+        observe: Observe | None = None,
+    ) -> None:
+        self._parts = parts
+        self._tools = {tool.name: tool for tool in tools}
+        caps = limits or Limits(iterations=max_iterations)
+        self.profile = AgentProfile(
+            id=AgentId(name),
+            workspace_id=_LOCAL,
+            name=name,
+            instructions=instructions,
+            limits=caps,
+        )
+        self._own_folder = TemporaryDirectory(prefix="treadle-") if folder is None else None
+        self._folders = TaskFolders(
+            folder or Path(self._own_folder.name if self._own_folder else "")
+        )
+        self._clock = clock or SystemClock()
+        self._store = InMemoryRunStore()
+        self._states = AgentStates()
+        self._watch = SignalWatch(self._store)
+        self._loop = AgentLoop(
+            runs=self._store,
+            equip=lambda _: self._equipment(),
+            watch=self._watch,
+            clock=self._clock,
+            states=self._states,
+            observe=observe,
+        )
+        self._worker = new_id()
+
+    # -- tools and callbacks ---------------------------------------------------------------------
+
+    def add_tool(self, tool: Tool) -> None:
+        """Give the agent a tool; one of the same name is replaced."""
+        self._tools[tool.name] = tool
+
+    def remove_tool(self, name: str) -> None:
+        """Take a tool away. Raises KeyError when the agent does not have it."""
+        del self._tools[name]
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """The names of the agent's tools."""
+        return tuple(self._tools)
+
+    def add_state_change_callback(self, callback: StateChangeCallback) -> None:
+        """Have ``callback(agent, old, new)`` awaited at every change of state."""
+        self._states.add_state_change_callback(callback)
+
+    def add_task_completion_callback(self, callback: CompletionCallback) -> None:
+        """Have ``callback(agent, task, run)`` awaited when a task has ended."""
+        self._states.add_task_completion_callback(callback)
+
+    def state(self, task_id: TaskId) -> AgentState:
+        """Return what the agent does about the task."""
+        return self._states.state(self.profile.id, task_id)
+
+    # -- work ------------------------------------------------------------------------------------
+
+    async def execute_task(self, task: Task, *, answer: Answerer | None = None) -> TaskResult:
+        """Work on the task until it has ended, or waits for a person and ``answer`` has none.
+
+        Running out of a limit is no success: ``error`` says which, ``result`` what was done. A
+        task that is executed again goes on knowing what it answered before.
+        """
+        told = PersonMessage(
+            id=new_id(), author=_ASKER, text=task.description, sent_at=self._clock.now()
+        )
+        run_id = self._store.add(task, self.profile, requester=_ASKER, messages=[told])
+        while True:
+            progress = await self._loop.advance(run_id, worker=self._worker)
+            if progress.done or not await self._waited(run_id, progress, answer):
+                return self._result(await self._store.load(run_id))
+
+    async def cancel(self, task_id: TaskId, reason: str = "stopped") -> None:
+        """Stop work on the task; what is done is kept. Raises RequestError for an unknown task."""
+        run_id = self._store.run_of(task_id)
+        if run_id is None:
+            raise RequestError(f"there is no task {task_id}")
+        self._store.cancel(run_id, reason, by=_ASKER)
+        await self._watch.look()
+
+    def _check_task_completion(self, task: Task, run: RunSnapshot) -> bool:
+        """Say whether the task is done although the plan has more; may be overridden."""
+        del task, run
+        return False
+
+    async def _waited(self, run_id: RunId, progress: Progress, answer: Answerer | None) -> bool:
+        """Wait for what the run waits for; False when only a person could help and none does."""
+        run = await self._store.load(run_id)
+        if self._answered(run, answer) or await self._did_sub_tasks(run):
+            return True
+        if progress.until is None:
+            return False
+        left_s = (progress.until - self._clock.now()).total_seconds()
+        await asyncio.sleep(max(0.0, left_s))
+        return True
+
+    def _answered(self, run: RunSnapshot, answer: Answerer | None) -> bool:
+        for wait in run.waits:
+            reply = answer(wait) if answer and wait.question and not wait.resolution else None
+            if reply is not None:
+                resolution = Resolution(value=reply, by=_ASKER, at=self._clock.now())
+                return self._store.decide(run.run_id, wait.id, resolution)
+        return False
+
+    async def _did_sub_tasks(self, run: RunSnapshot) -> bool:
+        """Work on the sub-tasks that the run waits for, in place."""
+        ids = [wait.sub_task_id for wait in run.waits if wait.sub_task_id]
+        sub_runs = [sub for sub in map(self._store.run_of, ids) if sub is not None]
+        ended = [await self._loop.advance(sub, worker=self._worker) for sub in sub_runs]
+        return any(progress.done for progress in ended)
+
+    def _equipment(self) -> Equipment:
+        parts = self._parts
+        return Equipment(
+            model=parts.model,
+            planner=parts.planner,
+            planner_name=parts.planner_name,
+            writer=parts.writer,
+            judge=parts.judge,
+            tools=ToolCaller(tuple(self._tools.values()), self._clock),
+            folders=self._folders,
+            prices=parts.prices or {},
+            is_complete=lambda run: self._check_task_completion(run.task, run),
+        )
+
+    def _result(self, run: RunSnapshot) -> TaskResult:
+        answer = run.answer.text if run.answer else ""
+        well = run.status is TaskStatus.COMPLETED
+        error = None if well else _error(run)
+        return TaskResult(
+            success=well,
+            status=run.status,
+            result=answer,
+            iterations=run.usage.iterations,
+            execution_history=execution_history(run),
+            error=error,
+            run=run,
+        )
+
+
+def execution_history(run: RunSnapshot) -> tuple[HistoryEntry, ...]:
+    """Return what was done in a run, oldest first."""
+    done = [step for step in run.steps if step.attempt and step.observation is not None]
+    return tuple(_entry(number, step) for number, step in enumerate(done, start=1))
+
+
+def _entry(iteration: int, step: Step) -> HistoryEntry:
+    observation = step.observation
+    if observation is None:
+        raise ValueError("the step has no observation")
+    return HistoryEntry(
+        iteration=iteration,
+        action=step.action.description or step.action.tool_name or str(step.action.action_type),
+        result=observation.content,
+        timestamp=observation.timestamp,
+    )
+
+
+def _error(run: RunSnapshot) -> str:
+    if run.end is not None:
+        return run.end.sentence or str(run.end.reason)
+    questions = [wait.question for wait in run.waits if wait.question]
+    return f"waiting: {questions[0]}" if questions else "waiting"

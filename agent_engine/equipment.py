@@ -1,0 +1,100 @@
+"""What an agent works with: its model, planner, writer, judge and tools.
+
+A value, made by the composition root for each profile.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from agent_engine.planners.judge import Expectation, Verdict
+from agent_engine.ports import (
+    AnswerWriterFactory,
+    ModelClient,
+    PlannerFactory,
+    Price,
+    ToolContext,
+    ToolSpec,
+    ToolTraits,
+)
+from agent_engine.types import (
+    AgentObservation,
+    AgentProfile,
+    JsonObject,
+    RunSnapshot,
+    Scope,
+    TaskId,
+)
+
+
+class Judge(Protocol):
+    """Compares expected outcomes in words with what came."""
+
+    async def judge(self, cases: Sequence[Expectation]) -> tuple[Verdict | None, ...]:
+        """Judge each case; None for one that could not be judged."""
+        ...
+
+
+class JudgeFactory(Protocol):
+    """Makes the judge of one run around that run's metered model."""
+
+    def __call__(self, model: ModelClient) -> Judge:
+        """Return a judge that uses this model."""
+        ...
+
+
+class ToolCalls(Protocol):
+    """The one path by which tools are called."""
+
+    def specs(self, allowed: tuple[str, ...] | None) -> tuple[ToolSpec, ...]:
+        """Describe the tools that are allowed; None for all."""
+        ...
+
+    def traits(self, name: str) -> ToolTraits | None:
+        """Return what the loop must know of a tool; None for an unknown one."""
+        ...
+
+    async def call(
+        self,
+        name: str,
+        arguments: JsonObject,
+        context: ToolContext,
+        *,
+        allowed: tuple[str, ...] | None,
+    ) -> AgentObservation:
+        """Call the tool; every failure is an observation. Raises nothing but cancellation."""
+        ...
+
+
+class Folders(Protocol):
+    """Where the files of tasks live."""
+
+    def folder(self, scope: Scope, task_id: TaskId) -> Path:
+        """Return the task's folder; it exists."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """What one agent works with."""
+
+    model: ModelClient
+    planner: PlannerFactory
+    planner_name: str
+    writer: AnswerWriterFactory
+    judge: JudgeFactory | None
+    """None: outcomes in words are not judged."""
+    tools: ToolCalls
+    folders: Folders
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    is_complete: Callable[[RunSnapshot], bool] | None = None
+    """An agent's own check whether its task is done; asked before every further plan or step."""
+
+
+class Equip(Protocol):
+    """Finds what an agent works with."""
+
+    def __call__(self, profile: AgentProfile) -> Equipment:
+        """Return the equipment of this agent."""
+        ...

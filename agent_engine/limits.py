@@ -1,0 +1,130 @@
+"""Caps on what a run may use: checked before every move, reserved before every model call.
+
+A price that is not known counts as tokens only. The metered model is the one place where a run's
+model calls are counted; planners and writers get it instead of the bare model.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from agent_engine.errors import LimitExceededError
+from agent_engine.ports import Dialect, ModelClient, ModelReply, ModelRequest, Price
+from agent_engine.types import Limits, ModelCall, RunSnapshot, Usage
+
+CHARS_PER_TOKEN = 3.5
+"""A deliberately low guess, so that reservations err on the safe side."""
+FEWEST_REPLY_TOKENS = 128
+"""A reply that may be no longer than this is not worth asking for."""
+
+
+def exceeded(run: RunSnapshot) -> LimitExceededError | None:
+    """Return the first limit that is used up; None when none is."""
+    used, caps = run.usage, run.limits
+    for name, amount, cap in _amounts(used, caps):
+        if cap and amount >= cap:
+            return LimitExceededError(name, used=round(amount, 4), allowed=cap)
+    return None
+
+
+def estimated_tokens(text: str) -> int:
+    """Return about how many tokens a text has."""
+    return int(len(text) / CHARS_PER_TOKEN) + 1
+
+
+def cost_usd(price: Price | None, *, prompt_tokens: int, completion_tokens: int) -> float | None:
+    """Return what a call costs in US dollars; None when the price is not known."""
+    if price is None:
+        return None
+    cost = prompt_tokens * price.prompt_usd + completion_tokens * price.completion_usd
+    return cost / 1_000_000
+
+
+class MeteredModel:
+    """A model whose calls count against one run's limits: reserved before, settled after."""
+
+    def __init__(
+        self,
+        model: ModelClient,
+        *,
+        limits: Limits,
+        used: Callable[[], Usage],
+        prices: Mapping[str, Price],
+        settle: Callable[[ModelCall], None],
+    ) -> None:
+        self._model = model
+        self._limits = limits
+        self._used = used
+        self._prices = prices
+        self._settle = settle
+        self._reserved_tokens = 0
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._model.name
+
+    @property
+    def dialect(self) -> Dialect:
+        """What was found out about the endpoint."""
+        return self._model.dialect
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """Ask the model within what is left; raises LimitExceededError when that is too little."""
+        prompt = sum(estimated_tokens(turn.text) for turn in request.turns)
+        affordable = self._affordable(request, prompt)
+        self._reserved_tokens += prompt + affordable.max_tokens
+        try:
+            reply = await self._model.complete(affordable)
+        finally:
+            self._reserved_tokens -= prompt + affordable.max_tokens
+        self._settle(self._accounted(reply, request.purpose))
+        return reply
+
+    def _affordable(self, request: ModelRequest, prompt: int) -> ModelRequest:
+        left = self._tokens_left()
+        if left is None or left >= prompt + request.max_tokens:
+            return request
+        if left < prompt + FEWEST_REPLY_TOKENS:
+            self._refuse(prompt)
+        return replace(request, max_tokens=left - prompt)
+
+    def _tokens_left(self) -> int | None:
+        used, caps = self._used(), self._limits
+        lefts = [caps.tokens - used.tokens - self._reserved_tokens] if caps.tokens else []
+        price = self._prices.get(self.name)
+        if caps.usd and price is not None:
+            dearest = max(price.prompt_usd, price.completion_usd, 1e-9)
+            usd_left = caps.usd - used.usd
+            lefts.append(int(usd_left * 1_000_000 / dearest) - self._reserved_tokens)
+        return min(lefts) if lefts else None
+
+    def _refuse(self, prompt: int) -> None:
+        used, caps = self._used(), self._limits
+        if caps.tokens and used.tokens + prompt + FEWEST_REPLY_TOKENS > caps.tokens:
+            raise LimitExceededError("tokens", used=used.tokens, allowed=caps.tokens)
+        raise LimitExceededError("usd", used=round(used.usd, 4), allowed=caps.usd)
+
+    def _accounted(self, reply: ModelReply, purpose: str) -> ModelCall:
+        price = self._prices.get(self.name)
+        return ModelCall(
+            model=reply.model or self.name,
+            purpose=purpose,
+            prompt_tokens=reply.prompt_tokens,
+            completion_tokens=reply.completion_tokens,
+            usd=cost_usd(
+                price,
+                prompt_tokens=reply.prompt_tokens,
+                completion_tokens=reply.completion_tokens,
+            ),
+            duration_s=reply.duration_s,
+            estimated=reply.estimated,
+        )
+
+
+def _amounts(used: Usage, caps: Limits) -> tuple[tuple[str, float, float], ...]:
+    return (
+        ("iterations", used.iterations, caps.iterations),
+        ("seconds", used.seconds, caps.seconds),
+        ("tokens", used.tokens, caps.tokens),
+        ("usd", used.usd, caps.usd),
+    )

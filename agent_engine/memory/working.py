@@ -1,0 +1,90 @@
+"""What an agent keeps in mind about one task: a few entries, the least recently used go first.
+
+Rebuilt from the run's steps whenever it is needed: it survives a restart without rows of its own.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from agent_engine.types import ActionType, Step, now_utc
+
+CAPACITY = 7
+"""Entries; after Miller 1956, as the vocabulary of the field has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One thing kept in mind."""
+
+    key: str
+    content: Any
+    created_at: datetime
+    expires_at: datetime | None = None
+
+
+class WorkingMemory:
+    """A small store of JSON values by key."""
+
+    def __init__(self, *, capacity: int = CAPACITY, now: Callable[[], datetime] = now_utc) -> None:
+        self._capacity = capacity
+        self._now = now
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
+
+    def store(self, key: str, value: Any, ttl: float | None = None) -> None:  # noqa: ANN401 - any JSON value
+        """Keep the value; ``ttl`` in seconds. The newest value of a key replaces older ones."""
+        now = self._now()
+        expires = None if ttl is None else now + timedelta(seconds=ttl)
+        self._entries.pop(key, None)
+        self._entries[key] = Entry(key=key, content=value, created_at=now, expires_at=expires)
+        while len(self._entries) > self._capacity:
+            self._entries.popitem(last=False)
+
+    def retrieve(self, key: str) -> Any | None:  # noqa: ANN401 - any JSON value
+        """Return the value and count it as used; None when there is none or it has expired."""
+        entry = self._entries.get(key)
+        if entry is None or self._is_over(entry):
+            self._entries.pop(key, None)
+            return None
+        self._entries.move_to_end(key)
+        return entry.content
+
+    def search(self, query: str, limit: int = 10) -> tuple[Entry, ...]:
+        """Return entries that share words with the query, best first."""
+        words = _words(query)
+        scored = [(self._score(entry, words), entry) for entry in self.get_all_items()]
+        found = [(score, entry) for score, entry in scored if score or not words]
+        return tuple(e for _, e in sorted(found, key=lambda pair: -pair[0])[:limit])
+
+    def get_all_items(self) -> tuple[Entry, ...]:
+        """Return all entries that have not expired, least recently used first."""
+        return tuple(entry for entry in self._entries.values() if not self._is_over(entry))
+
+    def _is_over(self, entry: Entry) -> bool:
+        return entry.expires_at is not None and entry.expires_at <= self._now()
+
+    def _score(self, entry: Entry, words: frozenset[str]) -> int:
+        return len(words & _words(f"{entry.key} {entry.content}"))
+
+
+def remembered(steps: Iterable[Step]) -> WorkingMemory:
+    """Return the working memory that a run's finished steps have filled."""
+    memory = WorkingMemory()
+    for step in steps:
+        if step.observation is not None and step.observation.success:
+            _take_in(memory, step.action.action_type, step.observation.content)
+    return memory
+
+
+def _take_in(memory: WorkingMemory, action_type: str, content: Any) -> None:  # noqa: ANN401 - any JSON value
+    if action_type in (ActionType.REMEMBER, ActionType.THINK):
+        memory.store(str(content["key"]), content["value"])
+    elif action_type == ActionType.RECALL:
+        for entry in content.get("entries", []):
+            memory.retrieve(str(entry["key"]))
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset("".join(c if c.isalnum() else " " for c in text.casefold()).split())

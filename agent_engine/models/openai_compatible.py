@@ -1,0 +1,268 @@
+"""Any server that speaks the OpenAI-compatible chat API, hosted or local.
+
+The client's plain ``post`` is used, for its typed methods walk every message of the history. Never
+retries: that is ``retry.py``'s job. Importing this costs a second and 25 MB, so it is done only
+when a real model is configured.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from openai import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AsyncOpenAI,
+    DefaultAsyncHttpxClient,
+)
+
+from agent_engine.errors import ModelRefusedError, ModelReplyError, ModelUnavailableError
+from agent_engine.models.replies import error_for, read_reply
+from agent_engine.ports import (
+    Dialect,
+    JsonMode,
+    JsonSchemaFormat,
+    ModelReply,
+    ModelRequest,
+    Role,
+    Turn,
+)
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+LOCAL_KEY = "local"
+"""Sent where no key is configured: the client insists on one, local servers ignore it."""
+
+MAX_CONCURRENT = 64
+CONNECT_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 5.0
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_SCHEMA_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+
+class OpenAICompatibleModel:
+    """One model on one server, with one shared client.
+
+    Args:
+        model: the model's name on that server.
+        base_url: ends in ``/v1`` as a rule; None for OpenAI itself.
+        api_key: None for servers that want none.
+        native_tools: whether the server is known to call tools well; by default hosted servers
+            are trusted to and servers on this machine are not.
+        max_concurrent: calls that may be under way at once; further ones wait their turn.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        native_tools: bool | None = None,
+        max_concurrent: int = MAX_CONCURRENT,
+    ) -> None:
+        self._model = model
+        self._base_url = base_url or DEFAULT_BASE_URL
+        self._key = api_key or LOCAL_KEY
+        is_local = urlsplit(self._base_url).hostname in _LOOPBACK
+        if native_tools is None and not is_local:
+            native_tools = True
+        self._dialect = Dialect(native_tools=native_tools)
+        self._parameters = _Parameters()
+        self._turnstile = asyncio.Semaphore(max_concurrent)
+        self._client = AsyncOpenAI(
+            base_url=self._base_url,
+            api_key=self._key,
+            max_retries=0,
+            # A proxy from the environment cannot reach this machine's own servers.
+            http_client=DefaultAsyncHttpxClient(trust_env=not is_local),
+        )
+
+    @property
+    def name(self) -> str:
+        """The model's name on its server."""
+        return self._model
+
+    @property
+    def base_url(self) -> str:
+        """Where the server is."""
+        return self._base_url
+
+    @property
+    def dialect(self) -> Dialect:
+        """What was found out about the server and model."""
+        return self._dialect
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """Ask once, without retries."""
+        body = request_body(self._model, request)
+        async with self._turnstile:
+            started = time.monotonic()
+            data = await self._in_its_words(body, request.timeout_s)
+        took = time.monotonic() - started
+        return read_reply(data, request, model=self._model, duration_s=took)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await self._client.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def _in_its_words(self, body: dict[str, Any], timeout_s: float) -> object:
+        """Send the body; when the model wants other parameters, learn it and send it again."""
+        while True:
+            sent = self._parameters.applied(body)
+            try:
+                return await self._post(sent, timeout_s)
+            except ModelRefusedError as error:
+                if not self._parameters.learn(error, sent):
+                    raise
+
+    async def _post(self, body: dict[str, Any], timeout_s: float) -> object:
+        """Send the request and return the JSON that came; the vendor's errors end here."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._client.post(
+                    "/chat/completions",
+                    body=body,
+                    cast_to=object,
+                    options={"timeout": timeout_s},
+                )
+        except APIStatusError as error:
+            headers = error.response.headers
+            body_sent = error.body if error.body is not None else error.response.text
+            raise error_for(error.status_code, body_sent, headers, secret=self._key) from error
+        except (TimeoutError, APITimeoutError) as error:
+            raise ModelUnavailableError(
+                f"the language model did not answer within {timeout_s:g} s"
+            ) from error
+        except APIConnectionError as error:
+            where = urlsplit(self._base_url).netloc.rpartition("@")[2]
+            raise ModelUnavailableError(
+                f"the language model's server at {where} cannot be reached"
+            ) from error
+        except (APIError, ValueError) as error:
+            raise ModelReplyError(
+                "the language model's server sent something that is no JSON"
+            ) from error
+
+
+# -- parameters that some models refuse ----------------------------------------------------------
+
+REASONING_TOKENS = 6_000
+"""Added where a model counts its reasoning against the reply's length."""
+
+
+@dataclass(slots=True)
+class _Parameters:
+    """What a model wants differently from most; learnt from its refusals."""
+
+    completion_tokens: bool = False
+    """It wants ``max_completion_tokens`` for ``max_tokens``, and counts its reasoning."""
+    no_temperature: bool = False
+    """It refuses any temperature but its own."""
+
+    def applied(self, body: dict[str, Any]) -> dict[str, Any]:
+        if not (self.completion_tokens or self.no_temperature):
+            return body
+        changed = dict(body)
+        if self.completion_tokens:
+            changed["max_completion_tokens"] = changed.pop("max_tokens") + REASONING_TOKENS
+        if self.no_temperature:
+            del changed["temperature"]
+        return changed
+
+    def learn(self, error: ModelRefusedError, sent: Mapping[str, Any]) -> bool:
+        """Take the refusal's hint; False when it holds none that is new."""
+        if error.status != _BAD_REQUEST or not _UNSUPPORTED.search(error.message):
+            return False
+        hints_tokens = "max_completion_tokens" in error.message and "max_tokens" in sent
+        hints_temperature = "temperature" in error.message and "temperature" in sent
+        self.completion_tokens = self.completion_tokens or hints_tokens
+        self.no_temperature = self.no_temperature or hints_temperature
+        return hints_tokens or hints_temperature
+
+
+_BAD_REQUEST = 400
+_UNSUPPORTED = re.compile(
+    r"unsupported|not support|does not accept|only the default", re.IGNORECASE
+)
+
+
+# -- requests ------------------------------------------------------------------------------------
+
+
+def request_body(model: str, request: ModelRequest) -> dict[str, Any]:
+    """Return the body to send. Raises ValueError when the history cannot be sent as it is."""
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": _messages(request.turns),
+        "temperature": request.temperature,
+        "max_tokens": request.max_tokens,
+    }
+    match request.reply_format:
+        case JsonSchemaFormat(name=name, schema=schema):
+            if not _SCHEMA_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name for a schema")
+            wanted = {"name": name, "strict": True, "schema": schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": wanted}
+        case JsonMode():
+            body["response_format"] = {"type": "json_object"}
+        case None:
+            pass
+    if request.tools:
+        body["tools"] = [
+            _tool(tool.name, tool.description, tool.parameters_schema) for tool in request.tools
+        ]
+    return body
+
+
+def _messages(turns: tuple[Turn, ...]) -> list[dict[str, str]]:
+    """Return the turns as messages: system first, then user and assistant in turn, user last.
+
+    Turns of one speaker in a row are joined, for some chat templates refuse them.
+    """
+    messages: list[dict[str, str]] = []
+    for turn in turns:
+        text = _sendable(turn.text)
+        if messages and messages[-1]["role"] == turn.role:
+            messages[-1]["content"] += f"\n\n{text}"
+        elif turn.role is Role.SYSTEM and messages:
+            raise ValueError("a system turn must come first")
+        else:
+            messages.append({"role": turn.role.value, "content": text})
+    spoken = [m["role"] for m in messages if m["role"] != Role.SYSTEM]
+    if not spoken or spoken[0] != Role.USER or spoken[-1] != Role.USER:
+        raise ValueError("a history begins and ends with a user's turn")
+    return messages
+
+
+def _sendable(text: str) -> str:
+    """Return the text without halves of surrogate pairs, which cannot be sent as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
+def _tool(name: str, description: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    function = {"name": name, "description": description, "parameters": schema}
+    return {"type": "function", "function": function}

@@ -1,0 +1,142 @@
+"""The one retry layer around language models: backoff with jitter, and a circuit breaker.
+
+Retries only what is transient. Nothing below it retries, and nothing above it should.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from agent_engine.errors import ModelError, ModelUnavailableError
+from agent_engine.models.breaker import CircuitBreaker
+from agent_engine.models.replies import ModelBusyError
+from agent_engine.ports import Dialect, ModelClient, ModelReply, ModelRequest
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often and how patiently to try again."""
+
+    attempts: int = 4
+    """Calls in all, the first included."""
+    attempts_by_purpose: Mapping[str, int] = field(default_factory=lambda: {"judge": 2})
+    """For purposes that are worth fewer or more."""
+    first_delay_s: float = 0.5
+    """The longest delay before the second call; it doubles with every further one."""
+    longest_delay_s: float = 20.0
+    longest_retry_after_s: float = 60.0
+    """A server's wish for a longer wait is not waited for: the call fails with it."""
+
+
+class RetryingModel:
+    """A model whose transient failures are retried.
+
+    Args:
+        model: what is asked.
+        policy: how often and how patiently.
+        breaker: shared by the models of one endpoint; by default its own.
+        sleep: how to wait, for tests.
+        uniform: a random number between two, for tests.
+    """
+
+    def __init__(
+        self,
+        model: ModelClient,
+        policy: RetryPolicy | None = None,
+        *,
+        breaker: CircuitBreaker | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._model = model
+        self._policy = policy or RetryPolicy()
+        self._breaker = breaker or CircuitBreaker(time.monotonic)
+        self._sleep = sleep
+        self._uniform = uniform
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._model.name
+
+    @property
+    def dialect(self) -> Dialect:
+        """The model's dialect."""
+        return self._model.dialect
+
+    @property
+    def breaker(self) -> CircuitBreaker:
+        """The endpoint's circuit breaker."""
+        return self._breaker
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """Ask until there is a reply, a refusal, or no attempt left."""
+        policy = self._policy
+        attempts = policy.attempts_by_purpose.get(request.purpose, policy.attempts)
+        attempt = 1
+        while True:
+            try:
+                return await self._once(request)
+            except _OpenError:
+                raise
+            except ModelUnavailableError as error:
+                delay_s = self._delay_s(attempt, error)
+                if attempt >= attempts or delay_s is None:
+                    self._log(request, attempt, "model_unavailable")
+                    raise
+            self._log(request, attempt, "model_call_retried")
+            await self._sleep(delay_s)
+            attempt += 1
+
+    async def _once(self, request: ModelRequest) -> ModelReply:
+        """Ask once and tell the breaker how it went."""
+        blocked_s = self._breaker.blocked_s()
+        if blocked_s is not None:
+            message = "the language model did not answer several times and is left alone for now"
+            raise _OpenError(message, retry_after_s=blocked_s)
+        settled = False
+        try:
+            reply = await self._model.complete(request)
+        except ModelBusyError:
+            self._breaker.succeeded()
+            settled = True
+            raise
+        except ModelUnavailableError:
+            self._breaker.failed()
+            settled = True
+            raise
+        except ModelError:
+            self._breaker.succeeded()
+            settled = True
+            raise
+        else:
+            self._breaker.succeeded()
+            settled = True
+            return reply
+        finally:
+            if not settled:
+                self._breaker.abandoned()
+
+    def _delay_s(self, attempt: int, error: ModelUnavailableError) -> float | None:
+        """Return how long to wait; None when the server wants more than we are ready to wait."""
+        policy = self._policy
+        ceiling = min(policy.longest_delay_s, policy.first_delay_s * 2 ** (attempt - 1))
+        backoff_s = self._uniform(0.0, ceiling)
+        asked_s = error.retry_after_s or 0.0
+        if asked_s > policy.longest_retry_after_s:
+            return None
+        return max(backoff_s, asked_s)
+
+    def _log(self, request: ModelRequest, attempt: int, event: str) -> None:
+        level = logging.WARNING if event == "model_unavailable" else logging.INFO
+        facts = {"model": self.name, "purpose": request.purpose, "attempt": attempt}
+        logger.log(level, event, extra=facts)
+
+
+class _OpenError(ModelUnavailableError):
+    """The endpoint's circuit breaker is open."""

@@ -1,0 +1,28 @@
+"""Which planner and which answer writer belong to an agent's choice."""
+
+from collections.abc import Mapping
+
+from agent_engine.planners.answering import LLMAnswerWriter, OfflineAnswerWriter
+from agent_engine.planners.hierarchical import HierarchicalPlanner
+from agent_engine.planners.llm import LLMPlanner
+from agent_engine.planners.offline import OfflinePlanner
+from agent_engine.planners.stepwise import StepwisePlanner
+from agent_engine.ports import AnswerWriterFactory, PlannerFactory
+from agent_engine.types import PlannerKind
+
+PLANNERS: Mapping[PlannerKind, PlannerFactory] = {
+    PlannerKind.LLM: LLMPlanner,
+    PlannerKind.HIERARCHICAL: HierarchicalPlanner,
+    PlannerKind.STEPWISE: StepwisePlanner,
+    PlannerKind.OFFLINE: OfflinePlanner,
+}
+
+
+def planner_factory(kind: PlannerKind) -> PlannerFactory:
+    """Return the factory of this kind of planner."""
+    return PLANNERS[kind]
+
+
+def answer_writer_factory(kind: PlannerKind) -> AnswerWriterFactory:
+    """Return the factory of the answer writer that goes with this kind of planner."""
+    return OfflineAnswerWriter if kind is PlannerKind.OFFLINE else LLMAnswerWriter

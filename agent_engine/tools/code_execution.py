@@ -1,0 +1,148 @@
+"""The tool that runs programs an agent wrote: always in a sandbox, or not at all."""
+
+import asyncio
+from collections.abc import Collection
+from typing import Final
+
+from pydantic import Field
+
+from agent_engine.errors import ToolError
+from agent_engine.ports import ToolContext, ToolTraits
+from agent_engine.tools.declare import DeclaredTool, Parameters
+from agent_engine.tools.sandbox.choose import SandboxChooser
+from agent_engine.tools.sandbox.driver import (
+    KilledReason,
+    Language,
+    SandboxJob,
+    SandboxLimits,
+    SandboxResult,
+)
+from agent_engine.types import JsonObject
+
+MAX_CODE_CHARS: Final = 200_000
+MAX_STDIN_CHARS: Final = 1_000_000
+MAX_PARALLEL: Final = 4
+"""Programs at once in one process; further ones wait their turn."""
+_QUEUE_S: Final = 60.0
+"""How long a program may wait for its turn, and its sandbox for its set-up."""
+_TROUBLE_LINES: Final = 3
+
+
+class CodeExecutionParameters(Parameters):
+    """What ``code_execution`` takes."""
+
+    language: Language = Field(description="The language the program is written in.")
+    code: str = Field(max_length=MAX_CODE_CHARS, description="The whole program.")
+    stdin: str = Field(
+        default="", max_length=MAX_STDIN_CHARS, description="What the program reads from its input."
+    )
+
+
+class _Runner:
+    """Runs programs, a few at a time."""
+
+    def __init__(
+        self, chooser: SandboxChooser, allowed: frozenset[Language], limits: SandboxLimits
+    ) -> None:
+        self._chooser = chooser
+        self._allowed = allowed
+        self._limits = limits
+        self._turns = asyncio.Semaphore(MAX_PARALLEL)
+
+    async def run(self, parameters: CodeExecutionParameters, context: ToolContext) -> JsonObject:
+        """Run a program and tell what came of it."""
+        if parameters.language not in self._allowed:
+            names = ", ".join(sorted(self._allowed))
+            raise ToolError(f"{parameters.language} is not allowed here; use one of: {names}")
+        chosen = await self._chooser.chosen()
+        if parameters.language not in chosen.languages:
+            names = ", ".join(sorted(chosen.languages & self._allowed)) or "none"
+            raise ToolError(f"{parameters.language} is not installed; there are: {names}")
+        job = SandboxJob(
+            language=parameters.language,
+            code=parameters.code,
+            stdin=parameters.stdin,
+            folder=context.task_folder,
+            limits=self._limits,
+        )
+        async with self._turns:
+            return _result(await chosen.driver.run(job), self._limits)
+
+
+def code_execution(
+    chooser: SandboxChooser,
+    *,
+    languages: Collection[Language] = tuple(Language),
+    limits: SandboxLimits | None = None,
+) -> DeclaredTool[CodeExecutionParameters]:
+    """Return the tool that runs programs.
+
+    Args:
+        chooser: where the sandbox comes from.
+        languages: those that may be used; at least one.
+        limits: caps of one program; None for the usual ones.
+    """
+    if not languages:
+        raise ValueError("at least one language must be allowed")
+    caps = limits or SandboxLimits()
+    names = ", ".join(sorted(languages))
+    return DeclaredTool(
+        name="code_execution",
+        description=(
+            f"Run a program ({names}) in a sandbox without network, for at most "
+            f"{caps.timeout_s:g} s. It starts in a copy of the task folder: files it makes or "
+            "changes there are kept and listed in 'files' (deletions are not). Returns stdout, "
+            "stderr and exit_code."
+        ),
+        parameters=CodeExecutionParameters,
+        run=_Runner(chooser, frozenset(languages), caps).run,
+        traits=ToolTraits(timeout_s=caps.timeout_s + _QUEUE_S, idempotent=True),
+        describe=_describe,
+    )
+
+
+def _result(ended: SandboxResult, limits: SandboxLimits) -> JsonObject:
+    success = ended.exit_code == 0 and ended.killed_reason is None
+    result: dict[str, object] = {
+        "success": success,
+        "stdout": ended.stdout,
+        "stderr": ended.stderr,
+        "exit_code": ended.exit_code,
+        "files": list(ended.files),
+        "timed_out": ended.timed_out,
+        "duration_s": ended.duration_s,
+    }
+    if not success:
+        result["error"] = _error(ended, limits)
+    if ended.notes:
+        result["notes"] = list(ended.notes)
+    return result
+
+
+def _error(ended: SandboxResult, limits: SandboxLimits) -> str:
+    match ended.killed_reason:
+        case KilledReason.TIMEOUT:
+            return f"the program was stopped after {limits.timeout_s:g} s"
+        case KilledReason.OUTPUT:
+            return f"the program was stopped: it wrote more than {limits.stream_bytes} bytes"
+        case KilledReason.MEMORY:
+            return f"the program was stopped: it used more than {limits.memory} bytes of memory"
+        case KilledReason.PROCESSES:
+            return f"the program was stopped: it started more than {limits.processes} processes"
+        case KilledReason.DISK:
+            return f"the program was stopped: it wrote more than {limits.work_bytes} bytes of files"
+        case None:
+            tail = " / ".join(ended.stderr.strip().splitlines()[-_TROUBLE_LINES:])
+            return f"exit code {ended.exit_code}" + (f": {tail[-500:]}" if tail else "")
+
+
+def _describe(_arguments: JsonObject, result: JsonObject) -> str:
+    if "exit_code" not in result:
+        return ""
+    if result.get("timed_out"):
+        return "timed out"
+    lines = len(str(result["stdout"]).splitlines())
+    said = [f"exit code {result['exit_code']}", f"{lines} line{'' if lines == 1 else 's'}"]
+    if files := result["files"]:
+        said.append(f"made {', '.join(files[:3])}" + (" …" if len(files) > 3 else ""))  # noqa: PLR2004  as many as fit a line
+    return ", ".join(said)

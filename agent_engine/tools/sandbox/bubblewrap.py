@@ -1,0 +1,259 @@
+"""Tier 1: bubblewrap with namespaces, a system call filter, limits and capped file systems.
+
+The settings are those that held in the escape battery (``tests/sandbox``); each is there because
+something got out without it. A host folder is never mounted writable.
+"""
+
+import asyncio
+import functools
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from typing_extensions import override
+
+from agent_engine.tools.sandbox import seccomp
+from agent_engine.tools.sandbox.copying import (
+    CopiedIn,
+    CopiedOut,
+    archive_members,
+    copied_in,
+    copy_out,
+    read_folder,
+    write_archive,
+)
+from agent_engine.tools.sandbox.driver import (
+    MIB,
+    Driver,
+    Language,
+    ProbeResult,
+    SandboxJob,
+    SandboxLimits,
+    SandboxResult,
+)
+from agent_engine.tools.sandbox.failures import SandboxError
+from agent_engine.tools.sandbox.interpreters import (
+    SEARCH_PATH,
+    Start,
+    found_languages,
+    start_of,
+)
+from agent_engine.tools.sandbox.probes import probe_driver
+from agent_engine.tools.sandbox.process import (
+    Bounds,
+    Command,
+    Finished,
+    empty_memory_file,
+    memory_file,
+    run_bounded,
+)
+from agent_engine.tools.sandbox.results import result_of
+
+WORK: Final = "/work"
+_CODE: Final = "/code"
+_SETUP_FAILED: Final = 125
+_READY: Final = b"\n"
+
+# Runs inside, as the parent of the program: limits, files in, program, files out. The program gets
+# neither of the archives' descriptors, and everything it left running is killed before the copy.
+_KEEPER: Final = """\
+exec {err}>&2 2>/dev/null
+in=$1 out=$2 ready=$3 cpu=$4 data=$5 procs=$6 open=$7 file=$8; shift 8
+ulimit -c 0 -t "$cpu" -d "$data" -u "$procs" -n "$open" || exit 125
+if [ "$in" != - ]; then
+  tar -xf - --no-same-owner <&"$in" || exit 125
+  exec {in}<&-
+fi
+printf '\\n' >&"$ready" || exit 125
+exec {ready}>&-
+(
+  [ "$out" = - ] || exec {out}>&-
+  ulimit -f "$file" || exit 125
+  exec "$@" 2>&"$err" {err}>&-
+)
+code=$?
+[ "$$" -lt 10 ] && kill -KILL -1
+if [ "$out" != - ]; then
+  shopt -s nullglob dotglob
+  made=(*)
+  [ "${#made[@]}" -eq 0 ] || tar --format=ustar --hard-dereference -cf - . >&"$out"
+fi
+exit "$code"
+"""
+
+
+class Bubblewrap(Driver):
+    """Runs programs under bubblewrap."""
+
+    name: Final = "bubblewrap"
+
+    @functools.cached_property
+    @override
+    def languages(self) -> frozenset[Language]:
+        return found_languages()
+
+    @override
+    async def probe(self) -> ProbeResult:
+        if shutil.which("bwrap", path=SEARCH_PATH) is None:
+            return ProbeResult(
+                usable=False,
+                reason="bubblewrap is not installed",
+                fix="install it (apt install bubblewrap)",
+            )
+        try:
+            await asyncio.to_thread(seccomp.filter_program)
+        except (ImportError, OSError, RuntimeError):
+            return ProbeResult(
+                usable=False,
+                reason="libseccomp cannot be loaded",
+                fix="install it (apt install libseccomp2)",
+            )
+        return await probe_driver(self)
+
+    @override
+    async def run(self, job: SandboxJob) -> SandboxResult:
+        with ExitStack() as stack:
+            given = await asyncio.to_thread(_given_files, job)
+            box = _Box(job, given, stack, await asyncio.to_thread(seccomp.filter_program))
+            finished = await run_bounded(box.command(), _bounds(job.limits))
+            if not box.was_ready():
+                raise SandboxError(_setup_sentence(finished))
+            copied = await asyncio.to_thread(_copy_out, job, box, finished)
+        return result_of(job, finished, copied)
+
+
+class _Given:
+    """A task folder's files, as an archive, and what they were."""
+
+    def __init__(self, archive: bytes, what: CopiedIn) -> None:
+        self.archive = archive
+        self.what = what
+
+
+class _Box:
+    """One sandbox: its descriptors and its command line."""
+
+    def __init__(self, job: SandboxJob, given: _Given, stack: ExitStack, rules: bytes) -> None:
+        self.given = given.what
+        self.room = job.limits.copied_out_bytes + given.what.size
+        self._job = job
+        self._stack = stack
+        self._fds: list[int] = []
+        self._ready_fd, ready = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        stack.callback(os.close, self._ready_fd)
+        self._ready = self._keep(ready)
+        self._rules = self._memory("rules", rules)
+        self._archive_in = self._memory("files", given.archive) if given.archive else None
+        keeps = job.folder is not None
+        self.archive_out = self._keep(empty_memory_file("made", self.room)) if keeps else None
+
+    def command(self) -> Command:
+        """Return what to start."""
+        start = start_of(self._job.language, self._job.code)
+        argv = ("bwrap", *_ISOLATION, *_system_folders(), *self._mounts(start), "--")
+        return Command(
+            argv=(*argv, *self._keeper(start)),
+            env={"PATH": SEARCH_PATH},
+            stdin=self._job.stdin.encode(errors="replace"),
+            pass_fds=tuple(self._fds),
+        )
+
+    def was_ready(self) -> bool:
+        """Whether the sandbox got as far as starting the program."""
+        try:
+            return os.read(self._ready_fd, 1) == _READY
+        except BlockingIOError:
+            return False
+
+    def _mounts(self, start: Start) -> Iterator[str]:
+        limits = self._job.limits
+        work_bytes = limits.work_bytes + self.given.size
+        yield from ("--dir", _CODE)
+        for source in start.sources:
+            fd = self._memory(source.name, source.text.encode(errors="replace"))
+            yield from ("--ro-bind-data", str(fd), f"{_CODE}/{source.name}")
+        for size, folder in ((work_bytes, WORK), (limits.temp_bytes, "/tmp")):  # noqa: S108  inside
+            yield from ("--size", str(size), "--tmpfs", folder)
+        yield from ("--size", str(limits.temp_bytes), "--tmpfs", "/dev/shm")  # noqa: S108  inside
+        # After every mount below them, so that neither is an uncapped place to write to.
+        yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", WORK)
+        yield from ("--seccomp", str(self._rules))
+
+    def _keeper(self, start: Start) -> tuple[str, ...]:
+        limits = self._job.limits
+        numbers = (
+            self._archive_in,
+            self.archive_out,
+            self._ready,
+            limits.cpu_s,
+            limits.memory // 1024,
+            limits.processes,
+            limits.open_files,
+            limits.file_bytes // 1024,
+        )
+        words = ("-" if number is None else str(number) for number in numbers)
+        return ("/bin/bash", "--norc", "-c", _KEEPER, "keeper", *words, *start.argv(_CODE))
+
+    def _memory(self, name: str, data: bytes) -> int:
+        return self._keep(memory_file(name, data))
+
+    def _keep(self, fd: int) -> int:
+        self._fds.append(fd)
+        self._stack.callback(os.close, fd)
+        return fd
+
+
+_ISOLATION: Final = (
+    *("--unshare-all", "--unshare-user", "--disable-userns"),
+    *("--die-with-parent", "--new-session", "--hostname", "sandbox"),
+    *("--clearenv", "--setenv", "PATH", SEARCH_PATH, "--setenv", "HOME", WORK),
+    *("--setenv", "LANG", "C.UTF-8", "--setenv", "PYTHONPATH", WORK),
+)
+
+
+@functools.cache
+def _system_folders() -> tuple[str, ...]:
+    """Return the mounts every program sees: the system, read-only, and nothing of /etc or home."""
+    words = ["--ro-bind", "/usr", "/usr"]
+    for name in ("bin", "sbin", "lib", "lib32", "lib64"):
+        folder = Path("/") / name
+        if folder.is_symlink():
+            words += ["--symlink", str(folder.readlink()), str(folder)]
+        elif folder.is_dir():
+            words += ["--ro-bind", str(folder), str(folder)]
+    for file in ("/etc/alternatives", "/etc/ld.so.cache"):
+        words += ["--ro-bind-try", file, file]
+    return (*words, "--proc", "/proc", "--dev", "/dev")
+
+
+def _bounds(limits: SandboxLimits) -> Bounds:
+    # Two of ours stand between: bubblewrap's own first process, and the keeper.
+    return Bounds(
+        timeout_s=limits.timeout_s,
+        stream_bytes=limits.stream_bytes,
+        tree_bytes=limits.memory + 32 * MIB,
+        tree_processes=limits.processes + 4,
+    )
+
+
+def _given_files(job: SandboxJob) -> _Given:
+    files = read_folder(job.folder, job.limits) if job.folder is not None else []
+    return _Given(write_archive(files) if files else b"", copied_in(files))
+
+
+def _copy_out(job: SandboxJob, box: _Box, finished: Finished) -> CopiedOut:
+    if job.folder is None or box.archive_out is None:
+        return CopiedOut()
+    if finished.killed_reason is not None:
+        return CopiedOut(notes=["the program was stopped, so files it made are not kept"])
+    members = archive_members(box.archive_out, box.room)
+    return copy_out(members, job.folder, box.given, job.limits)
+
+
+def _setup_sentence(finished: Finished) -> str:
+    said = finished.stderr.decode(errors="replace").strip().splitlines()
+    why = said[-1][:200] if said else f"exit code {finished.returncode}"
+    return f"the sandbox could not be set up: {why}"

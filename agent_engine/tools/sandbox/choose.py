@@ -1,0 +1,100 @@
+"""Pick the sandbox: the first driver whose probes hold, or none, and then nothing is run.
+
+Probed at first use, because a probe starts a handful of programs. It must never fall back to
+running anything without a boundary.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from agent_engine.tools.sandbox.driver import Driver, Language, ProbeResult
+from agent_engine.tools.sandbox.failures import SandboxUnavailableError
+
+logger = logging.getLogger(__name__)
+
+PROBE_AGAIN_S: Final = 60.0
+"""A refusal is looked at again after this long: the operator may have mended it."""
+
+
+def _bubblewrap() -> Driver:
+    from agent_engine.tools.sandbox.bubblewrap import Bubblewrap  # noqa: PLC0415  only if used
+
+    return Bubblewrap()
+
+
+def _sandlock() -> Driver:
+    from agent_engine.tools.sandbox.sandlock import Sandlock  # noqa: PLC0415  only if used
+
+    return Sandlock()
+
+
+DRIVERS: Final[Mapping[str, Callable[[], Driver]]] = {
+    "bubblewrap": _bubblewrap,
+    "sandlock": _sandlock,
+}
+"""In the order in which they are tried."""
+
+
+class Chosen:
+    """The driver that is used, and the languages that start in it."""
+
+    def __init__(self, driver: Driver, languages: frozenset[Language]) -> None:
+        self.driver = driver
+        self.languages = languages
+
+
+class SandboxChooser:
+    """Finds the sandbox of this machine, once.
+
+    Args:
+        only: the driver the operator named; None to try all.
+        drivers: how each is made, in order.
+    """
+
+    def __init__(
+        self, *, only: str | None = None, drivers: Mapping[str, Callable[[], Driver]] = DRIVERS
+    ) -> None:
+        if only is not None and only not in drivers:
+            raise ValueError(f"there is no sandbox {only!r}; there are: {', '.join(drivers)}")
+        self._drivers = drivers if only is None else {only: drivers[only]}
+        self._lock = asyncio.Lock()
+        self._chosen: Chosen | None = None
+        self._refusal: SandboxUnavailableError | None = None
+        self._refused_at_s = 0.0
+
+    async def chosen(self) -> Chosen:
+        """Return the sandbox to use.
+
+        Raises:
+            SandboxUnavailableError: none holds here; the sentence names the reasons and the fixes.
+        """
+        async with self._lock:
+            if self._chosen is not None:
+                return self._chosen
+            if self._refusal is not None and time.monotonic() - self._refused_at_s < PROBE_AGAIN_S:
+                raise SandboxUnavailableError(self._refusal.message)
+            return await self._probed()
+
+    async def _probed(self) -> Chosen:
+        failures: list[ProbeResult] = []
+        for name, make in self._drivers.items():
+            driver = make()
+            found = await driver.probe()
+            facts = {"driver": name, "usable": found.usable, "reason": found.reason}
+            logger.info("sandbox_probed", extra=facts)
+            if found.usable:
+                self._chosen = Chosen(driver, found.languages)
+                return self._chosen
+            failures.append(found)
+        self._refusal = SandboxUnavailableError(_refusal(failures))
+        self._refused_at_s = time.monotonic()
+        logger.warning("sandbox_unavailable", extra={"reason": self._refusal.message})
+        raise self._refusal
+
+
+def _refusal(failures: Sequence[ProbeResult]) -> str:
+    said = "; or ".join(f"{failure.reason}: {failure.fix}" for failure in failures)
+    return f"code cannot be run here, because no sandbox is available ({said})"

@@ -1,0 +1,222 @@
+"""Carry a task folder's files into a sandbox and what a program made of them back out.
+
+What comes out was made by the program: nothing in it is believed. Only regular files are taken,
+under plain relative names, within bounds, and written with the primitives of ``paths``.
+"""
+
+import hashlib
+import io
+import os
+import tarfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from agent_engine.tools.paths import Folder, Kind, PathError, split_path
+from agent_engine.tools.sandbox.driver import SandboxLimits
+from agent_engine.tools.sandbox.failures import SandboxError
+
+_BLOCK: Final = 512
+_MAX_NOTES: Final = 10
+_REGULAR: Final = (b"0", b"\0")
+_FOLDER: Final = b"5"
+_EXECUTABLE: Final = 0o100
+_MAX_SHOWN_CHARS: Final = 80
+
+
+class File(NamedTuple):
+    """One file on its way in or out."""
+
+    names: tuple[str, ...]
+    data: bytes
+    executable: bool = False
+
+    @property
+    def path(self) -> str:
+        """The relative path."""
+        return "/".join(self.names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiedIn:
+    """What a program was given."""
+
+    digests: Mapping[str, bytes] = field(default_factory=dict)
+    size: int = 0
+
+
+@dataclass(slots=True)
+class CopiedOut:
+    """What a program's files became."""
+
+    files: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, sentence: str) -> None:
+        """Remember why something was left behind; the first few are enough."""
+        if len(self.notes) < _MAX_NOTES:
+            self.notes.append(sentence)
+
+
+def read_folder(folder: Path, limits: SandboxLimits) -> list[File]:
+    """Read the files a program is given.
+
+    Raises:
+        SandboxError: they are more, or larger together, than may be copied.
+    """
+    files: list[File] = []
+    room = limits.copied_in_bytes
+    with Folder(folder) as root:
+        for entry in root.walk():
+            if entry.kind is not Kind.FILE:
+                continue
+            room -= entry.size
+            if room < 0 or len(files) >= limits.copied_files:
+                raise SandboxError(_too_much(limits))
+            file = _read(root, tuple(entry.path.split("/")), limits.copied_in_bytes)
+            if file is not None:
+                files.append(file)
+    return files
+
+
+def write_archive(files: list[File]) -> bytes:
+    """Return the files as an archive that tar inside the sandbox can read."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for file in files:
+            member = tarfile.TarInfo(file.path)
+            member.size = len(file.data)
+            member.mtime = int(time.time())  # zip archives cannot hold dates before 1980
+            member.mode = 0o755 if file.executable else 0o644
+            archive.addfile(member, io.BytesIO(file.data))
+    return buffer.getvalue()
+
+
+def copied_in(files: list[File]) -> CopiedIn:
+    """Note what the files were, so that unchanged ones can be told later."""
+    digests = {file.path: _digest(file.data) for file in files}
+    return CopiedIn(digests=digests, size=sum(len(file.data) for file in files))
+
+
+def copy_out(
+    members: Iterator[File | str], folder: Path, given: CopiedIn, limits: SandboxLimits
+) -> CopiedOut:
+    """Write what the program made or changed into the task folder.
+
+    Args:
+        members: the program's files, or a sentence about one that cannot be taken.
+        folder: the task folder.
+        given: what it was given; files that are still equal are not written.
+        limits: how many files are looked at, and how large one may be.
+    """
+    copied = CopiedOut()
+    with Folder(folder) as root:
+        for number, member in enumerate(members):
+            if number >= 2 * limits.copied_files:
+                copied.note(f"more than {limits.copied_files} files were made; the rest is gone")
+                break
+            if isinstance(member, str):
+                copied.note(member)
+            elif given.digests.get(member.path) != _digest(member.data):
+                _write(root, member, copied, limits.file_bytes)
+    return copied
+
+
+def archive_members(archive: int, room: int) -> Iterator[File | str]:
+    """Read a program's archive, member by member, from a descriptor that holds ``room`` bytes.
+
+    Reads plain ustar and nothing else, because whoever wrote it may have wanted to harm.
+    """
+    at = 0
+    while at + _BLOCK <= room:
+        header = os.pread(archive, _BLOCK, at)
+        at += _BLOCK
+        if len(header) < _BLOCK or not header.strip(b"\0"):
+            return
+        size = _octal(header[124:136])
+        if header[257:262] != b"ustar" or size is None or at + size > room:
+            yield "the rest of the files could not be read"
+            return
+        yield from _member(header, archive, at, size)
+        at += -(-size // _BLOCK) * _BLOCK
+
+
+def folder_members(folder: Path, limits: SandboxLimits) -> Iterator[File | str]:
+    """Read a program's files from its own work folder, after everything of it has been killed."""
+    room = limits.copied_out_bytes + limits.copied_in_bytes
+    with Folder(folder) as root:
+        for entry in root.walk():
+            if entry.kind is not Kind.FILE:
+                continue
+            room -= entry.size
+            if room < 0:
+                yield "the files are too large together; the rest is gone"
+                return
+            try:
+                names = split_path(entry.path)
+                data, executable = root.read_with_mode(names, max_bytes=limits.file_bytes)
+            except PathError as error:
+                yield f"not kept: {error}"
+            else:
+                yield File(names, data, executable)
+
+
+def _read(root: Folder, names: tuple[str, ...], max_bytes: int) -> File | None:
+    """Read one file; None for one that may not be opened, or has just gone."""
+    try:
+        data, executable = root.read_with_mode(names, max_bytes=max_bytes)
+    except PathError:
+        return None
+    return File(names, data, executable)
+
+
+def _member(header: bytes, archive: int, at: int, size: int) -> Iterator[File | str]:
+    kind = header[156:157]
+    if kind == _FOLDER:
+        return
+    raw = b"/".join(part for part in (_text(header[345:500]), _text(header[:100])) if part)
+    shown = repr(raw.decode(errors="replace"))[:_MAX_SHOWN_CHARS]
+    if kind not in _REGULAR:
+        yield f"not kept: {shown} is not a regular file"
+        return
+    try:
+        names = split_path(raw.decode())
+    except (UnicodeDecodeError, PathError):
+        yield f"not kept: {shown} is not a usable name"
+        return
+    mode = _octal(header[100:108]) or 0
+    yield File(names, os.pread(archive, size, at), bool(mode & _EXECUTABLE))
+
+
+def _write(root: Folder, file: File, copied: CopiedOut, max_bytes: int) -> None:
+    try:
+        root.write(file.names, file.data, executable=file.executable, max_bytes=max_bytes)
+    except PathError as error:
+        copied.note(f"not kept: {error}")
+    else:
+        copied.files.append(file.path)
+
+
+def _text(piece: bytes) -> bytes:
+    return piece.split(b"\0", 1)[0]
+
+
+def _octal(piece: bytes) -> int | None:
+    digits = piece.strip(b" \0")
+    if not all(char in b"01234567" for char in digits):
+        return None
+    return int(digits or b"0", 8)
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _too_much(limits: SandboxLimits) -> str:
+    size_mib = limits.copied_in_bytes // (1024 * 1024)
+    return (
+        f"the task folder holds more than {limits.copied_files} files or {size_mib} MiB, "
+        "which is more than a program is given; delete some files first"
+    )

@@ -1,0 +1,146 @@
+"""Find out whether a sandbox holds, by trying to get out of it.
+
+A secret is put where a program run by the bot could find it: in the environment of a process, in a
+file, and a listener is opened on the loopback. Nothing the program says about itself is believed:
+the secret must not come back, no file must appear, nobody must have called.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from agent_engine.tools.sandbox.driver import (
+    Driver,
+    Language,
+    ProbeResult,
+    SandboxJob,
+    SandboxLimits,
+)
+from agent_engine.tools.sandbox.failures import SandboxError
+from agent_engine.tools.sandbox.process import UNPRIVILEGED_ID
+
+logger = logging.getLogger(__name__)
+
+_LIMITS: Final = SandboxLimits(timeout_s=15.0)
+_ESCAPE: Final = """\
+grep -hazs '' /proc/[0-9]*/environ
+cat "{folder}/secret" "/proc/1/root{folder}/secret" "/proc/{pid}/root{folder}/secret"
+echo out > "{folder}/written"
+ln -s "{folder}" away; echo out > away/written
+exec 3<>/dev/tcp/127.0.0.1/{port} && echo called >&3
+echo tried-{token}
+exit 0
+"""
+_HELLO: Final = {
+    Language.PYTHON: "print('hel' + 'lo')",
+    Language.JAVASCRIPT: "console.log('hel' + 'lo')",
+    Language.BASH: "true; echo hel''lo",
+}
+
+
+async def probe_driver(driver: Driver) -> ProbeResult:
+    """Start every language, then try to get out; usable when something starts and nothing gets out.
+
+    Args:
+        driver: a driver whose own preconditions have been checked.
+    """
+    started = frozenset([lang for lang in sorted(driver.languages) if await _starts(driver, lang)])
+    if Language.BASH not in started:
+        return ProbeResult(
+            usable=False,
+            reason=f"{driver.name} does not start programs on this machine",
+            fix=(
+                "allow it what it needs: user namespaces for bubblewrap, "
+                "Landlock and CAP_SYS_PTRACE for sandlock"
+            ),
+        )
+    leaks = await _leaks(driver)
+    if leaks:
+        return ProbeResult(
+            usable=False,
+            reason=f"{driver.name} does not hold on this machine: {', '.join(leaks)}",
+            fix="use another driver, or run the bot on a newer kernel",
+        )
+    return ProbeResult(usable=True, languages=started)
+
+
+async def _starts(driver: Driver, language: Language) -> bool:
+    job = SandboxJob(language=language, code=_HELLO[language], limits=_LIMITS)
+    try:
+        result = await driver.run(job)
+    except SandboxError as error:
+        facts = {"driver": driver.name, "language": language, "reason": error.message}
+        logger.info("sandbox_probe_failed", extra=facts)
+        return False
+    return result.exit_code == 0 and result.stdout.strip() == "hello"
+
+
+async def _leaks(driver: Driver) -> list[str]:
+    async with _bait() as bait:
+        code = _ESCAPE.format(folder=bait.folder, port=bait.port, token=bait.token, pid=bait.pid)
+        try:
+            result = await driver.run(SandboxJob(language=Language.BASH, code=code, limits=_LIMITS))
+        except SandboxError as error:
+            return [error.message]
+        return _found(bait, result.stdout + result.stderr)
+
+
+def _found(bait: "_Bait", output: str) -> list[str]:
+    tried = f"tried-{bait.token}" in output
+    checks = {
+        "the escape programs did not run to their end": not tried,
+        "a secret could be read": bait.secret in output,
+        "a file outside could be written": (bait.folder / "written").exists(),
+        "a listener on the loopback could be reached": bait.called.is_set(),
+    }
+    return [sentence for sentence, failed in checks.items() if failed]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Bait:
+    """What a program would find if it could get out."""
+
+    folder: Path
+    port: int = 0
+    pid: int = 0
+    secret: str = field(default_factory=lambda: secrets.token_hex(16))
+    token: str = field(default_factory=lambda: secrets.token_hex(8))
+    called: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@asynccontextmanager
+async def _bait() -> AsyncIterator[_Bait]:
+    """Lay out a secret file, a process with a secret environment, and a listener."""
+    with tempfile.TemporaryDirectory(prefix="treadle-probe-") as name:
+        bait = _Bait(folder=Path(name))
+        # Open to everyone: the sandbox is to hold it back, not the permissions.
+        bait.folder.chmod(0o777)
+        (bait.folder / "secret").write_text(bait.secret)
+        server = await asyncio.start_server(lambda _, writer: _answer(bait, writer), "127.0.0.1")
+        bait.port = server.sockets[0].getsockname()[1]
+        holder = await asyncio.create_subprocess_exec(
+            "/bin/cat",
+            stdin=asyncio.subprocess.PIPE,
+            env={"SECRET": bait.secret},
+            user=UNPRIVILEGED_ID if os.geteuid() == 0 else None,
+        )
+        bait.pid = holder.pid
+        try:
+            yield bait
+        finally:
+            holder.kill()
+            await holder.wait()
+            server.close()
+            await server.wait_closed()
+
+
+def _answer(bait: _Bait, writer: asyncio.StreamWriter) -> None:
+    bait.called.set()
+    writer.close()

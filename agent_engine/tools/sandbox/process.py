@@ -1,0 +1,380 @@
+"""Run one program with bounds on its time, its output and the memory of its whole process tree.
+
+It knows nothing of sandboxes: it starts what it is given, in a process group of its own, and sees
+to it that nothing of it is left. Linux only (pidfd, ``/proc``).
+"""
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import itertools
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from agent_engine.tools.sandbox.driver import MIB, KilledReason
+from agent_engine.tools.sandbox.failures import SandboxError
+
+logger = logging.getLogger(__name__)
+
+READ_BYTES: Final = 64 * 1024
+PIPE_GRACE_S: Final = 0.3
+WATCH_EVERY_S: Final = 0.05
+UNPRIVILEGED_ID: Final = 65534
+_TURNS_PER_CALL: Final = 4
+_MAX_KILL_ROUNDS: Final = 20
+_COUNTED: Final = ("RssAnon:", "RssShmem:", "VmSwap:")
+_SEALS: Final = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Caps of one program and everything it starts."""
+
+    timeout_s: float
+    stream_bytes: int = MIB
+    tree_bytes: int | None = None
+    """Resident memory of all its processes together; None for no cap."""
+    tree_processes: int | None = None
+    watch: Callable[[], KilledReason | None] | None = None
+    """Asked now and then, in a thread, whether there is another reason to kill."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What to start."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    """All of the environment: nothing is inherited."""
+    stdin: bytes = b""
+    pass_fds: tuple[int, ...] = ()
+    drop_root: bool = True
+    """Whether to start as an unprivileged user when the bot itself is root."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """What is left of a program that has ended."""
+
+    stdout: bytes
+    stderr: bytes
+    returncode: int
+    """Negative for the signal that ended it."""
+    killed_reason: KilledReason | None
+    truncated: bool
+    duration_s: float
+
+
+def memory_file(name: str, data: bytes) -> int:
+    """Return a descriptor, at its start, of a sealed file in memory that holds the data."""
+    fd = _memory_file(name)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(data)
+    os.lseek(fd, 0, os.SEEK_SET)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS | fcntl.F_SEAL_WRITE)
+    return fd
+
+
+def empty_memory_file(name: str, room: int) -> int:
+    """Return a descriptor of a file in memory that can never hold more than ``room`` bytes."""
+    fd = _memory_file(name)
+    os.ftruncate(fd, room)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+    return fd
+
+
+async def run_bounded(command: Command, bounds: Bounds) -> Finished:
+    """Run a program to its end, or to the first bound it meets.
+
+    Cancellation kills the whole tree before it passes on.
+
+    Raises:
+        SandboxError: the program could not be started.
+    """
+    started_s = time.monotonic()
+    with _pipe() as out, _pipe() as err:
+        process = _start(command, out, err)
+        tree = _Tree(process)
+        try:
+            streams = await _watched(tree, bounds, (out, err))
+        finally:
+            await _ended(tree)
+        return Finished(
+            stdout=bytes(streams[0].kept),
+            stderr=bytes(streams[1].kept),
+            returncode=process.returncode,
+            killed_reason=tree.killed_reason,
+            truncated=any(stream.overflowed for stream in streams),
+            duration_s=time.monotonic() - started_s,
+        )
+
+
+async def wait_through(work: "asyncio.Future[None]") -> None:
+    """Wait for what must be done to the end, however often this is cancelled meanwhile."""
+    cancelled: asyncio.CancelledError | None = None
+    while not work.done():
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    work.result()
+
+
+# -- starting ------------------------------------------------------------------------------------
+
+
+def _memory_file(name: str) -> int:
+    return os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+
+
+@dataclass(slots=True)
+class _Pipe:
+    read: int
+    write: int
+
+    def close_write(self) -> None:
+        if self.write >= 0:
+            os.close(self.write)
+            self.write = -1
+
+    def close_read(self) -> None:
+        if self.read >= 0:
+            os.close(self.read)
+            self.read = -1
+
+
+@contextlib.contextmanager
+def _pipe() -> Iterator[_Pipe]:
+    pipe = _Pipe(*os.pipe2(os.O_CLOEXEC))
+    try:
+        yield pipe
+    finally:
+        pipe.close_write()
+        pipe.close_read()
+
+
+def _start(command: Command, out: _Pipe, err: _Pipe) -> "subprocess.Popen[bytes]":
+    # In the loop's own thread: a sandbox that dies with its parent dies with the forking thread.
+    drop = command.drop_root and os.geteuid() == 0
+    stdin = memory_file("stdin", command.stdin)
+    try:
+        return subprocess.Popen(  # noqa: S603  the argv is the driver's, no shell
+            list(command.argv),
+            stdin=stdin,
+            stdout=out.write,
+            stderr=err.write,
+            env=dict(command.env),
+            cwd="/",
+            pass_fds=command.pass_fds,
+            start_new_session=True,
+            user=UNPRIVILEGED_ID if drop else None,
+            group=UNPRIVILEGED_ID if drop else None,
+            extra_groups=[] if drop else None,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise SandboxError(f"the sandbox could not be started: {command.argv[0]}") from error
+    finally:
+        os.close(stdin)
+        out.close_write()
+        err.close_write()
+
+
+# -- watching ------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Stream:
+    limit: int
+    kept: bytearray = field(default_factory=bytearray)
+    overflowed: bool = False
+
+    def take(self, piece: bytes) -> bool:
+        """Keep what there is room for and say whether there was room for all of it."""
+        room = self.limit - len(self.kept)
+        self.kept += piece[:room]
+        self.overflowed = len(piece) > room
+        return not self.overflowed
+
+
+async def _watched(tree: "_Tree", bounds: Bounds, pipes: tuple[_Pipe, _Pipe]) -> list[_Stream]:
+    """Read, watch and wait until the program has ended, by itself or because of a bound."""
+    streams = [_Stream(bounds.stream_bytes) for _ in pipes]
+    async with asyncio.TaskGroup() as group:
+        readers = [
+            group.create_task(_drain(pipe, stream, tree))
+            for pipe, stream in zip(pipes, streams, strict=True)
+        ]
+        watcher = group.create_task(_watch(tree, bounds))
+        try:
+            async with asyncio.timeout(bounds.timeout_s):
+                await tree.exited()
+        except TimeoutError:
+            tree.kill(KilledReason.TIMEOUT)
+        await _ended(tree)
+        watcher.cancel()
+        # A daemon may hold the pipes open for ever; what it writes later is of no interest.
+        await asyncio.wait(readers, timeout=PIPE_GRACE_S)
+        for reader in readers:
+            reader.cancel()
+    return streams
+
+
+async def _drain(pipe: _Pipe, stream: _Stream, tree: "_Tree") -> None:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=READ_BYTES)
+    file = os.fdopen(pipe.read, "rb", buffering=0)
+    pipe.read = -1
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), file)
+    try:
+        while piece := await reader.read(READ_BYTES):
+            if not stream.take(piece):
+                tree.kill(KilledReason.OUTPUT)
+                return
+    finally:
+        transport.close()
+
+
+async def _watch(tree: "_Tree", bounds: Bounds) -> None:
+    """Hold the tree to its bounds; limits of the kernel's count single processes only."""
+    for turn in itertools.count():
+        await asyncio.sleep(WATCH_EVERY_S)
+        reason = _tree_reason(tree.descendants(), bounds)
+        if reason is None and bounds.watch is not None and turn % _TURNS_PER_CALL == 0:
+            reason = await asyncio.to_thread(bounds.watch)
+        if reason is not None:
+            tree.kill(reason)
+            return
+
+
+def _tree_reason(pids: Sequence[int], bounds: Bounds) -> KilledReason | None:
+    if bounds.tree_processes is not None and len(pids) > bounds.tree_processes:
+        return KilledReason.PROCESSES
+    if bounds.tree_bytes is not None and _used_bytes(pids) > bounds.tree_bytes:
+        return KilledReason.MEMORY
+    return None
+
+
+# -- the process tree ----------------------------------------------------------------------------
+
+
+class _Tree:
+    """A process and all that descend from it."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self.killed_reason: KilledReason | None = None
+        self._process = process
+
+    async def exited(self) -> None:
+        """Wait until the first process has ended, without reaping it."""
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        handle = os.pidfd_open(self._process.pid)
+        loop.add_reader(handle, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            loop.remove_reader(handle)
+            os.close(handle)
+
+    def kill(self, reason: KilledReason | None = None) -> None:
+        """Kill everything; the first reason is the one that is told."""
+        if self.killed_reason is None:
+            self.killed_reason = reason
+        # Descendants first: once their parent is dead they can no longer be found.
+        for _ in range(_MAX_KILL_ROUNDS):
+            living = [pid for pid in self.descendants() if not _is_zombie(pid)]
+            for pid in living:
+                _kill(pid)
+            if not living:
+                break
+        self.kill_group()
+
+    def kill_group(self) -> None:
+        """Kill the process group; the leader is not reaped yet, so its id is still ours."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def reap(self) -> None:
+        """Wait for the first process, which has ended or is about to."""
+        self._process.wait()
+
+    @property
+    def is_reaped(self) -> bool:
+        """Whether the first process has ended and was waited for."""
+        return self._process.returncode is not None
+
+    def descendants(self) -> list[int]:
+        """List what descends from the first process, children before grandchildren."""
+        found: list[int] = []
+        waiting = [self._process.pid]
+        while waiting:
+            children = _children(waiting.pop())
+            found += children
+            waiting += children
+        return found
+
+
+async def _ended(tree: _Tree) -> None:
+    """See to it that the tree is dead and reaped, however often this is cancelled meanwhile."""
+    if tree.is_reaped:
+        return
+    tree.kill()
+    await wait_through(asyncio.get_running_loop().run_in_executor(None, tree.reap))
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _children(pid: int) -> list[int]:
+    """Read a process's children, of all its threads."""
+    children: list[int] = []
+    for text in _read_each(f"/proc/{pid}/task", "children"):
+        children += [int(word) for word in text.split()]
+    return children
+
+
+def _read_each(folder: str, name: str) -> Iterator[str]:
+    try:
+        threads = os.listdir(folder)  # noqa: PTH208  /proc, many times a second
+    except OSError:
+        return
+    for thread in threads:
+        yield _read_proc(f"{folder}/{thread}/{name}")
+
+
+def _read_proc(path: str) -> str:
+    """Return the text of a file of /proc; empty when the process has gone."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123  as above
+            return file.read()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ESRCH, errno.EACCES):
+            raise
+        return ""
+
+
+def _is_zombie(pid: int) -> bool:
+    state = _read_proc(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return not state or state[0] in ("Z", "X")
+
+
+def _used_bytes(pids: Sequence[int]) -> int:
+    """Sum the resident memory of processes, what they only share with files on disk left out."""
+    return sum(
+        1024 * int(line.split()[1])
+        for pid in pids
+        for line in _read_proc(f"/proc/{pid}/status").splitlines()
+        if line.startswith(_COUNTED)
+    )

@@ -1,0 +1,256 @@
+"""Tier 2a: sandlock (Landlock and a system call filter), where user namespaces are refused.
+
+The work folder is a temporary folder of the host, since there is no mount to cap: its size is
+watched. ``/proc`` is not readable inside, because it is shared with the bot.
+"""
+
+import asyncio
+import functools
+import importlib.util
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from typing_extensions import override
+
+from agent_engine.tools.sandbox.copying import (
+    CopiedIn,
+    CopiedOut,
+    copied_in,
+    copy_out,
+    folder_members,
+    read_folder,
+)
+from agent_engine.tools.sandbox.driver import (
+    MIB,
+    Driver,
+    KilledReason,
+    Language,
+    ProbeResult,
+    SandboxJob,
+    SandboxLimits,
+    SandboxResult,
+)
+from agent_engine.tools.sandbox.failures import SandboxError
+from agent_engine.tools.sandbox.interpreters import (
+    SEARCH_PATH,
+    Start,
+    found_languages,
+    start_of,
+)
+from agent_engine.tools.sandbox.probes import probe_driver
+from agent_engine.tools.sandbox.process import (
+    UNPRIVILEGED_ID,
+    Bounds,
+    Command,
+    Finished,
+    run_bounded,
+    wait_through,
+)
+from agent_engine.tools.sandbox.results import result_of
+
+logger = logging.getLogger(__name__)
+
+_CHILD: Final = Path(__file__).with_name("sandlock_child.py")
+_READABLE: Final = (
+    *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"),
+    *("/etc/alternatives", "/etc/ld.so.cache", "/dev/null", "/dev/zero", "/dev/urandom"),
+)
+_MAX_LOOKED_AT: Final = 20_000
+_CLEAN_UP_S: Final = 20.0
+
+
+class Sandlock(Driver):
+    """Runs programs under sandlock, each in a process of its own."""
+
+    name: Final = "sandlock"
+
+    @functools.cached_property
+    @override
+    def languages(self) -> frozenset[Language]:
+        return found_languages()
+
+    @override
+    async def probe(self) -> ProbeResult:
+        if importlib.util.find_spec("sandlock") is None:
+            return ProbeResult(
+                usable=False,
+                reason="sandlock is not installed",
+                fix="install it (pip install sandlock)",
+            )
+        return await probe_driver(self)
+
+    @override
+    async def run(self, job: SandboxJob) -> SandboxResult:
+        start = start_of(job.language, job.code)
+        async with _work_place(job, start) as place:
+            read_end, ready = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                finished = await run_bounded(
+                    _command(job, start, place, ready), _bounds(job, place)
+                )
+                if not _was_ready(read_end):
+                    raise SandboxError(_setup_sentence(finished))
+            finally:
+                os.close(read_end)
+                os.close(ready)
+            copied = await asyncio.to_thread(_copy_out, job, place, finished)
+        return result_of(job, finished, copied)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A temporary folder: the program in one half, its work in the other."""
+
+    code: Path
+    work: Path
+    temp: Path
+    given: CopiedIn
+
+
+@asynccontextmanager
+async def _work_place(job: SandboxJob, start: Start) -> AsyncIterator[_Place]:
+    base = Path(tempfile.mkdtemp(prefix="treadle-run-"))
+    try:
+        yield await asyncio.to_thread(_laid_out, base, job, start)
+    finally:
+        await wait_through(asyncio.get_running_loop().run_in_executor(None, _remove, base))
+
+
+def _laid_out(base: Path, job: SandboxJob, start: Start) -> _Place:
+    files = read_folder(job.folder, job.limits) if job.folder is not None else []
+    place = _Place(
+        code=base / "code", work=base / "work", temp=base / "temp", given=copied_in(files)
+    )
+    for folder in (place.code, place.work, place.temp):
+        folder.mkdir(mode=0o700)
+    for source in start.sources:
+        (place.code / source.name).write_text(source.text, errors="replace")
+    for file in files:
+        target = place.work.joinpath(*file.names)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target.write_bytes(file.data)
+        target.chmod(0o700 if file.executable else 0o600)
+    _hand_over(base)
+    return place
+
+
+def _hand_over(base: Path) -> None:
+    """Give everything to the user the program runs as."""
+    if os.geteuid() != 0:
+        return
+    for path in (base, *base.rglob("*")):
+        os.chown(path, UNPRIVILEGED_ID, UNPRIVILEGED_ID, follow_symlinks=False)
+
+
+def _remove(base: Path) -> None:
+    """Remove the folder whatever the program did to it: no permissions, a thousand levels."""
+    for argv in (["/bin/chmod", "-R", "u+rwX"], ["/bin/rm", "-rf"]):
+        ended = subprocess.run(  # noqa: S603  our own path, no shell
+            [*argv, "--", str(base)], check=False, capture_output=True, timeout=_CLEAN_UP_S
+        )
+        if ended.returncode != 0 and base.exists():
+            logger.warning("sandbox_folder_left", extra={"command": argv[0]})
+
+
+def _command(job: SandboxJob, start: Start, place: _Place, ready: int) -> Command:
+    limits = job.limits
+    what = {
+        "argv": start.argv(str(place.code)),
+        "work": str(place.work),
+        "readable": [str(place.code), *(path for path in _READABLE if Path(path).exists())],
+        "writable": [str(place.work), str(place.temp), "/dev/null"],
+        "env": {
+            "PATH": SEARCH_PATH,
+            "HOME": str(place.work),
+            "TMPDIR": str(place.temp),
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": str(place.work),
+            # An unreadable one ends node; nothing here needs one.
+            "OPENSSL_CONF": "/dev/null",
+        },
+        "memory": limits.memory,
+        "processes": limits.processes,
+        "open_files": limits.open_files,
+        "file_bytes": limits.file_bytes,
+        "cpu_s": limits.cpu_s,
+        "ready": ready,
+    }
+    return Command(
+        argv=(sys.executable, "-I", "-B", str(_CHILD), json.dumps(what)),
+        env={"PATH": SEARCH_PATH},
+        stdin=job.stdin.encode(errors="replace"),
+        pass_fds=(ready,),
+        drop_root=False,  # the child drops it, once it has loaded sandlock
+    )
+
+
+def _bounds(job: SandboxJob, place: _Place) -> Bounds:
+    limits = job.limits
+    return Bounds(
+        timeout_s=limits.timeout_s,
+        stream_bytes=limits.stream_bytes,
+        tree_bytes=limits.memory + 32 * MIB,
+        tree_processes=limits.processes + 4,
+        watch=lambda: _disk_reason(place, limits),
+    )
+
+
+def _disk_reason(place: _Place, limits: SandboxLimits) -> KilledReason | None:
+    """Say whether the program has filled more disk, or made more files, than it may."""
+    room = limits.work_bytes + limits.temp_bytes + place.given.size
+    looked_at = 0
+    waiting = [place.work, place.temp]
+    while waiting:
+        for entry in _listed(waiting.pop()):
+            looked_at += 1
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(Path(entry.path))
+            room -= _blocks(entry)
+            if room < 0 or looked_at > _MAX_LOOKED_AT:
+                return KilledReason.DISK
+    return None
+
+
+def _listed(folder: Path) -> list["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:  # gone, or closed to us by the program: then it is no place to fill either
+        return []
+
+
+def _blocks(entry: "os.DirEntry[str]") -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_blocks * 512
+    except FileNotFoundError:
+        return 0
+
+
+def _was_ready(read_end: int) -> bool:
+    try:
+        return os.read(read_end, 1) == b"\n"
+    except BlockingIOError:
+        return False
+
+
+def _copy_out(job: SandboxJob, place: _Place, finished: Finished) -> CopiedOut:
+    if job.folder is None:
+        return CopiedOut()
+    if finished.killed_reason is not None:
+        return CopiedOut(notes=["the program was stopped, so files it made are not kept"])
+    return copy_out(folder_members(place.work, job.limits), job.folder, place.given, job.limits)
+
+
+def _setup_sentence(finished: Finished) -> str:
+    said = finished.stderr.decode(errors="replace").strip().splitlines()
+    why = said[-1][:200] if said else f"exit code {finished.returncode}"
+    return f"the sandbox could not be set up: {why}"

@@ -1,0 +1,109 @@
+"""The process that holds a sandlock sandbox: it confines one program and waits for its end.
+
+Started by ``sandlock.py`` as a script of its own, so that neither a fault nor a privilege of the
+bot's process is shared with it. It must import nothing of the project. Linux only.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+SETUP_FAILED: Final = 125
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_DUMPABLE: Final = 4
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_UNPRIVILEGED_ID: Final = 65534
+
+
+def main(job: dict[str, Any]) -> int:
+    """Run the program; return its exit code as a shell says it."""
+    # Before root is dropped: it may be where only root can read.
+    import sandlock  # type: ignore[import-untyped]  # noqa: PLC0415  see above
+
+    ready: int = job["ready"]
+    os.set_inheritable(ready, False)  # noqa: FBT003  the call has no keyword
+    if os.geteuid() == 0:
+        _drop_root()
+    _adopt_orphans()
+    for limit, value in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, job["file_bytes"])):
+        resource.setrlimit(limit, (value, value))
+    resource.setrlimit(resource.RLIMIT_CPU, (job["cpu_s"], job["cpu_s"]))
+    box = sandlock.Sandbox(
+        fs_readable=job["readable"],
+        fs_writable=job["writable"],
+        clean_env=True,
+        env=job["env"],
+        cwd=job["work"],
+        max_memory=job["memory"],
+        max_processes=job["processes"],
+        max_open_files=job["open_files"],
+        no_coredump=True,
+    )
+    program = box.popen(job["argv"])
+    os.write(ready, b"\n")
+    ended = program.wait()
+    _kill_what_is_left()
+    return _exit_code(ended.exit_code, ended.signal)
+
+
+def _drop_root() -> None:
+    os.setgroups([])
+    os.setresgid(_UNPRIVILEGED_ID, _UNPRIVILEGED_ID, _UNPRIVILEGED_ID)
+    os.setresuid(_UNPRIVILEGED_ID, _UNPRIVILEGED_ID, _UNPRIVILEGED_ID)
+    # Changing the user closed /proc/self to us, which sandlock needs.
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+
+def _adopt_orphans() -> None:
+    """Die with the bot, and become the parent of daemons, so that they can be found."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _kill_what_is_left() -> None:
+    while children := _children():
+        for child in children:
+            _kill(child)
+        for child in children:
+            _reap(child)
+
+
+def _kill(child: int) -> None:
+    try:
+        os.kill(child, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _reap(child: int) -> None:
+    try:
+        os.waitpid(child, 0)
+    except ChildProcessError:
+        return
+
+
+def _children() -> list[int]:
+    texts = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
+    return [int(word) for text in texts for word in text.split()]
+
+
+def _exit_code(code: int, signal_number: int) -> int:
+    if signal_number > 0:
+        return 128 + signal_number
+    return code if code >= 0 else 128 + int(signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    try:
+        status = main(json.loads(sys.argv[1]))
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        sys.stderr.write(f"sandlock: {error}\n")
+        status = SETUP_FAILED
+    # Past sandlock's threads, which have nothing left to do.
+    os._exit(status)

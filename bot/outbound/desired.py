@@ -1,0 +1,280 @@
+"""What a thread should show, from the runs in it and what was posted so far. Pure.
+
+The rules of the house about who gets which message when are all here; calling Slack, comparing and
+storing is ``reconciler`` and ``posting``.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from agent_engine.places import NewPost, Post, PostKind, PostState
+from agent_engine.types import (
+    EndReason,
+    RunId,
+    RunSnapshot,
+    TaskStatus,
+    Thread,
+    Wait,
+    WaitKind,
+)
+from bot.outbound.blocks.answer import ANSWER_FILE, answer_messages
+from bot.outbound.blocks.notice import end_content
+from bot.outbound.blocks.plan import has_real_steps, plan_content, plan_hash, waits_for_people
+from bot.outbound.blocks.question import closed_content, question_content
+from bot.outbound.content import Content, body_hash
+from bot.outbound.pacing import Urgency
+from bot.outbound.slack_values import SessionStatus
+from bot.outbound.text import one_line
+
+MAX_TITLE = 200
+
+_FOR_PEOPLE = frozenset({WaitKind.QUESTION, WaitKind.REPEAT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A message as it should be shown."""
+
+    post: NewPost
+    content: Content
+    resent: Content | None = None
+    """What to post when the first one may have been lost; None: then it is left out."""
+    body_hash: str
+    urgency: Urgency
+    patient: bool = True
+    """Whether it is worth waiting for; False for a plan that will soon look different again."""
+    is_last: bool = False
+    """Whether it will look like this for good, so that no distance to the last edit is kept."""
+    only_if_free: bool = False
+    """Post it only if that costs no waiting; else never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedFile:
+    """A file that should be in the thread."""
+
+    post: NewPost
+    run: RunSnapshot
+    name: str
+    path: str | None
+    """In the task folder; None when ``text`` is the content."""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """All that a thread should show."""
+
+    messages: tuple[Wanted, ...]
+    """In the order in which they are to be sent."""
+    files: tuple[WantedFile, ...]
+    session: SessionStatus | None
+    """None to leave the session's status as it is."""
+    title: str
+
+
+def desired(
+    runs: Sequence[RunSnapshot],
+    posts: Mapping[str, Post],
+    *,
+    shown_status: str | None,
+    early_plan: bool = False,
+    scales: Mapping[RunId, float] | None = None,
+) -> Desired:
+    """Say what the thread of these runs should show.
+
+    Args:
+        runs: the thread's runs, oldest first.
+        posts: what was intended and posted for them, by key.
+        shown_status: the session status that Slack shows; None when never set.
+        early_plan: this Slack shows no session status, so a plan message is the first sign.
+        scales: below 1 for runs whose messages this Slack found too long.
+    """
+    scales = scales or {}
+    found: list[Wanted] = []
+    files: list[WantedFile] = []
+    for run in runs:
+        if run.thread is not None:
+            view = _RunView(run, run.thread, posts, scales.get(run.run_id, 1.0), early_plan)
+            found += view.messages()
+            files += view.files()
+    found.sort(key=lambda wanted: (not wanted.only_if_free, wanted.urgency))
+    return Desired(
+        messages=tuple(found),
+        files=tuple(files),
+        session=_session(runs, shown_status),
+        title=one_line(runs[-1].task.description, MAX_TITLE) if runs else "",
+    )
+
+
+def plan_key(run_id: RunId) -> str:
+    """Return the key of a run's plan message."""
+    return f"run:{run_id}:plan"
+
+
+def answer_key(run_id: RunId, part: int) -> str:
+    """Return the key of one part of a run's answer."""
+    return f"run:{run_id}:answer:{part}"
+
+
+# ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _RunView:
+    run: RunSnapshot
+    thread: Thread
+    posts: Mapping[str, Post]
+    scale: float
+    early_plan: bool
+
+    def messages(self) -> Iterator[Wanted]:
+        yield from self._answers()
+        yield from self._questions()
+        yield from self._plan()
+        yield from self._end()
+
+    def files(self) -> Iterator[WantedFile]:
+        run = self.run
+        if run.answer is None or run.end is None:
+            return
+        whole = answer_messages(run, run.answer, scale=self.scale).whole
+        if whole is not None:
+            post = self._post("answer-file", PostKind.NOTICE)
+            yield WantedFile(post=post, run=run, name=ANSWER_FILE, path=None, text=whole)
+        for number, path in enumerate(run.answer.files):
+            post = self._post(f"file:{number}", PostKind.NOTICE)
+            name = one_line(path.rsplit("/", 1)[-1], 120) or "file"
+            yield WantedFile(post=post, run=run, name=name, path=path)
+
+    # -- the kinds of messages -------------------------------------------------------------------
+
+    def _answers(self) -> Iterator[Wanted]:
+        run = self.run
+        if run.answer is None or run.end is None:
+            return
+        firsts = answer_messages(run, run.answer, scale=self.scale).contents
+        seconds = answer_messages(run, run.answer, scale=self.scale, resent=True).contents
+        for part, (first, second) in enumerate(zip(firsts, seconds, strict=False)):
+            yield Wanted(
+                post=self._post(f"answer:{part}", PostKind.ANSWER),
+                content=first,
+                resent=second,
+                body_hash=body_hash(first.text, first.blocks),
+                urgency=Urgency.ANSWER,
+            )
+
+    def _questions(self) -> Iterator[Wanted]:
+        open_ids: set[str] = set()
+        for wait in self.run.waits:
+            if wait.kind in _FOR_PEOPLE:
+                open_ids.add(wait.id)
+                yield from self._question(wait)
+        prefix = f"run:{self.run.run_id}:question:"
+        for key, post in self.posts.items():
+            if key.startswith(prefix) and key.removeprefix(prefix) not in open_ids:
+                yield from self._closed_question(key.removeprefix(prefix), post)
+
+    def _question(self, wait: Wait) -> Iterator[Wanted]:
+        is_open = wait.resolution is None and self.run.end is None
+        if not is_open and not self._is_posted(f"question:{wait.id}"):
+            return
+        content = question_content(self.run, wait)
+        yield Wanted(
+            post=self._post(f"question:{wait.id}", PostKind.QUESTION, step=wait.step),
+            content=content,
+            resent=question_content(self.run, wait, resent=True),
+            body_hash=body_hash(content.text, content.blocks),
+            urgency=Urgency.QUESTION if is_open else Urgency.PLAN,
+        )
+
+    def _closed_question(self, wait_id: str, post: Post) -> Iterator[Wanted]:
+        if post.state is not PostState.POSTED:
+            return
+        step = next((s for s in self.run.steps if s.number == post.step), None)
+        content = closed_content(self.run, step)
+        yield Wanted(
+            post=self._post(f"question:{wait_id}", PostKind.QUESTION, step=post.step),
+            content=content,
+            body_hash=body_hash(content.text, content.blocks),
+            urgency=Urgency.PLAN,
+        )
+
+    def _plan(self) -> Iterator[Wanted]:
+        run = self.run
+        answered = run.end is not None and run.end.reason is EndReason.ANSWERED
+        is_new = not self._is_known("plan")
+        if is_new and not self._is_plan_worth_posting(answered=answered):
+            return
+        yield Wanted(
+            post=self._post("plan", PostKind.PLAN),
+            content=plan_content(run, scale=self.scale),
+            body_hash=plan_hash(run, scale=self.scale),
+            urgency=Urgency.PLAN if run.end is None else Urgency.NOTICE,
+            patient=run.end is not None,
+            is_last=run.end is not None,
+            only_if_free=is_new and answered,
+        )
+
+    def _is_plan_worth_posting(self, *, answered: bool) -> bool:
+        run = self.run
+        if answered:
+            return has_real_steps(run.plan) and not self._is_known("answer:0")
+        if run.end is not None:
+            return has_real_steps(run.plan)
+        return has_real_steps(run.plan) or run.queue_place is not None or self.early_plan
+
+    def _end(self) -> Iterator[Wanted]:
+        """Say an unhappy end where no plan message says it."""
+        run = self.run
+        if run.end is None or run.end.reason is EndReason.ANSWERED:
+            return
+        is_said_by_plan = not self._is_abandoned("plan") and (
+            self._is_known("plan") or has_real_steps(run.plan)
+        )
+        if is_said_by_plan:
+            return
+        content = end_content(run)
+        yield Wanted(
+            post=self._post("end", PostKind.NOTICE),
+            content=content,
+            resent=content,
+            body_hash=body_hash(content.text, content.blocks),
+            urgency=Urgency.NOTICE,
+        )
+
+    # --------------------------------------------------------------------------------------------
+
+    def _post(self, name: str, kind: PostKind, *, step: int | None = None) -> NewPost:
+        return NewPost(
+            key=f"run:{self.run.run_id}:{name}",
+            thread=self.thread,
+            kind=kind,
+            run_id=self.run.run_id,
+            task_id=self.run.task.id,
+            step=step,
+        )
+
+    def _found(self, name: str) -> Post | None:
+        return self.posts.get(f"run:{self.run.run_id}:{name}")
+
+    def _is_known(self, name: str) -> bool:
+        return self._found(name) is not None
+
+    def _is_posted(self, name: str) -> bool:
+        post = self._found(name)
+        return post is not None and post.state is PostState.POSTED
+
+    def _is_abandoned(self, name: str) -> bool:
+        post = self._found(name)
+        return post is not None and post.state is PostState.ABANDONED
+
+
+def _session(runs: Sequence[RunSnapshot], shown: str | None) -> SessionStatus | None:
+    under_way = [run for run in runs if run.end is None]
+    if not under_way:
+        quiet = {None, SessionStatus.ACTIVE, SessionStatus.CLOSED}
+        return None if shown in quiet else SessionStatus.ACTIVE
+    sleeping = [run.status is TaskStatus.WAITING and waits_for_people(run) for run in under_way]
+    wanted = SessionStatus.SUSPENDED if all(sleeping) else SessionStatus.PROCESSING
+    return None if shown == wanted else wanted

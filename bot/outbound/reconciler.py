@@ -1,0 +1,370 @@
+"""Makes Slack look like the rows: the loop over threads that Slack does not show as they are.
+
+One reconciler per workspace posts; others stand by. What a thread should show is ``desired``, how
+one message gets there is ``posting``. It changes no run: all it writes is what Slack shows.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from agent_engine.errors import RetryableError
+from agent_engine.places import DirtyThread, Post
+from agent_engine.ports import Bell, Clock, Topic
+from agent_engine.types import RunId, RunSnapshot, Thread, WorkspaceId
+from bot.errors import SlackRefusedError, SlackUnavailableError
+from bot.outbound.desired import Desired, Wanted, WantedFile, desired
+from bot.outbound.pacing import Sleep
+from bot.outbound.posting import NotNowError, Poster, TaskFiles, thread_facts
+from bot.outbound.slack_client import SlackClient
+from bot.outbound.slack_values import SessionSign, SessionStatus
+from bot.ports import Leases, PostStore, ThreadStore
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 1.0
+"""How long a change may go unnoticed when no bell rings."""
+THREADS_AT_ONCE = 200
+LINE_LASTS_S = 90.0
+"""After this a status line is shown again; Slack takes it away after two minutes."""
+TROUBLE_PAUSE_S = 2.0
+"""After an unexpected error in a thread; doubled each time."""
+MAX_PAUSE_S = 300.0
+NO_ACCESS_PAUSE_S = 30.0
+SPREAD_S = 1.2
+"""Between threads that wait for the same limit."""
+MIN_SCALE = 0.1
+
+_LOST_CHANNEL = frozenset(
+    {
+        "channel_not_found",
+        "is_archived",
+        "not_in_channel",
+        "restricted_action",
+        "restricted_action_read_only_channel",
+        "team_access_not_granted",
+    }
+)
+_LOST_THREAD = frozenset(
+    {
+        "thread_not_found",
+        "message_not_found",
+        "cannot_reply_to_message",
+        "restricted_action_thread_locked",
+    }
+)
+_NO_ACCESS = frozenset(
+    {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"}
+)
+_TOO_LONG = frozenset({"msg_too_long", "msg_blocks_too_long"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostPlace:
+    """A thread in which nothing can be said any more."""
+
+    thread: Thread
+    error: str
+    """Slack's word for it."""
+    whole_channel: bool
+    """Whether the same holds for all threads of the channel."""
+
+
+OnLost = Callable[[LostPlace], Awaitable[None]]
+
+
+class _Later(NamedTuple):
+    at_s: float
+    seq: int
+    why: str
+
+
+class Reconciler:
+    """Shows in Slack what the rows say."""
+
+    def __init__(  # noqa: PLR0913  # the composition root hands over each part
+        self,
+        *,
+        threads: ThreadStore,
+        posts: PostStore,
+        slack: SlackClient,
+        leases: Leases,
+        bell: Bell,
+        clock: Clock,
+        workspace_id: WorkspaceId,
+        on_lost: OnLost | None = None,
+        files: TaskFiles | None = None,
+        bot_id: str | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._threads = threads
+        self._posts = posts
+        self._slack = slack
+        self._leases = leases
+        self._bell = bell
+        self._clock = clock
+        self._workspace_id = workspace_id
+        self._on_lost = on_lost
+        self._poster = Poster(
+            posts=posts, slack=slack, clock=clock, files=files, bot_id=bot_id, sleep=sleep
+        )
+        self._slots = asyncio.Semaphore(THREADS_AT_ONCE)
+        self._busy: set[Thread] = set()
+        self._later: dict[Thread, _Later] = {}
+        self._troubles: dict[Thread, int] = {}
+        self._lines: dict[Thread, float] = {}
+        self._statuses: dict[Thread, str] = {}
+        self._scales: dict[RunId, float] = {}
+        self._holds = False
+
+    async def run(self) -> None:
+        """Reconcile for ever; cancel it to stop. Gives the workspace up on the way out."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    pause_s = await self._round(group)
+                    await self._bell.wait(Topic.THREADS, timeout_s=pause_s)
+        finally:
+            if self._holds:
+                await self._leases.let_go(self._lease)
+
+    async def settle(self, dirty: DirtyThread) -> None:
+        """Make Slack show one thread as it is.
+
+        Raises:
+            NotNowError: something can only be shown later; the rest is shown.
+            SlackUnavailableError: Slack does not answer; nothing is lost.
+        """
+        try:
+            status, later = await self._show(dirty)
+        except _LostError as lost:
+            await self._lose(dirty, lost)
+            return
+        if later is not None:
+            raise later
+        await self._threads.shown(dirty.thread, seq=dirty.seq, session_status=status)
+        self._statuses.pop(dirty.thread, None)
+        self._troubles.pop(dirty.thread, None)
+
+    def own_message_seen(self, ts: str, metadata: object) -> None:
+        """Tell of a message event of our own; helps to find what a crash left."""
+        self._poster.own_message_seen(ts, metadata)
+
+    # -- the loop --------------------------------------------------------------------------------
+
+    @property
+    def _lease(self) -> str:
+        return f"reconciler:{self._workspace_id}"
+
+    async def _round(self, group: asyncio.TaskGroup) -> float:
+        """Start work on every thread that is due; return how long nothing more is."""
+        try:
+            if not await self._has_lease():
+                return POLL_S
+            await self._refresh_lines()
+            limit = THREADS_AT_ONCE + len(self._busy) + len(self._later)
+            dirty = await self._threads.dirty(limit=limit)
+        except RetryableError:
+            logger.warning("threads_not_read", exc_info=True)
+            return POLL_S
+        now_s = self._clock.monotonic_s()
+        for each in dirty:
+            if self._is_ours(each.thread) and self._is_due(each, now_s):
+                self._busy.add(each.thread)
+                group.create_task(self._work(each))
+        next_s = min((later.at_s for later in self._later.values()), default=now_s + POLL_S)
+        return min(POLL_S, max(0.01, next_s - now_s))
+
+    async def _has_lease(self) -> bool:
+        held = await self._leases.hold(self._lease)
+        if held and not self._holds:
+            logger.info("workspace_taken", extra={"workspace_id": self._workspace_id})
+            for post in await self._posts.unsettled(self._workspace_id):
+                await self._threads.touch(post.thread)
+        self._holds = held
+        return held
+
+    def _is_ours(self, thread: Thread) -> bool:
+        return thread.workspace_id == self._workspace_id
+
+    def _is_due(self, dirty: DirtyThread, now_s: float) -> bool:
+        """Say whether to work on the thread now: it is free, and due or has something new."""
+        later = self._later.get(dirty.thread)
+        if dirty.thread in self._busy:
+            return False
+        return later is None or later.at_s <= now_s or later.seq != dirty.seq
+
+    async def _work(self, dirty: DirtyThread) -> None:
+        """Settle one thread; whatever goes wrong stays in it and is tried again."""
+        thread = dirty.thread
+        later: _Later | None = None
+        try:
+            async with self._slots:
+                await self.settle(dirty)
+        except NotNowError as error:
+            later = self._at(error.after_s, dirty, why=error.why)
+        except SlackUnavailableError as error:
+            logger.warning("slack_unavailable", extra={"method": error.method})
+            later = self._at(error.retry_after_s, dirty, why=error.method)
+        except Exception:
+            logger.exception("thread_not_settled", extra=thread_facts(thread))
+            later = self._at(self._trouble_pause_s(thread), dirty, why="trouble")
+        finally:
+            self._busy.discard(thread)
+            self._later.pop(thread, None)
+            if later is not None:
+                self._later[thread] = later
+            self._bell.ring(Topic.THREADS)
+
+    def _at(self, after_s: float, dirty: DirtyThread, *, why: str) -> _Later:
+        """Return when to try again: in the order in which threads began to wait."""
+        now_s = self._clock.monotonic_s()
+        before = self._later.get(dirty.thread)
+        if before is not None and before.why == why and before.at_s > now_s:
+            return before._replace(seq=dirty.seq)
+        ahead = sum(later.why == why for later in self._later.values()) if why != "distance" else 0
+        return _Later(now_s + after_s + ahead * SPREAD_S, dirty.seq, why)
+
+    def _trouble_pause_s(self, thread: Thread) -> float:
+        times = self._troubles[thread] = self._troubles.get(thread, 0) + 1
+        return min(MAX_PAUSE_S, TROUBLE_PAUSE_S * float(1 << min(times - 1, 10)))
+
+    async def _refresh_lines(self) -> None:
+        """Have status lines shown again before Slack takes them away."""
+        for thread, at_s in list(self._lines.items()):
+            if self._is_old(at_s) and thread not in self._busy:
+                await self._threads.touch(thread)
+
+    # -- one thread ------------------------------------------------------------------------------
+
+    async def _show(self, dirty: DirtyThread) -> tuple[str | None, NotNowError | None]:
+        """Show all that can be shown now; return the session status and what has to wait."""
+        while True:
+            runs = await self._runs(dirty.thread)
+            posts = await self._posts.posts_of([run.run_id for run in runs])
+            known = self._poster.as_known(posts)
+            shown = self._statuses.get(dirty.thread, dirty.session_status)
+            wanted = self._desired(runs, known, shown)
+            status = await self._show_status(dirty.thread, wanted, shown)
+            if not self._slack.shows_status:
+                wanted = self._desired(runs, known, shown)
+            try:
+                return status, await self._show_messages(wanted, known)
+            except _TooLongError as error:
+                self._shrink(error.run_id)
+
+    async def _runs(self, thread: Thread) -> Sequence[RunSnapshot]:
+        found = await self._threads.runs(thread)
+        return [run for run in found if run.thread == thread]
+
+    def _desired(
+        self, runs: Sequence[RunSnapshot], known: Mapping[str, Post], shown: str | None
+    ) -> Desired:
+        return desired(
+            runs,
+            known,
+            shown_status=shown,
+            early_plan=not self._slack.shows_status,
+            scales=self._scales,
+        )
+
+    async def _show_status(self, thread: Thread, wanted: Desired, shown: str | None) -> str | None:
+        """Show the session status where it changed; return what is shown now."""
+        status = wanted.session or self._fading(thread, shown)
+        if status is None:
+            return shown
+        self._lines.pop(thread, None)
+        if self._slack.shows_status:
+            try:
+                sign = await self._slack.set_session_status(thread, status, title=wanted.title)
+            except SlackRefusedError as refused:
+                _raise_if_lost(refused)
+                logger.warning("status_refused", extra={"error": refused.error})
+            else:
+                if sign is SessionSign.LINE and status is SessionStatus.PROCESSING:
+                    self._lines[thread] = self._clock.monotonic_s()
+        self._statuses[thread] = status
+        return status
+
+    def _fading(self, thread: Thread, shown: str | None) -> SessionStatus | None:
+        """Return the status to show again because Slack takes its line away by itself."""
+        at_s = self._lines.get(thread)
+        if at_s is None or shown != SessionStatus.PROCESSING:
+            return None
+        return SessionStatus.PROCESSING if self._is_old(at_s) else None
+
+    def _is_old(self, line_at_s: float) -> bool:
+        return self._clock.monotonic_s() - line_at_s > LINE_LASTS_S
+
+    async def _show_messages(
+        self, wanted: Desired, known: Mapping[str, Post]
+    ) -> NotNowError | None:
+        later: NotNowError | None = None
+        for message in wanted.messages:
+            try:
+                await self._poster.show(message, known.get(message.post.key))
+            except NotNowError as error:
+                later = error if later is None or error.after_s < later.after_s else later
+            except SlackRefusedError as refused:
+                await self._refused(message, refused)
+        for file in wanted.files:
+            await self._hand_over(file, known.get(file.post.key))
+        return later
+
+    async def _hand_over(self, file: WantedFile, post: Post | None) -> None:
+        try:
+            await self._poster.hand_over(file, post)
+        except SlackRefusedError as refused:
+            await self._poster.give_up(file.post.key, reason=refused.error)
+            _raise_if_lost(refused)
+            logger.warning("file_refused", extra={"error": refused.error})
+
+    async def _refused(self, wanted: Wanted, refused: SlackRefusedError) -> None:
+        """Do what can be done about a message that Slack does not take."""
+        run_id = wanted.post.run_id
+        if refused.error in _TOO_LONG and run_id and self._scales.get(run_id, 1.0) > MIN_SCALE:
+            raise _TooLongError(run_id) from refused
+        if refused.error in _NO_ACCESS:
+            raise SlackUnavailableError(
+                "Slack does not accept our token.",
+                method=refused.method,
+                retry_after_s=NO_ACCESS_PAUSE_S,
+            ) from refused
+        await self._poster.give_up(wanted.post.key, reason=refused.error)
+        _raise_if_lost(refused)
+        facts = {"key": wanted.post.key, "error": refused.error}
+        logger.error("post_refused", extra=facts)
+
+    def _shrink(self, run_id: RunId) -> None:
+        self._scales[run_id] = self._scales.get(run_id, 1.0) / 2
+        logger.info("messages_shrunk", extra={"run_id": run_id})
+
+    async def _lose(self, dirty: DirtyThread, lost: "_LostError") -> None:
+        """Take leave of a thread in which nothing can be said; have its tasks stopped."""
+        facts = thread_facts(dirty.thread) | {"error": lost.error}
+        logger.warning("thread_lost", extra=facts)
+        self._lines.pop(dirty.thread, None)
+        if self._on_lost is not None:
+            whole = lost.error in _LOST_CHANNEL
+            place = LostPlace(thread=dirty.thread, error=lost.error, whole_channel=whole)
+            await self._on_lost(place)
+        await self._threads.shown(dirty.thread, seq=dirty.seq, session_status=dirty.session_status)
+
+
+class _LostError(Exception):
+    def __init__(self, error: str) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class _TooLongError(Exception):
+    def __init__(self, run_id: RunId) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
+
+
+def _raise_if_lost(refused: SlackRefusedError) -> None:
+    if refused.error in _LOST_CHANNEL or refused.error in _LOST_THREAD:
+        raise _LostError(refused.error) from refused

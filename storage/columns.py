@@ -1,0 +1,74 @@
+"""Column types that behave the same on SQLite and PostgreSQL.
+
+Nothing here knows a table. A value that goes in comes out equal on both databases.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+from typing_extensions import override
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time, in UTC when it comes out. A naive one is refused."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    @override
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a stored time must be aware")
+        return value.astimezone(UTC)
+
+    @override
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        time: datetime = value
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+class Json(TypeDecorator[Any]):
+    """Any JSON value, as ASCII text, so that NUL and lone surrogates survive everywhere."""
+
+    impl = sa.Text()
+    cache_ok = True
+
+    @override
+    def process_bind_param(self, value: Any | None, dialect: Dialect) -> str | None:
+        return None if value is None else to_json(value)
+
+    @override
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
+
+
+class Words(TypeDecorator[str]):
+    """Text that people, models or tools wrote; what no database can hold becomes U+FFFD."""
+
+    impl = sa.Text()
+    cache_ok = True
+
+    @override
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else storable(value)
+
+
+def to_json(value: object) -> str:
+    """Return the value as compact ASCII JSON text."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def storable(text: str) -> str:
+    """Return the text without what PostgreSQL or UTF-8 cannot hold: NUL and lone surrogates."""
+    if text.isascii():
+        return text.replace("\x00", "\ufffd")
+    held = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return held.replace("\x00", "\ufffd")

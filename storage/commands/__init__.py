@@ -1,0 +1,1 @@
+"""What the outside asks, one file per kind of command, each one transaction."""

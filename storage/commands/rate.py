@@ -1,0 +1,109 @@
+"""Someone rates one of our Slack messages, or takes a rating back."""
+
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.engine import Connection
+
+from agent_engine.commands import Declined, Outcome, Rate, Rated, Unrate
+from agent_engine.types import RunId, TaskId, now_utc
+from storage.mapping import AnyRow, Values
+from storage.tables import feedback, posts
+from storage.upsert import insert_or_update
+
+WHOLE_MESSAGE = 0
+"""Stands for no step."""
+
+_ONE_CHOICE = ("workspace_id", "channel_id", "message_ts", "person", "step", "choice")
+_POST = select(posts.c.run_id, posts.c.task_id, posts.c.step).where(
+    posts.c.workspace_id == bindparam("workspace_id"),
+    posts.c.channel_id == bindparam("channel_id"),
+    posts.c.ts == bindparam("message_ts"),
+)
+_of_person = (
+    feedback.c.workspace_id == bindparam("in_workspace"),
+    feedback.c.channel_id == bindparam("in_channel"),
+    feedback.c.message_ts == bindparam("of_message"),
+    feedback.c.person == bindparam("by"),
+)
+_NEXT_SEQ = select(func.coalesce(func.max(feedback.c.seq), 0) + 1).where(*_of_person)
+_COUNTING = (
+    select(feedback.c.rating)
+    .where(
+        *_of_person,
+        feedback.c.step == bindparam("of_step"),
+        feedback.c.retracted_at.is_(None),
+    )
+    .order_by(feedback.c.seq.desc())
+    .limit(1)
+)
+_RETRACT = (
+    update(feedback)
+    .where(
+        *_of_person,
+        feedback.c.choice == bindparam("of_choice"),
+        feedback.c.retracted_at.is_(None),
+    )
+    .values(retracted_at=bindparam("now"))
+)
+
+
+def rate(connection: Connection, command: Rate) -> Outcome:
+    """Store the choice; of one person's choices for a message the newest counts."""
+    post = _our_post(connection, command)
+    if post is None:
+        return Declined(why="not_ours")
+    step = command.step or post.step or WHOLE_MESSAGE
+    person = _person(command)
+    values = {
+        "workspace_id": command.workspace_id,
+        "channel_id": command.channel_id,
+        "message_ts": command.message_ts,
+        "person": command.by,
+        "step": step,
+        "choice": command.choice,
+        "rating": command.rating,
+        "text": command.text,
+        "run_id": post.run_id,
+        "task_id": post.task_id,
+        "seq": connection.execute(_NEXT_SEQ, person).scalar_one(),
+        "given_at": now_utc(),
+        "retracted_at": None,
+    }
+    insert_or_update(connection, feedback, values, on=_ONE_CHOICE)
+    return _rated(connection, post, person, step)
+
+
+def unrate(connection: Connection, command: Unrate) -> Outcome:
+    """Take the choice back; what the person chose before it counts again."""
+    post = _our_post(connection, command)
+    if post is None:
+        return Declined(why="not_ours")
+    person = _person(command)
+    connection.execute(_RETRACT, {**person, "of_choice": command.choice, "now": now_utc()})
+    return _rated(connection, post, person, post.step or WHOLE_MESSAGE)
+
+
+def _our_post(connection: Connection, command: Rate | Unrate) -> AnyRow | None:
+    where = {
+        "workspace_id": command.workspace_id,
+        "channel_id": command.channel_id,
+        "message_ts": command.message_ts,
+    }
+    return connection.execute(_POST, where).one_or_none()
+
+
+def _person(command: Rate | Unrate) -> Values:
+    return {
+        "in_workspace": command.workspace_id,
+        "in_channel": command.channel_id,
+        "of_message": command.message_ts,
+        "by": command.by,
+    }
+
+
+def _rated(connection: Connection, post: AnyRow, person: Values, step: int) -> Rated:
+    rating = connection.execute(_COUNTING, {**person, "of_step": step}).scalar_one_or_none()
+    return Rated(
+        run_id=None if post.run_id is None else RunId(post.run_id),
+        task_id=None if post.task_id is None else TaskId(post.task_id),
+        rating=rating,
+    )

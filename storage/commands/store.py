@@ -1,0 +1,95 @@
+"""Carries out commands once each, and lists tasks."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.engine import Connection
+
+from agent_engine.commands import (
+    Amend,
+    Cancel,
+    CancelChannel,
+    CancelThread,
+    Command,
+    Decide,
+    Outcome,
+    Rate,
+    Repeated,
+    RunAgain,
+    Say,
+    TaskLine,
+    Unrate,
+)
+from agent_engine.types import ChannelId, RunId, Thread, WorkspaceId, now_utc
+from storage.commands.decide import decide
+from storage.commands.rate import rate, unrate
+from storage.commands.run_again import run_again
+from storage.commands.say import amend, say
+from storage.commands.stop import stop_channel, stop_run, stop_thread
+from storage.database import Database
+from storage.tables import deliveries
+from storage.task_lines import newest_run, task_lines
+from storage.upsert import insert_or_ignore
+
+_SEEN = select(deliveries.c.key).where(deliveries.c.key.in_(bindparam("keys", expanding=True)))
+
+
+class SqlCommandStore:
+    """A ``CommandStore`` on the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def carry_out(self, command: Command, *, keys: Sequence[str]) -> Outcome:
+        """Carry the command out once; see the port.
+
+        Raises:
+            UnknownAgentError: a task would have to be started for an agent that does not exist;
+                nothing is stored then, not even the keys.
+        """
+        known_by = list(dict.fromkeys(keys))
+        return await self._database.write(lambda c: _once(c, command, known_by))
+
+    async def tasks(
+        self, workspace_id: WorkspaceId, *, channel_id: ChannelId | None, limit: int
+    ) -> Sequence[TaskLine]:
+        """List the newest run of each task: those under way first, then recent ones."""
+        return await self._database.read(
+            lambda c: task_lines(c, workspace_id, channel_id=channel_id, limit=limit)
+        )
+
+    async def latest_run(self, thread: Thread) -> RunId | None:
+        """Return the newest run of the thread's task; None when it has none."""
+        return await self._database.read(lambda c: newest_run(c, thread))
+
+
+def _once(connection: Connection, command: Command, keys: Sequence[str]) -> Outcome:
+    if keys:
+        if connection.execute(_SEEN, {"keys": keys}).first() is not None:
+            return Repeated()
+        now = now_utc()
+        rows = [{"key": key, "received_at": now} for key in keys]
+        insert_or_ignore(connection, deliveries, rows)
+    return _carry_out(connection, command)
+
+
+def _carry_out(connection: Connection, command: Command) -> Outcome:
+    match command:
+        case Say():
+            return say(connection, command)
+        case Amend():
+            return amend(connection, command)
+        case Decide():
+            return decide(connection, command)
+        case Cancel():
+            return stop_run(connection, command)
+        case CancelThread():
+            return stop_thread(connection, command)
+        case CancelChannel():
+            return stop_channel(connection, command)
+        case RunAgain():
+            return run_again(connection, command)
+        case Rate():
+            return rate(connection, command)
+        case Unrate():
+            return unrate(connection, command)

@@ -1,0 +1,77 @@
+"""Sums over what was done and how it was rated: for the Home tab."""
+
+from datetime import timedelta
+
+from sqlalchemy import bindparam, case, func, select
+from sqlalchemy.engine import Connection
+
+from agent_engine.places import Tally
+from agent_engine.types import LOW_RATING_BELOW, WorkspaceId, now_utc
+from storage.database import Database
+from storage.tables import feedback, tasks, usage
+
+_GOOD_FROM = 4
+_SINCE = bindparam("since", type_=tasks.c.created_at.type)
+_TASKS = select(func.count()).where(
+    tasks.c.workspace_id == bindparam("workspace"),
+    tasks.c.created_at >= _SINCE,
+    tasks.c.parent_id.is_(None),
+)
+_USAGE = select(
+    func.coalesce(func.sum(usage.c.prompt_tokens + usage.c.completion_tokens), 0),
+    func.coalesce(func.sum(usage.c.usd), 0.0),
+).where(usage.c.workspace_id == bindparam("workspace"), usage.c.at >= _SINCE)
+_LATEST = (
+    select(func.max(feedback.c.seq).label("seq"))
+    .where(
+        feedback.c.workspace_id == bindparam("workspace"),
+        feedback.c.given_at >= _SINCE,
+        feedback.c.retracted_at.is_(None),
+    )
+    .group_by(
+        feedback.c.workspace_id,
+        feedback.c.channel_id,
+        feedback.c.message_ts,
+        feedback.c.person,
+        feedback.c.step,
+    )
+    .add_columns(feedback.c.channel_id, feedback.c.message_ts, feedback.c.person, feedback.c.step)
+    .subquery()
+)
+_RATINGS = select(
+    func.coalesce(func.sum(case((feedback.c.rating >= _GOOD_FROM, 1), else_=0)), 0),
+    func.coalesce(func.sum(case((feedback.c.rating < LOW_RATING_BELOW, 1), else_=0)), 0),
+).join(
+    _LATEST,
+    (feedback.c.seq == _LATEST.c.seq)
+    & (feedback.c.channel_id == _LATEST.c.channel_id)
+    & (feedback.c.message_ts == _LATEST.c.message_ts)
+    & (feedback.c.person == _LATEST.c.person)
+    & (feedback.c.step == _LATEST.c.step)
+    & (feedback.c.workspace_id == bindparam("workspace")),
+)
+
+
+class SqlFigureStore:
+    """A ``FigureStore`` on the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def figures(self, workspace_id: WorkspaceId, *, days: int) -> Tally:
+        """Sum up the last days of a workspace."""
+        return await self._database.read(lambda c: _figures(c, workspace_id, days))
+
+
+def _figures(connection: Connection, workspace_id: WorkspaceId, days: int) -> Tally:
+    period = {"workspace": workspace_id, "since": now_utc() - timedelta(days=days)}
+    count = connection.execute(_TASKS, period).scalar_one()
+    tokens, usd = connection.execute(_USAGE, period).one()
+    good, low = connection.execute(_RATINGS, period).one()
+    return Tally(
+        tasks=count,
+        tokens=int(tokens),
+        usd=float(usd),
+        good_ratings=int(good),
+        low_ratings=int(low),
+    )

@@ -1,0 +1,266 @@
+"""Writing a run's events as rows: what ``run_state.apply`` means, said in SQL.
+
+The caller has fenced the run's row before. Full outputs and the log's bodies go to tables of their
+own, so that the hot rows stay small.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from agent_engine.errors import FencedError
+from agent_engine.events import (
+    Ended,
+    ModelCalled,
+    PlanMade,
+    RepetitionWarned,
+    RunEvent,
+    Slept,
+    StepFinished,
+    StepStarted,
+    WaitOpened,
+)
+from agent_engine.run_state import status_after
+from agent_engine.types import AgentObservation, Step, StepStatus, TaskStatus
+from storage.endings import EndedRun, write_end
+from storage.mapping import AnyRow, Values, observation_json, step_values, wait_values
+from storage.snapshots import read_steps_whole
+from storage.sub_tasks import start_sub_task
+from storage.tables import events, outputs, plans, runs, steps, tasks, usage, waits
+from storage.upsert import insert_or_replace
+
+_LOG = insert(events)
+_START = (
+    update(steps)
+    .where(steps.c.run_id == bindparam("run"), steps.c.number == bindparam("step"))
+    .values(
+        status=str(StepStatus.STARTED),
+        attempt=bindparam("new_attempt"),
+        started_at=bindparam("at"),
+    )
+)
+_FINISH = (
+    update(steps)
+    .where(steps.c.run_id == bindparam("run"), steps.c.number == bindparam("step"))
+    .values(
+        {
+            "status": bindparam("new_status"),
+            "observation": bindparam("seen"),
+            "surprise": bindparam("new_surprise"),
+            "ended_at": bindparam("at"),
+        }
+    )
+)
+_AWAIT = (
+    update(steps)
+    .where(steps.c.run_id == bindparam("run"), steps.c.number == bindparam("step"))
+    .values(status=str(StepStatus.WAITING))
+)
+_DELETE_STEPS = delete(steps).where(
+    steps.c.run_id == bindparam("run"), steps.c.number == bindparam("step")
+)
+_PLANNED = (
+    update(runs)
+    .where(runs.c.id == bindparam("run"))
+    .values(messages_read=bindparam("read"), plan_version=bindparam("version"))
+)
+_WARNED = update(runs).where(runs.c.id == bindparam("run")).values(warned_of=bindparam("keys"))
+_WARNINGS = select(runs.c.warned_of).where(runs.c.id == bindparam("run"))
+_SLEEP = (
+    update(runs)
+    .where(runs.c.id == bindparam("run"))
+    .values(status=str(TaskStatus.WAITING), has_slot=False)
+)
+_TASK_WAITS = (
+    update(tasks).where(tasks.c.id == bindparam("task")).values(status=str(TaskStatus.WAITING))
+)
+_INSERT_WAIT = insert(waits)
+_FORGET_WAITS = delete(waits).where(
+    waits.c.run_id == bindparam("run"), waits.c.step == bindparam("step")
+)
+_INSERT_USAGE = insert(usage)
+
+
+def write_events(connection: Connection, run: AnyRow, happened: Sequence[RunEvent]) -> None:
+    """Write the events in order, and the log.
+
+    ``run`` has the columns that the fence returns. Raises FencedError when an attempt of a step was
+    started before.
+    """
+    first = run.event_seq - len(happened) + 1
+    numbered = list(enumerate(happened, start=first))
+    _write_log(connection, run.id, numbered)
+    for are_starts, alike in groupby(numbered, lambda entry: isinstance(entry[1], StepStarted)):
+        if are_starts:
+            _start_steps(connection, run.id, [event for _, event in alike])
+        else:
+            for seq, event in alike:
+                _write(connection, run, seq, event)
+
+
+def _write_log(
+    connection: Connection, run_id: str, numbered: Sequence[tuple[int, RunEvent]]
+) -> None:
+    rows = [_log_row(run_id, seq, event) for seq, event in numbered]
+    try:
+        connection.execute(_LOG, rows)
+    except IntegrityError as error:
+        raise FencedError("This attempt of the step was started before.") from error
+
+
+def _write(connection: Connection, run: AnyRow, seq: int, event: RunEvent) -> None:
+    match event:
+        case StepFinished():
+            _finish_step(connection, run.id, event)
+        case StepStarted():
+            _start_steps(connection, run.id, [event])
+        case PlanMade():
+            store_plan(connection, run.id, event)
+        case ModelCalled():
+            connection.execute(_INSERT_USAGE, _usage_values(run, event))
+        case RepetitionWarned(key=key):
+            keys = connection.execute(_WARNINGS, {"run": run.id}).scalar_one()
+            connection.execute(_WARNED, {"run": run.id, "keys": [*keys, key]})
+        case WaitOpened():
+            _open_wait(connection, run, seq, event)
+        case Slept():
+            connection.execute(_SLEEP, {"run": run.id})
+            connection.execute(_TASK_WAITS, {"task": run.task_id})
+        case Ended():
+            ended = EndedRun(run_id=run.id, task_id=run.task_id, show_thread_id=run.show_thread_id)
+            write_end(connection, ended, event)
+
+
+def _start_steps(connection: Connection, run_id: str, started: Sequence[RunEvent]) -> None:
+    rows: list[dict[str, Any]] = [
+        {"run": run_id, "step": event.step, "new_attempt": event.attempt, "at": event.at}
+        for event in started
+        if isinstance(event, StepStarted)
+    ]
+    connection.execute(_START, rows)
+    if again := [row for row in rows if row["new_attempt"] > 1]:
+        connection.execute(_FORGET_WAITS, [{"run": r["run"], "step": r["step"]} for r in again])
+
+
+def _finish_step(connection: Connection, run_id: str, event: StepFinished) -> None:
+    values = {
+        "run": run_id,
+        "step": event.step,
+        "new_status": str(status_after(event)),
+        "seen": observation_json(event.observation),
+        "new_surprise": event.surprise,
+        "at": event.at,
+    }
+    connection.execute(_FINISH, values)
+    _store_output(connection, run_id, event.step, event.observation)
+
+
+def _store_output(
+    connection: Connection, run_id: str, step: int, observation: AgentObservation | None
+) -> None:
+    if observation is not None and observation.full_output is not None:
+        values = {"run_id": run_id, "step": step, "full_output": observation.full_output}
+        insert_or_replace(connection, outputs, values)
+
+
+def store_plan(connection: Connection, run_id: str, event: PlanMade) -> None:
+    """Make the run's plan equal to the event's."""
+    plan = event.plan
+    version = {
+        "run_id": run_id,
+        "version": plan.version,
+        "open_ended": plan.open_ended,
+        "because": plan.because,
+        "planner": plan.planner,
+        "made_at": event.at,
+    }
+    insert_or_replace(connection, plans, version)
+    store_steps(connection, run_id, plan.steps)
+    numbers = {"run": run_id, "read": event.messages_read, "version": plan.version}
+    connection.execute(_PLANNED, numbers)
+
+
+def store_steps(connection: Connection, run_id: str, planned: Sequence[Step]) -> None:
+    """Make the run's steps equal to these; only new and changed ones are written."""
+    stored = {step.number: step for step in read_steps_whole(connection, run_id)}
+    for step in planned:
+        if stored.pop(step.number, None) != step:
+            insert_or_replace(connection, steps, step_values(run_id, step))
+            _store_output(connection, run_id, step.number, step.observation)
+    for number in stored:
+        connection.execute(_DELETE_STEPS, {"run": run_id, "step": number})
+
+
+def _open_wait(connection: Connection, run: AnyRow, seq: int, event: WaitOpened) -> None:
+    values = wait_values(run.id, seq, event.wait)
+    connection.execute(_INSERT_WAIT, values)
+    connection.execute(_AWAIT, {"run": run.id, "step": event.wait.step})
+    if event.sub_task is not None:
+        start_sub_task(connection, run, event.wait, event.sub_task)
+
+
+def _usage_values(run: AnyRow, event: ModelCalled) -> Values:
+    call = event.call
+    return {
+        "run_id": run.id,
+        "workspace_id": run.workspace_id,
+        "channel_id": run.channel_id,
+        "agent_id": run.agent_id,
+        "requester": run.requester,
+        "model": call.model,
+        "purpose": call.purpose,
+        "prompt_tokens": call.prompt_tokens,
+        "completion_tokens": call.completion_tokens,
+        "usd": call.usd,
+        "duration_s": call.duration_s,
+        "estimated": call.estimated,
+        "at": event.at,
+    }
+
+
+def _log_row(run_id: str, seq: int, event: RunEvent) -> Values:
+    step, attempt, body = _logged(event)
+    return {
+        "run_id": run_id,
+        "seq": seq,
+        "kind": type(event).__name__,
+        "step": step,
+        "attempt": attempt,
+        "body": body,
+        "at": event.at,
+    }
+
+
+class _Logged(NamedTuple):
+    """What the log says of an event; results and plans lie in tables of their own."""
+
+    step: int | None
+    attempt: int | None
+    body: Values
+
+
+def _logged(event: RunEvent) -> _Logged:
+    match event:
+        case StepStarted():
+            return _Logged(event.step, event.attempt, {"parameters": event.parameters})
+        case StepFinished():
+            body = {"status": str(status_after(event)), "seconds": event.seconds}
+            return _Logged(event.step, None, body)
+        case PlanMade(plan=plan):
+            body = {"version": plan.version, "because": plan.because, "planner": plan.planner}
+            return _Logged(None, None, body)
+        case ModelCalled(call=call):
+            return _Logged(None, None, {"model": call.model, "purpose": call.purpose})
+        case RepetitionWarned():
+            return _Logged(None, None, {"key": event.key})
+        case WaitOpened(wait=wait):
+            return _Logged(wait.step, None, {"wait": wait.id, "kind": str(wait.kind)})
+        case Slept():
+            return _Logged(None, None, {})
+        case Ended():
+            body = {"status": str(event.status), "reason": str(event.end.reason)}
+            return _Logged(None, None, body)

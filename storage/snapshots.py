@@ -1,0 +1,176 @@
+"""Reading a run whole: the statements, and the function that makes a snapshot of what they find.
+
+Nothing here writes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.engine import Connection
+
+from agent_engine.types import PersonMessage, RunSnapshot, Step, Task, Wait
+from storage.mapping import (
+    AnyRow,
+    message_from,
+    snapshot_from,
+    step_from,
+    task_from,
+    wait_from,
+)
+from storage.tables import (
+    agents,
+    dependencies,
+    messages,
+    outputs,
+    plans,
+    runs,
+    steps,
+    tasks,
+    threads,
+    waits,
+)
+
+_RUN = (
+    select(
+        runs,
+        *(column.label(f"task_{column.name}") for column in tasks.c if column.name != "id"),
+        *(column.label(f"profile_{column.name}") for column in agents.c),
+        threads.c.thread_ts,
+        plans.c.open_ended,
+        plans.c.because,
+        plans.c.planner,
+    )
+    .join(tasks, tasks.c.id == runs.c.task_id)
+    .join(
+        agents,
+        (agents.c.workspace_id == runs.c.workspace_id) & (agents.c.agent_id == runs.c.agent_id),
+    )
+    .outerjoin(threads, threads.c.id == tasks.c.thread_id)
+    .outerjoin(plans, (plans.c.run_id == runs.c.id) & (plans.c.version == runs.c.plan_version))
+    .where(runs.c.id == bindparam("run_id"))
+)
+_STEPS = select(steps).where(steps.c.run_id == bindparam("run_id")).order_by(steps.c.number)
+_OUTPUTS = select(outputs.c.step, outputs.c.full_output).where(
+    outputs.c.run_id == bindparam("run_id")
+)
+_MESSAGES = (
+    select(messages).where(messages.c.task_id == bindparam("task_id")).order_by(messages.c.seq)
+)
+_LIVE_WAITS = (
+    select(waits)
+    .join(steps, (steps.c.run_id == waits.c.run_id) & (steps.c.number == waits.c.step))
+    .where(
+        waits.c.run_id == bindparam("run_id"),
+        steps.c.status.not_in(["done", "failed", "dropped", "stopped"]),
+    )
+    .order_by(waits.c.position)
+)
+_DEPENDENCIES = (
+    select(dependencies.c.depends_on)
+    .where(dependencies.c.task_id == bindparam("task_id"))
+    .order_by(dependencies.c.position)
+)
+_EARLIER_ANSWERS = (
+    select(runs.c.answer)
+    .where(
+        runs.c.task_id == bindparam("task_id"),
+        runs.c.number < bindparam("number"),
+        runs.c.answer.is_not(None),
+    )
+    .order_by(runs.c.number)
+)
+_me = runs.alias("me")
+_QUEUE_PLACE = (
+    select(func.count() + 1)
+    .select_from(runs)
+    .join(_me, _me.c.id == bindparam("run_id"))
+    .where(
+        runs.c.workspace_id == _me.c.workspace_id,
+        runs.c.queued,
+        sa.or_(
+            runs.c.agent_id == _me.c.agent_id,
+            runs.c.channel_id == _me.c.channel_id,
+            runs.c.requester == _me.c.requester,
+        ),
+        sa.tuple_(runs.c.priority, runs.c.created_at, runs.c.id)
+        < sa.tuple_(_me.c.priority, _me.c.created_at, _me.c.id),
+    )
+)
+
+
+def read_run(connection: Connection, run_id: str) -> AnyRow:
+    """Return the run's row, with its task, agent, thread and plan; KeyError when there is none."""
+    row = connection.execute(_RUN, {"run_id": run_id}).one_or_none()
+    if row is None:
+        raise KeyError(run_id)
+    return row
+
+
+def read_snapshot(connection: Connection, run_id: str, *, full_outputs: bool = True) -> RunSnapshot:
+    """Return the run as it stands; its full outputs only where they are asked for."""
+    row = read_run(connection, run_id)
+    outputs_by_step = _full_outputs(connection, run_id) if full_outputs else {}
+    return snapshot_from(
+        row,
+        task=_task(connection, row),
+        messages=read_messages(connection, row.task_id),
+        steps=read_steps(connection, run_id, outputs_by_step),
+        waits=() if row.end_reason else live_waits(connection, run_id),
+        queue_place=queue_place(connection, run_id) if row.queued else None,
+        earlier_answers=_earlier_answers(connection, row),
+    )
+
+
+def read_steps(
+    connection: Connection, run_id: str, outputs_by_step: Mapping[int, str] | None = None
+) -> list[Step]:
+    """Return the run's steps by number."""
+    found = outputs_by_step or {}
+    rows = connection.execute(_STEPS, {"run_id": run_id})
+    return [step_from(row, found.get(row.number)) for row in rows]
+
+
+def read_steps_whole(connection: Connection, run_id: str) -> list[Step]:
+    """Return the run's steps by number with their full outputs."""
+    return read_steps(connection, run_id, _full_outputs(connection, run_id))
+
+
+def read_messages(connection: Connection, task_id: str) -> list[PersonMessage]:
+    """Return what was said in the task's thread, in the order it was heard."""
+    rows = connection.execute(_MESSAGES, {"task_id": task_id})
+    return [message_from(row) for row in rows]
+
+
+def live_waits(connection: Connection, run_id: str) -> list[Wait]:
+    """Return the waits whose step is not over: open ones and resolved ones."""
+    return [wait_from(row) for row in connection.execute(_LIVE_WAITS, {"run_id": run_id})]
+
+
+def queue_place(connection: Connection, run_id: str) -> int:
+    """Return the run's place among those that wait for the same slots; 1 for the next."""
+    place: int = connection.execute(_QUEUE_PLACE, {"run_id": run_id}).scalar_one()
+    return place
+
+
+def task_dependencies(connection: Connection, task_id: str) -> Sequence[str]:
+    """Return the ids of the tasks that must be completed before this one."""
+    return connection.execute(_DEPENDENCIES, {"task_id": task_id}).scalars().all()
+
+
+def _full_outputs(connection: Connection, run_id: str) -> dict[int, Any]:
+    rows = connection.execute(_OUTPUTS, {"run_id": run_id})
+    return {row.step: row.full_output for row in rows}
+
+
+def _task(connection: Connection, row: AnyRow) -> Task:
+    return task_from(row, task_dependencies(connection, row.task_id))
+
+
+def _earlier_answers(connection: Connection, row: AnyRow) -> tuple[str, ...]:
+    if row.number == 1:
+        return ()
+    parameters = {"task_id": row.task_id, "number": row.number}
+    answers = connection.execute(_EARLIER_ANSWERS, parameters).scalars()
+    return tuple(answer["text"] for answer in answers)

@@ -1,0 +1,412 @@
+"""The tables, and nothing that reads or writes them.
+
+Everything is scoped by workspace, channel and agent, directly or through its run. What one process
+must tell another is a column here: nothing else connects them.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
+
+from storage.columns import Json, UtcTime, Words
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_STATUSES = "('pending', 'running', 'waiting', 'completed', 'error', 'cancelled')"
+
+# -- places and people ---------------------------------------------------------------------------
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("workspace_id", Text, nullable=False),
+    Column("agent_id", Text, nullable=False),
+    Column("name", Words, nullable=False),
+    Column("instructions", Words, nullable=False),
+    Column("model", Text),
+    Column("planner", Text, nullable=False),
+    Column("tools", Json),
+    Column("delegates", Json, nullable=False),
+    Column("limits", Json, nullable=False),
+    Column("follow_ups", Text, nullable=False),
+    Column("max_concurrent", Integer, nullable=False),
+    Column("icon_emoji", Text),
+    Column("allow_guests", Boolean, nullable=False),
+    Column("allow_bots", Boolean, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "agent_id"),
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("workspace_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("agent_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Words, nullable=False),
+    Column("is_member", Boolean, nullable=False),
+    Column("is_archived", Boolean, nullable=False),
+    Column("introduced", Boolean, nullable=False),
+    Column("last_seen_ts", Text),
+    PrimaryKeyConstraint("workspace_id", "channel_id"),
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("workspace_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("name", Words, nullable=False),
+    Column("is_bot", Boolean, nullable=False),
+    Column("is_guest", Boolean, nullable=False),
+    Column("is_external", Boolean, nullable=False),
+    Column("is_admin", Boolean, nullable=False),
+    Column("fetched_at", UtcTime, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "user_id"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("received_at", UtcTime, nullable=False, index=True),
+)
+
+threads = Table(
+    "threads",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("workspace_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("thread_ts", Text, nullable=False),
+    # Raised by whatever people should see; Slack shows everything up to shown_seq.
+    Column("dirty_seq", Integer, nullable=False, server_default="0"),
+    Column("shown_seq", Integer, nullable=False, server_default="0"),
+    # dirty_seq at the last end of a run: ends are shown first.
+    Column("ended_seq", Integer, nullable=False, server_default="0"),
+    Column("dirty_at", UtcTime, nullable=False),
+    Column("session_status", Text),
+    UniqueConstraint("workspace_id", "channel_id", "thread_ts"),
+    CheckConstraint("shown_seq <= dirty_seq", name="shown"),
+    Index(
+        "ix_threads_dirty",
+        "dirty_at",
+        sqlite_where=text("dirty_seq > shown_seq"),
+        postgresql_where=text("dirty_seq > shown_seq"),
+    ),
+)
+
+# -- tasks and runs ------------------------------------------------------------------------------
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("workspace_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("agent_id", Text, nullable=False),
+    Column("thread_id", ForeignKey("threads.id"), unique=True),
+    # The own thread, or the nearest ancestor's: where people see what becomes of the task.
+    Column("show_thread_id", ForeignKey("threads.id"), index=True),
+    Column("parent_id", ForeignKey("tasks.id"), index=True),
+    Column("description", Words, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("parameters", Json, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("completed_at", UtcTime),
+    Column("result", Json),
+    CheckConstraint(f"status IN {_STATUSES}", name="status"),
+)
+
+dependencies = Table(
+    "dependencies",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("position", Integer, nullable=False),
+    # No foreign key: a task may name one that was never stored, and is ended for it.
+    Column("depends_on", Text, nullable=False, index=True),
+    PrimaryKeyConstraint("task_id", "position"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("text", Words, nullable=False),
+    Column("sent_at", UtcTime, nullable=False),
+    Column("steers", Boolean, nullable=False),
+    Column("files", Json, nullable=False),
+    PrimaryKeyConstraint("task_id", "seq"),
+    UniqueConstraint("task_id", "message_id"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),  # 1 for the task's first run
+    Column("workspace_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("agent_id", Text, nullable=False),
+    Column("show_thread_id", ForeignKey("threads.id"), index=True),
+    Column("changed_seq", Integer, nullable=False, server_default="0"),
+    Column("requester", Text),
+    Column("priority", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    # who works on it
+    Column("epoch", Integer, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("worker", Text),
+    Column("begun_at", UtcTime),
+    Column("has_slot", Boolean, nullable=False, server_default=false()),
+    Column("queued", Boolean, nullable=False, server_default=false()),
+    # what others told it, and up to where its worker has heard
+    Column("inbox_seq", Integer, nullable=False, server_default="0"),
+    Column("heard_inbox_seq", Integer, nullable=False, server_default="0"),
+    Column("messages_read", Integer, nullable=False, server_default="0"),
+    Column("cancel_reason", Words),
+    Column("cancel_by", Text),
+    # how far it has come
+    Column("event_seq", Integer, nullable=False, server_default="0"),
+    Column("plan_version", Integer),
+    Column("warned_of", Json, nullable=False),
+    Column("limits", Json, nullable=False),
+    Column("iterations", Integer, nullable=False, server_default="0"),
+    Column("model_calls", Integer, nullable=False, server_default="0"),
+    Column("prompt_tokens", Integer, nullable=False, server_default="0"),
+    Column("completion_tokens", Integer, nullable=False, server_default="0"),
+    Column("usd", Float(53), nullable=False, server_default="0"),
+    Column("unpriced_tokens", Integer, nullable=False, server_default="0"),
+    Column("seconds", Float(53), nullable=False, server_default="0"),
+    Column("replans", Integer, nullable=False, server_default="0"),
+    # how it ended
+    Column("answer", Json),
+    Column("end_reason", Text),
+    Column("end_sentence", Words),
+    Column("end_by", Text),
+    Column("ended_at", UtcTime),
+    UniqueConstraint("task_id", "number"),
+    CheckConstraint(f"status IN {_STATUSES}", name="status"),
+    CheckConstraint(
+        "(end_reason IS NULL) = (status IN ('pending', 'running', 'waiting'))", name="ended"
+    ),
+    CheckConstraint("NOT has_slot OR status = 'running'", name="slot"),
+    CheckConstraint("NOT queued OR status = 'pending'", name="queued"),
+    Index("ix_runs_recent", "workspace_id", "created_at"),
+    Index(
+        "ix_runs_slots",
+        "workspace_id",
+        sqlite_where=text("has_slot"),
+        postgresql_where=text("has_slot"),
+    ),
+    Index(
+        "ix_runs_queue",
+        "workspace_id",
+        "priority",
+        "created_at",
+        sqlite_where=text("queued"),
+        postgresql_where=text("queued"),
+    ),
+    Index(
+        "ix_runs_unfinished",
+        "workspace_id",
+        "channel_id",
+        "status",
+        sqlite_where=text("end_reason IS NULL"),
+        postgresql_where=text("end_reason IS NULL"),
+    ),
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("open_ended", Boolean, nullable=False),
+    Column("because", Words, nullable=False),
+    Column("planner", Text, nullable=False),
+    Column("made_at", UtcTime, nullable=False),
+    PrimaryKeyConstraint("run_id", "version"),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("action", Json, nullable=False),
+    Column("depends_on", Json, nullable=False),
+    Column("parent", Integer),
+    Column("depth", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("started_at", UtcTime),
+    Column("ended_at", UtcTime),
+    Column("observation", Json),
+    Column("surprise", Words),
+    PrimaryKeyConstraint("run_id", "number"),
+    CheckConstraint(
+        "status IN ('pending', 'started', 'waiting', 'done', 'failed', 'dropped', 'stopped')",
+        name="status",
+    ),
+)
+
+outputs = Table(
+    "outputs",
+    metadata,
+    Column("run_id", Text, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("full_output", Json, nullable=False),
+    PrimaryKeyConstraint("run_id", "step"),
+    ForeignKeyConstraint(["run_id", "step"], ["steps.run_id", "steps.number"], ondelete="CASCADE"),
+)
+
+waits = Table(
+    "waits",
+    metadata,
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("wait_id", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("until", UtcTime),
+    Column("question", Words, nullable=False),
+    Column("choices", Json, nullable=False),
+    Column("asked_of", Text),
+    Column("sub_task_id", Text, index=True),
+    Column("value", Words),
+    Column("resolved_by", Text),
+    Column("resolved_at", UtcTime),
+    Column("success", Boolean),
+    PrimaryKeyConstraint("run_id", "wait_id"),
+    CheckConstraint("(value IS NULL) = (resolved_at IS NULL)", name="resolved"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("step", Integer),
+    Column("attempt", Integer),  # only of a started step
+    Column("body", Json, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    PrimaryKeyConstraint("run_id", "seq"),
+    # A step is started once per attempt; events of other kinds have no attempt.
+    UniqueConstraint("run_id", "step", "attempt"),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("workspace_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("agent_id", Text, nullable=False),
+    Column("requester", Text),
+    Column("model", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+    Column("usd", Float(53)),
+    Column("duration_s", Float(53), nullable=False),
+    Column("estimated", Boolean, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Index("ix_usage_scope", "workspace_id", "at"),
+)
+
+wakeups = Table(
+    "wakeups",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("written_at", UtcTime, nullable=False),
+    CheckConstraint("kind IN ('start', 'wake')", name="kind"),
+    sqlite_autoincrement=True,
+)
+
+slot_lock = Table("slot_lock", metadata, Column("id", Integer, primary_key=True))
+"""No rows: PostgreSQL locks it to count slots one transaction at a time."""
+
+# -- what Slack shows, and what people think of it -----------------------------------------------
+
+posts = Table(
+    "posts",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("workspace_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("thread_ts", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("run_id", Text, index=True),
+    Column("task_id", Text),
+    Column("step", Integer),
+    Column("ts", Text),
+    Column("body_hash", Text),
+    Column("reason", Words),
+    Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("workspace_id", "channel_id", "ts"),
+    CheckConstraint("state IN ('intended', 'posted', 'abandoned')", name="state"),
+    CheckConstraint("(state = 'posted') = (ts IS NOT NULL)", name="posted"),
+    Index(
+        "ix_posts_unsettled",
+        "workspace_id",
+        sqlite_where=text("state = 'intended'"),
+        postgresql_where=text("state = 'intended'"),
+    ),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("workspace_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("message_ts", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("step", Integer, nullable=False),  # 0 for the message as a whole
+    Column("choice", Text, nullable=False),
+    Column("rating", Integer, nullable=False),
+    Column("text", Words, nullable=False),
+    Column("run_id", Text, index=True),
+    Column("task_id", Text),
+    Column("seq", Integer, nullable=False),  # the person's newest choice has the highest
+    Column("given_at", UtcTime, nullable=False),
+    Column("retracted_at", UtcTime),
+    UniqueConstraint("workspace_id", "channel_id", "message_ts", "person", "step", "choice"),
+    CheckConstraint("rating BETWEEN 1 AND 5", name="rating"),
+)

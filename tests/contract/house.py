@@ -1,0 +1,144 @@
+"""All stores on one database, and short ways to make what tests need."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from agent_engine.commands import Say, Started
+from agent_engine.events import Ended, PlanMade, RunEvent, Slept, StepStarted, WaitOpened
+from agent_engine.ports import Fence, WakeupKind
+from agent_engine.types import (
+    ActionType,
+    AgentAction,
+    AgentId,
+    AgentProfile,
+    Answer,
+    ChannelId,
+    EndReason,
+    PersonMessage,
+    Plan,
+    RunEnd,
+    RunId,
+    RunSnapshot,
+    Step,
+    TaskStatus,
+    Thread,
+    UserId,
+    Wait,
+    WaitKind,
+    WorkspaceId,
+)
+from storage.agents import SqlAgentDirectory
+from storage.commands.store import SqlCommandStore
+from storage.database import Database
+from storage.runs import SqlRunStore
+from storage.slots import SlotCaps
+from storage.wakeups import SqlWakeupStore
+
+WORKSPACE = WorkspaceId("T1")
+CHANNEL = ChannelId("C1")
+ALICE = UserId("U-alice")
+BOB = UserId("U-bob")
+MORNING = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+
+
+def thread(ts: str = "1.0", channel: ChannelId = CHANNEL) -> Thread:
+    return Thread(workspace_id=WORKSPACE, channel_id=channel, thread_ts=ts)
+
+
+def message(name: str, text: str = "hello", *, author: UserId = ALICE) -> PersonMessage:
+    return PersonMessage(id=name, author=author, text=text, sent_at=MORNING)
+
+
+def plan_of(*actions: AgentAction, version: int = 1) -> Plan:
+    steps = tuple(Step(number=n, action=action) for n, action in enumerate(actions, start=1))
+    return Plan(version=version, steps=steps)
+
+
+def think(thought: str = "hm") -> AgentAction:
+    return AgentAction(action_type=ActionType.THINK, parameters={"thought": thought})
+
+
+def answered(text: str = "42") -> Ended:
+    end = RunEnd(reason=EndReason.ANSWERED)
+    return Ended(end=end, status=TaskStatus.COMPLETED, answer=Answer(text=text))
+
+
+def failed(sentence: str = "The model does not answer.") -> Ended:
+    end = RunEnd(reason=EndReason.FAILED, sentence=sentence)
+    return Ended(end=end, status=TaskStatus.ERROR)
+
+
+class House:
+    """The stores, with one agent to work with."""
+
+    def __init__(self, database: Database, *, caps: SlotCaps | None = None) -> None:
+        self.database = database
+        self.agents = SqlAgentDirectory(database)
+        self.commands = SqlCommandStore(database)
+        self.runs = SqlRunStore(database, caps=caps or SlotCaps())
+        self.wakeups = SqlWakeupStore(database, caps=caps or SlotCaps())
+        self.agent = AgentProfile(id=AgentId("A1"), workspace_id=WORKSPACE, name="Ada")
+
+    async def add_agent(self, name: str, *, max_concurrent: int = 50) -> AgentProfile:
+        profile = replace(self.agent, id=AgentId(name), name=name, max_concurrent=max_concurrent)
+        await self.agents.save_agent(profile)
+        return profile
+
+    async def start(
+        self,
+        ts: str = "1.0",
+        *,
+        author: UserId = ALICE,
+        agent: AgentId | None = None,
+        channel: ChannelId = CHANNEL,
+    ) -> RunId:
+        """Start a task in a new thread and return its run."""
+        command = Say(
+            thread=thread(ts, channel),
+            agent_id=agent or self.agent.id,
+            message=message(f"m-{ts}", "What is six times seven?", author=author),
+            starts=True,
+            continues=True,
+        )
+        outcome = await self.commands.carry_out(command, keys=[])
+        assert isinstance(outcome, Started)
+        return outcome.run_id
+
+    async def say(self, name: str, text: str = "more", *, ts: str = "1.0", author: UserId = ALICE):
+        command = Say(
+            thread=thread(ts),
+            agent_id=self.agent.id,
+            message=message(name, text, author=author),
+            starts=False,
+            continues=True,
+        )
+        return await self.commands.carry_out(command, keys=[])
+
+    async def begin(self, run_id: RunId) -> RunSnapshot:
+        begun = await self.runs.begin(run_id, worker="w1")
+        assert isinstance(begun, RunSnapshot), begun
+        return begun
+
+    async def commit(self, run: RunSnapshot, *events: RunEvent, worked_s: float = 0.0) -> int:
+        return await self.runs.commit(Fence(run.run_id, run.epoch), events, worked_s=worked_s)
+
+    async def ask(self, run: RunSnapshot, *, asked_of: UserId | None = None) -> Wait:
+        """Make the run ask a question and sleep."""
+        wait = Wait(id="w1", kind=WaitKind.QUESTION, step=1, question="Which?", asked_of=asked_of)
+        await self.open_wait(run, wait)
+        return wait
+
+    async def open_wait(self, run: RunSnapshot, wait: Wait, sub_task=None) -> int:
+        return await self.commit(
+            run,
+            PlanMade(plan=plan_of(think()), messages_read=len(run.messages)),
+            StepStarted(step=1, attempt=1),
+            WaitOpened(wait=wait, sub_task=sub_task),
+            Slept(),
+        )
+
+    async def woken(self) -> list[tuple[RunId, WakeupKind]]:
+        """Return the wake-ups written since the last call, and deliver them."""
+        due = await self.wakeups.due(limit=1000)
+        await self.wakeups.delivered([wakeup.id for wakeup in due])
+        return [(wakeup.run_id, wakeup.kind) for wakeup in due]

@@ -1,0 +1,218 @@
+"""A task from its first sign to its answer, as people see it."""
+
+from dataclasses import replace
+
+from agent_engine.types import (
+    ActionType,
+    EndReason,
+    Resolution,
+    StepStatus,
+    TaskStatus,
+    Usage,
+    UserId,
+    Wait,
+    WaitKind,
+)
+from tests.fakes.runs import a_plan, a_run, a_step, answered, ended
+from tests.scenario.outbound.desk import open_desk
+
+
+async def test_the_first_sign_is_the_session_status_with_a_title():
+    async with open_desk() as desk, desk.working():
+        thread = await desk.ask()
+        desk.put(a_run(thread=thread))
+        await desk.shown(thread)
+        assert desk.session(thread) == "processing"
+        [call] = desk.calls("agents.sessions.setStatus")
+        assert call.args["title"] == "Find the cause"
+        assert desk.said(thread) == []
+
+
+async def test_a_direct_answer_posts_no_plan_message():
+    async with open_desk() as desk, desk.working():
+        thread = await desk.ask()
+        run = a_run(thread=thread)
+        desk.put(run)
+        await desk.shown(thread)
+        plan = a_plan(a_step(1, "Answer", StepStatus.DONE, kind=ActionType.ANSWER))
+        desk.put(answered(replace(run, plan=plan), "It is **42**."))
+        await desk.shown(thread)
+        [answer] = desk.said(thread)
+        assert "It is **42**." in answer
+        assert desk.session(thread) == "active"
+
+
+async def test_the_plan_is_one_message_edited_in_place_and_the_answer_ends_the_thread():
+    async with open_desk() as desk, desk.working():
+        thread = await desk.ask()
+        steps = [a_step(n, f"Step {n}") for n in range(1, 4)]
+        run = a_run(thread=thread, plan=a_plan(*steps))
+        desk.put(run)
+        await desk.shown(thread)
+        for n in range(3):
+            steps[n] = a_step(n + 1, f"Step {n + 1}", StepStatus.STARTED)
+            desk.put(replace(run, plan=a_plan(*steps)))
+            steps[n] = a_step(n + 1, f"Step {n + 1}", StepStatus.DONE, outcome=f"found {n}")
+            desk.put(run := replace(run, plan=a_plan(*steps)))
+            await desk.shown(thread)
+        desk.put(answered(run))
+        await desk.shown(thread)
+        plan, answer = desk.said(thread)
+        assert '"status": "complete"' in plan
+        assert "Done · Find the cause" in plan
+        assert "found 2" in plan
+        assert "It was the **cache**." in answer
+        assert len(desk.calls("chat.postMessage")) == 2
+        assert len(desk.calls("chat.update")) <= len(steps) + 2
+
+
+async def test_quick_changes_are_one_edit_and_the_newest_wins():
+    async with open_desk() as desk, desk.working():
+        thread = await desk.ask()
+        steps = [a_step(n, f"Step {n}") for n in range(1, 21)]
+        run = a_run(thread=thread, plan=a_plan(*steps))
+        desk.put(run)
+        await desk.shown(thread)
+        for n in range(20):
+            steps[n] = a_step(n + 1, f"Step {n + 1}", StepStatus.DONE, outcome="ok")
+            desk.put(replace(run, plan=a_plan(*steps)))
+        await desk.shown(thread)
+        assert len(desk.calls("chat.update")) <= 2
+        assert "(20 of 20 steps)" in desk.said(thread)[0]
+
+
+async def test_usage_alone_edits_nothing():
+    async with open_desk() as desk, desk.working():
+        thread = await desk.ask()
+        run = a_run(thread=thread, plan=a_plan(a_step(1)))
+        desk.put(run)
+        await desk.shown(thread)
+        desk.put(replace(run, usage=Usage(seconds=3.0, prompt_tokens=100)))
+        await desk.shown(thread)
+        assert desk.calls("chat.update") == []
+
+
+async def test_a_task_that_ended_before_anything_was_shown_shows_plan_and_then_answer():
+    async with open_desk() as desk, desk.working():
+        thread = await desk.ask()
+        plan = a_plan(a_step(1, "Look", StepStatus.DONE, outcome="ok"))
+        desk.put(answered(a_run(thread=thread, plan=plan)))
+        await desk.shown(thread)
+        shown, answer = desk.said(thread)
+        assert "Done · Find the cause" in shown
+        assert "cache" in answer
+        assert desk.session(thread) is None
+
+
+async def test_a_question_suspends_the_session_and_its_answer_takes_the_buttons_away():
+    async with open_desk() as desk, desk.working():
+        thread = await desk.ask()
+        wait = Wait(id="w1", kind=WaitKind.QUESTION, step=1, question="Which?", choices=("a", "b"))
+        plan = a_plan(a_step(1, "Ask", StepStatus.WAITING, kind=ActionType.ASK))
+        run = a_run(thread=thread, plan=plan, waits=(wait,), status=TaskStatus.WAITING)
+        desk.put(run)
+        await desk.shown(thread)
+        assert desk.session(thread) == "suspended"
+        question = next(said for said in desk.said(thread) if "Which?" in said)
+        assert "Choose, or reply in this thread." in question
+        reply = Resolution(value="b", by=UserId("U2"))
+        desk.put(replace(run, waits=(replace(wait, resolution=reply),), status=TaskStatus.RUNNING))
+        await desk.shown(thread)
+        assert desk.session(thread) == "processing"
+        question = next(said for said in desk.said(thread) if "Which?" in said)
+        assert "Answered by <@U2>: b" in question
+        assert '"type": "button"' not in question
+
+
+async def test_a_question_of_a_stopped_task_is_closed():
+    async with open_desk() as desk, desk.working():
+        thread = await desk.ask()
+        wait = Wait(id="w1", kind=WaitKind.QUESTION, step=1, question="Which?", choices=("a", "b"))
+        step = replace(a_step(1, "Ask", StepStatus.WAITING, kind=ActionType.ASK), observation=None)
+        run = a_run(thread=thread, plan=a_plan(step), waits=(wait,), status=TaskStatus.WAITING)
+        desk.put(run)
+        await desk.shown(thread)
+        desk.put(ended(replace(run, waits=()), EndReason.STOPPED, "Stopped by Ada."))
+        await desk.shown(thread)
+        assert any("No longer needed." in said for said in desk.said(thread))
+        assert any("Stopped by Ada." in said for said in desk.said(thread))
+
+
+async def test_a_failed_task_says_one_sentence_in_its_plan_and_can_run_again():
+    async with open_desk() as desk, desk.working():
+        thread = await desk.ask()
+        run = a_run(thread=thread, plan=a_plan(a_step(1, "Look", StepStatus.FAILED, outcome="no")))
+        desk.put(run)
+        await desk.shown(thread)
+        desk.put(ended(run, EndReason.FAILED, "The log is gone."))
+        await desk.shown(thread)
+        [plan] = desk.said(thread)
+        assert "The log is gone." in plan
+        assert "Run again" in plan
+        assert "Continue" in plan
+        assert desk.session(thread) == "active"
+
+
+async def test_a_task_that_fails_without_a_plan_says_so_in_a_notice():
+    async with open_desk() as desk, desk.working():
+        thread = await desk.ask()
+        desk.put(ended(a_run(thread=thread), EndReason.FAILED, "The model does not answer."))
+        await desk.shown(thread)
+        [notice] = desk.said(thread)
+        assert "The model does not answer." in notice
+        assert "Run again" in notice
+
+
+async def test_a_queued_task_says_its_place_and_moves_up():
+    async with open_desk() as desk, desk.working():
+        thread = await desk.ask()
+        desk.put(a_run(thread=thread, queue_place=2, status=TaskStatus.PENDING))
+        await desk.shown(thread)
+        assert "In line, place 2" in desk.said(thread)[0]
+        desk.put(a_run(thread=thread, queue_place=1, status=TaskStatus.PENDING))
+        await desk.shown(thread)
+        [message] = desk.said(thread)
+        assert "In line, place 1" in message
+
+
+async def test_a_follow_up_in_the_thread_gets_messages_of_its_own():
+    async with open_desk() as desk, desk.working():
+        thread = await desk.ask()
+        desk.put(answered(a_run("r1", thread=thread), "First."))
+        await desk.shown(thread)
+        desk.put(answered(a_run("r2", thread=thread), "Second."))
+        await desk.shown(thread)
+        first, second = desk.said(thread)
+        assert "First." in first
+        assert "Second." in second
+
+
+async def test_a_long_answer_is_posted_in_order_and_a_very_long_one_as_a_file():
+    async with open_desk() as desk, desk.working():
+        thread, other = await desk.ask(), await desk.ask("data")
+        text = "".join(f"Paragraph {n} of many.\n\n" for n in range(900))
+        desk.put(answered(a_run("r1", thread=thread), text))
+        desk.put(answered(a_run("r2", thread=other), text * 5))
+        await desk.shown(thread, other)
+        parts = desk.said(thread)
+        assert len(parts) > 1
+        order = [parts.index(p) for n in (0, 450, 899) for p in parts if f"Paragraph {n} " in p]
+        assert order == sorted(order)
+        assert "the whole answer is in answer.md" in desk.said(other)[0]
+        files = desk.workspace.core.files.files.values()
+        [file] = [f for f in files if f.name == "answer.md"]
+        assert file.content.decode().count("Paragraph 899 ") == 5
+
+
+async def test_files_the_agent_made_are_handed_over_once():
+    async with open_desk() as desk, desk.working():
+        thread = await desk.ask()
+        desk.files["out/table.csv"] = b"a,b\n1,2\n"
+        run = answered(a_run(thread=thread), "See the table.", files=("out/table.csv", "gone.txt"))
+        desk.put(run)
+        await desk.shown(thread)
+        desk.put(run)
+        await desk.shown(thread)
+        assert len(desk.calls("files.completeUploadExternal")) == 1
+        messages = desk.workspace.thread(thread.channel_id, thread.thread_ts)
+        assert sum(bool(message.files) for message in messages) == 1

@@ -1,0 +1,1 @@
+"""Tests: the engine's pure parts and its loop."""
