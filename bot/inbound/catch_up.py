@@ -19,8 +19,9 @@ from bot.errors import SlackError, SlackRefusedError
 from bot.inbound.channels import ChannelDirectory, kind_of
 from bot.inbound.intake import Intake
 from bot.inbound.moments import earlier, is_later, order
+from bot.inbound.read_slack import read_history
 from bot.inbound.seen import SeenTracker
-from bot.inbound.slack_events import MessagePosted, read_history
+from bot.inbound.slack_events import MessagePosted
 from bot.inbound.talk import SlackTalk
 from bot.inbound.whoami import Whoami
 from bot.outbound.slack_values import Page

@@ -21,6 +21,7 @@ from bot.inbound.front_desk import FrontDesk, Place
 from bot.inbound.lanes import Lanes
 from bot.inbound.moments import is_later
 from bot.inbound.people import PeopleDirectory
+from bot.inbound.read_slack import read_history
 from bot.inbound.seen import SeenTracker
 from bot.inbound.slack_events import (
     AppUninstalled,
@@ -43,7 +44,6 @@ from bot.inbound.slack_events import (
     SessionStopped,
     SlackEvent,
     TokensRevoked,
-    read_history,
 )
 from bot.inbound.talk import SlackTalk
 from bot.inbound.whoami import Whoami
@@ -272,7 +272,8 @@ class Intake:
                 return
             place = _place_of_message(posted)
             facts = await self._around.facts_at(place, event.author)
-            route = routing.route_edit(event, replace(facts, latest_run=latest))
+            run = await self._run_to_stop(posted, latest)
+            route = routing.route_edit(event, replace(facts, latest_run=latest, run=run))
             await self._around.desk.carry_out(route, place)
 
     # -- reactions and stops ---------------------------------------------------------------------

@@ -62,6 +62,8 @@ class FakeCore:
     carried: list = field(default_factory=list)
     failures: int = 0
     """So many of the next commands cannot be stored."""
+    declines: str = ""
+    """Why every command from now on is declined; empty when it is not."""
     agent_rows: dict = field(default_factory=dict)
     run_rows: dict = field(default_factory=dict)
     threads: dict = field(default_factory=dict)
@@ -92,6 +94,8 @@ class FakeCore:
             return c.Repeated()
         self.keys |= set(keys)
         self.carried.append(command)
+        if self.declines:
+            return c.Declined(why=self.declines)
         return self._outcome(command)
 
     def _outcome(self, command):

@@ -140,3 +140,23 @@ async def test_what_the_bot_writes_itself_starts_nothing(world, bot):
     await bot.talk.post_message(channel, Content(text=text), key="run:r1:answer:0")
     assert await world.settled() == []
     assert world.replies_to("ada") == []
+
+
+async def test_an_edit_after_the_task_has_ended_is_not_answered_with_too_late(world):
+    ada = world.workspace.person("ada")
+    ts = await ada.post("general", "@treadle add 1 and 2")
+    await world.core.until(world.core.said)
+    world.core.declines = "already_ended"
+    await ada.edit("general", ts, "@treadle add 1 and two")
+    await world.core.until(lambda: any(isinstance(x, Amend) for x in world.core.carried))
+    await world.bot.entrance.underway.drained(within_s=5)
+    assert world.replies_to("ada") == []
+
+
+async def test_an_empty_mention_that_gets_its_problem_by_an_edit_starts_the_task(world):
+    ada = world.workspace.person("ada")
+    ts = await ada.post("general", "@treadle")
+    await world.told("ada")
+    await ada.edit("general", ts, "@treadle add 1 and 2")
+    (say,) = await world.settled()
+    assert say.message.text == "add 1 and 2"

@@ -6,7 +6,7 @@ import pytest
 
 from agent_engine.commands import CancelChannel
 from bot.agents_file import parse_agents_file
-from bot.inbound.slack_events import read_event
+from bot.inbound.read_slack import read_event
 from tests.scenario.inbound.conftest import World
 
 

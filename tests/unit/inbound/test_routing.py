@@ -211,7 +211,9 @@ def edited(text="<@UB> new", previous_text="<@UB> old", **more):
         (edited(author=Author(user_id=UB)), TASK, "own"),
         (edited(), {**TASK, "person": person(is_guest=True)}, "guest"),
         (edited(), {}, "no_task"),
-        (edited("a", "b"), {}, "no_task"),
+        (edited("a", "b"), {}, "not_addressed"),
+        (edited("a", "<@UB>"), TASK, "not_addressed"),
+        (edited("a", "b", **REPLY), {**TASK, **MENTION_ONLY}, "not_addressed"),
     ],
 )
 def test_edits_that_mean_nothing(event, known, reason):
@@ -226,11 +228,19 @@ def test_an_edit_of_what_a_task_was_told_amends_it():
     assert route.command.message.text == "new"
 
 
-def test_an_edit_that_adds_the_mention_starts_the_task_under_the_messages_key():
-    route = routing.route_edit(edited("<@UB> do", "do"), facts())
+@pytest.mark.parametrize("before", ["do", "<@UB>", "<@UB> help", None])
+def test_an_edit_of_what_meant_nothing_starts_the_task_under_the_messages_key(before):
+    route = routing.route_edit(edited("<@UB> do", before), facts())
     assert isinstance(route, Do)
     assert isinstance(route.command, Say)
     assert "msg:C1:10.000001" in route.keys
+
+
+def test_an_edit_into_a_stop_stops():
+    run = a_run("r1", requester=ADA, status=TaskStatus.RUNNING)
+    route = routing.route_edit(edited("<@UB> stop", "<@UB> stp", **REPLY), facts(run=run, **TASK))
+    assert isinstance(route, Do)
+    assert isinstance(route.command, CancelThread)
 
 
 def test_what_was_said_before_a_task_is_context_and_steers_nobody():

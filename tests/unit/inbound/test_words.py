@@ -10,7 +10,7 @@ from bot.inbound.slack_events import SlashCommand
 from bot.inbound.slash import command_names, read_order
 from bot.inbound.words import Verb
 
-MODULES = ["inbound.words", "inbound.moments", "inbound.slack_events", "inbound.slash", "logs"]
+MODULES = ["inbound.words", "inbound.moments", "inbound.read_slack", "inbound.slash", "logs"]
 
 
 @pytest.mark.parametrize("name", MODULES)
