@@ -10,6 +10,7 @@ import { reconnectNow, restartLive, startLive } from "./live.js";
 import { forgetRead, loadWorkspace, reloadAll, startOver } from "./loading.js";
 import { listenToModals } from "./modals.js";
 import { adoptRoute, goToChannel } from "./router.js";
+import { listenForHelp } from "./shortcuts.js";
 import { startSidebar } from "./sidebar.js";
 import * as state from "./state.js";
 import { listenForSwitcher } from "./switcher.js";
@@ -29,6 +30,7 @@ async function start() {
   listenToModals();
   listenForCopies();
   listenForSwitcher();
+  listenForHelp();
   state.on("connection", showBanner);
   state.on("route", showRoute);
   state.on("workspace", showTitle);

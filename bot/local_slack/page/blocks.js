@@ -17,7 +17,7 @@ const ALERT_ICONS = { success: "check", warning: "warn", error: "warn", info: "i
 const BLOCKS = {
   section,
   divider: () => h("hr", { class: "b-divider" }),
-  header: (b) => h("h3", { class: "b-header" }, textObject(b.text)),
+  header: (b) => h("h2", { class: "b-header" }, textObject(b.text)),
   context,
   actions: (b, ctx) => h("div", { class: "b-actions" }, (b.elements || []).map((e) => elementNode(e, b, ctx))),
   context_actions: (b, ctx) =>
