@@ -2,7 +2,7 @@
 // `ctx` says where the blocks stand ({channel, ts, threadTs, viewId, message}) and how to send what people do.
 
 import { cardBlock, carouselBlock, containerBlock } from "./cards.js";
-import { elementNode, readState } from "./elements.js";
+import { elementNode } from "./elements.js";
 import { h, icon, link, patchChildren, reconcile } from "./dom.js";
 import { pictureAddress } from "./files.js";
 import { inputBlock } from "./inputs.js";
@@ -60,9 +60,6 @@ export function renderBlocks(container, blocks, ctx) {
     patch: (node, { block }) => patched(node, block),
   });
 }
-
-/** The state Slack sends along: {block_id: {action_id: value}} of every input below `root`. */
-export { readState };
 
 /** One line for where blocks cannot be shown: notifications, thread summaries. */
 export function blocksAsWords(blocks) {

@@ -41,10 +41,6 @@ export function leaveChannel() {
   view = null;
 }
 
-export function focusComposer() {
-  view?.composer?.focus();
-}
-
 export function listenToChannels() {
   state.on("log", (id) => {
     if (view?.channel !== id) return;
@@ -117,24 +113,20 @@ function introParts(channel, empty) {
 }
 
 function headParts(channel) {
-  const isIm = channel.kind === "im";
-  const person = isIm ? state.user(channel.user) : null;
-  const title = isIm ? state.nameOfUser(channel.user) : channel.name;
-  return [
-    iconButton("menu", "Show the sidebar", toggleSidebar, { class: "icon-button only-narrow" }),
-    h(
-      "div",
-      { class: "main-title" },
-      isIm ? avatarOfUser(channel.user, "avatar-small") : channelSign(channel),
-      h("h1", { title }, title),
-      isIm ? presence(person) : null,
-      person?.is_bot ? h("span", { class: "badge-app" }, "APP") : null,
-    ),
-    h("p", { class: "main-topic", title: channel.topic || "" }, channel.topic || ""),
-    isIm ? null : inviteButton(channel),
-    isIm ? null : h("span", { class: "member-count", title: (channel.members || []).map(state.nameOfUser).join(", ") }, icon("user"), (channel.members || []).length),
-    isIm ? null : channelMenu(channel),
-  ].filter(Boolean);
+  const bars = iconButton("menu", "Show the sidebar", toggleSidebar, { class: "icon-button only-narrow" });
+  if (channel.kind === "im") return [bars, personTitle(channel)];
+  const title = h("div", { class: "main-title" }, channelSign(channel), h("h1", { title: channel.name }, channel.name));
+  const topic = h("p", { class: "main-topic", title: channel.topic || "" }, channel.topic || "");
+  const members = channel.members || [];
+  const count = h("span", { class: "member-count", title: members.map(state.nameOfUser).join(", ") }, icon("user"), members.length);
+  return [bars, title, topic, inviteButton(channel), count, channelMenu(channel)].filter(Boolean);
+}
+
+function personTitle(channel) {
+  const person = state.user(channel.user);
+  const name = state.nameOfUser(channel.user);
+  const badge = person?.is_bot ? h("span", { class: "badge-app" }, "APP") : null;
+  return h("div", { class: "main-title" }, avatarOfUser(channel.user, "avatar-small"), h("h1", { title: name }, name), presence(person), badge);
 }
 
 function inviteButton(channel) {

@@ -36,7 +36,7 @@ export function createComposer({ channel, threadTs, label, initial, onSubmit, on
 }
 
 /** What a person typed, with names made references (outside code). */
-export function toSlackText(text) {
+function toSlackText(text) {
   return text
     .split(/(```[\s\S]*?```|`[^`\n]+`)/)
     .map((part, index) => (index % 2 ? part : withReferences(part)))

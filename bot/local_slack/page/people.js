@@ -16,7 +16,6 @@ export function authorOf(message) {
     key: [message.user, message.username, message.icon_emoji, message.icon_url].join("|"),
     iconEmoji: message.icon_emoji,
     iconUrl: message.icon_url,
-    color: found?.color,
     isGuest: Boolean(found?.is_restricted),
   };
 }
@@ -37,7 +36,7 @@ export function avatar(author, size = "") {
 export function avatarOfUser(id, size) {
   const found = user(id);
   const name = nameOfUser(id);
-  return avatar({ id, name, isApp: Boolean(found?.is_bot), color: found?.color }, size);
+  return avatar({ id, name, isApp: Boolean(found?.is_bot) }, size);
 }
 
 export function presence(person) {

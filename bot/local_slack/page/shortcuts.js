@@ -23,7 +23,7 @@ export function listenForHelp() {
   });
 }
 
-export function showKeys() {
+function showKeys() {
   const rows = KEYS.map(([keys, words]) => h("div", { class: "key-row" }, h("kbd", null, keys), h("span", null, words)));
   dialog({ title: "Keyboard", body: h("div", { class: "keys" }, rows), className: "dialog-small" });
 }
