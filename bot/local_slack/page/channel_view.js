@@ -3,11 +3,11 @@
 import { act, tell, tryAct } from "./api.js";
 import { createComposer } from "./composer.js";
 import { clear, h, icon, iconButton } from "./dom.js";
-import { loadChannel, loadOlder, markRead, trimAtEnd } from "./loading.js";
+import { loadChannel, loadOlder, loadWorkspace, markRead, trimAtEnd } from "./loading.js";
 import { createMessageList } from "./message_list.js";
 import { avatarOfUser, channelSign, presence } from "./people.js";
 import { confirmed, dialog, menu } from "./popover.js";
-import { goToThread } from "./router.js";
+import { goNowhere, goToThread } from "./router.js";
 import { toggleSidebar } from "./sidebar.js";
 import { promptCards } from "./prompts.js";
 import * as state from "./state.js";
@@ -49,7 +49,7 @@ export function listenToChannels() {
     markRead(id);
   });
   state.on("session", ({ channel, ts }) => refreshSession(channel, ts));
-  state.on("workspace", () => view && refreshFrame());
+  for (const topic of ["workspace", "connected"]) state.on(topic, () => view && refreshFrame());
   state.on("prompts", (id) => view?.channel === id && draw());
   document.addEventListener("visibilitychange", () => view && markRead(view.channel));
 }
@@ -139,13 +139,20 @@ function channelMenu(channel) {
   const anchor = iconButton("more", "Channel actions", () =>
     menu(anchor, [
       channel.is_member && !channel.is_archived && { label: "Rename channel", icon: "edit", run: () => rename(channel) },
-      channel.is_member && !channel.is_archived && { label: "Leave channel", icon: "back", run: () => tryAct("leave", { channel: channel.id }) },
+      channel.is_member && !channel.is_archived && { label: "Leave channel", icon: "back", run: () => leave(channel) },
       !channel.is_member && { label: "Join channel", icon: "plus", run: () => tryAct("join", { channel: channel.id }) },
       channel.is_member && !channel.is_archived && { label: "Archive channel", icon: "archive", danger: true, run: () => archive(channel) },
       { label: channel.id, note: "Channel ID", icon: "hash", run: () => navigator.clipboard?.writeText(channel.id) },
     ]),
   );
   return anchor;
+}
+
+// Who leaves a private channel cannot see it any more, so nothing more is said of it.
+async function leave(channel) {
+  if (!(await tryAct("leave", { channel: channel.id }))) return;
+  await loadWorkspace();
+  if (!state.channel(channel.id)) goNowhere();
 }
 
 async function rename(channel) {

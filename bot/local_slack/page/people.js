@@ -2,7 +2,7 @@
 
 import { h, icon, ownAddress } from "./dom.js";
 import { emojiChar } from "./emoji.js";
-import { app, appName, nameOfUser, user } from "./state.js";
+import { app, appName, nameOfUser, store, user } from "./state.js";
 
 /** Who a message is from, with the name and icon it asked for. */
 export function authorOf(message) {
@@ -39,8 +39,10 @@ export function avatarOfUser(id, size) {
   return avatar({ id, name, isApp: Boolean(found?.is_bot) }, size);
 }
 
+/** A person's presence; the app is here while a bot is connected. */
 export function presence(person) {
-  const here = person?.presence === "active" || person?.is_bot;
+  const isApp = person?.id === app()?.bot_user_id;
+  const here = isApp ? store.connectedBots > 0 : person?.presence === "active";
   return h("span", { class: here ? "presence here" : "presence", role: "img", "aria-label": here ? "active" : "away" });
 }
 

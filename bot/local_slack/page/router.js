@@ -22,6 +22,11 @@ export function goToThread(channel, ts) {
   goTo(`#/${encodeURIComponent(channel)}/${encodeURIComponent(ts)}`);
 }
 
+/** Let the page choose where to begin. */
+export function goNowhere() {
+  goTo("#/");
+}
+
 export function goHome() {
   goTo("#/home");
 }
