@@ -79,7 +79,7 @@ def command_list(manifest: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _is_umbrella(command: Mapping[str, Any]) -> bool:
-    return command["command"] == f"/{UMBRELLA}"
+    return str(command["command"]) == f"/{UMBRELLA}"
 
 
 def _renamed(command: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -80,10 +80,13 @@ async def _log_trouble(error: Exception, body: Mapping[str, Any]) -> None:
 @contextmanager
 def _without_hints() -> Iterator[None]:
     """Hold back Bolt's hints about tokens in the environment, which it reads by itself."""
+
+    def is_error(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
+
     bolt = logging.getLogger("slack_bolt.AsyncApp")
-    before = bolt.level
-    bolt.setLevel(logging.ERROR)
+    bolt.addFilter(is_error)
     try:
         yield
     finally:
-        bolt.setLevel(before)
+        bolt.removeFilter(is_error)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from agent_engine.engine import Engine
 from agent_engine.errors import StorageError
@@ -18,8 +19,9 @@ from bot.errors import SlackError, SlackRefusedError
 from bot.inbound.channels import ChannelDirectory, kind_of
 from bot.inbound.intake import Intake
 from bot.inbound.moments import earlier, is_later, order
+from bot.inbound.read_slack import read_history
 from bot.inbound.seen import SeenTracker
-from bot.inbound.slack_events import MessagePosted, read_history
+from bot.inbound.slack_events import MessagePosted
 from bot.inbound.talk import SlackTalk
 from bot.inbound.whoami import Whoami
 from bot.outbound.slack_values import Page
@@ -29,6 +31,8 @@ OVERLAP_S = 300
 """Read from so long before the newest message known: deliveries may have come out of order."""
 LOOK_BACK_S = 86_400
 """Threads whose root is up to so much older are looked at for new replies."""
+LONGEST_GAP_S = 7 * 86_400
+"""Nobody waits any more for what was asked before that."""
 MAX_PAGES = 20
 """Of one channel or thread."""
 MAX_THREADS = 50
@@ -64,6 +68,7 @@ class CatchUp:
     whoami: Whoami
     intake: Intake
     seen: SeenTracker
+    now: Callable[[], datetime]
     sleep: Sleep = asyncio.sleep
 
     async def run(self) -> None:
@@ -102,8 +107,9 @@ class CatchUp:
         """Take in what was said in one channel since it was last seen; return how much that was."""
         if channel.last_seen_ts is None:
             return 0
-        since = earlier(channel.last_seen_ts, OVERLAP_S)
-        raw = await self._history(channel, oldest=earlier(channel.last_seen_ts, LOOK_BACK_S))
+        horizon = f"{self.now().timestamp() - LONGEST_GAP_S:.6f}"
+        since = max(earlier(channel.last_seen_ts, OVERLAP_S), horizon, key=order)
+        raw = await self._history(channel, oldest=earlier(since, LOOK_BACK_S))
         found = {m.ts: m for m in self._parsed(raw, channel) if is_later(m.ts, since)}
         for thread_ts in await self._live_threads(channel, raw, since=since):
             replies = await self._replies(channel, thread_ts, oldest=since)

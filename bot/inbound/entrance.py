@@ -113,4 +113,5 @@ def _catch_up(
         whoami=needs.whoami,
         intake=intake,
         seen=seen,
+        now=needs.clock.now,
     )

@@ -7,7 +7,17 @@ cannot be shown is logged and left: nothing depends on it.
 import logging
 from dataclasses import dataclass, field
 
-from agent_engine.commands import Command, Declined, Outcome, Rate, Rated
+from agent_engine.commands import (
+    Cancel,
+    CancelThread,
+    Command,
+    Decide,
+    Declined,
+    Outcome,
+    Rate,
+    Rated,
+    RunAgain,
+)
 from agent_engine.engine import Engine
 from agent_engine.errors import RequestError
 from agent_engine.types import LOW_RATING_BELOW, ChannelId, Thread, UserId, WorkspaceId
@@ -22,6 +32,8 @@ from bot.inbound.whoami import Whoami
 from bot.inbound.words import Verb
 from bot.outbound.blocks import ids
 from bot.outbound.content import Content
+
+_CLICKED = (Cancel, CancelThread, Decide, RunAgain)
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +118,8 @@ class FrontDesk:
         match outcome:
             case Declined(why=why):
                 logger.info("command_declined", extra={"why": why})
-                if sentence := sentences.declined(why):
+                # Words are never answered with "too late": people also edit and chat in threads.
+                if isinstance(command, _CLICKED) and (sentence := sentences.declined(why)):
                     await self.tell(place, Content(text=sentence))
             case Rated(rating=int(rating)) if rating < LOW_RATING_BELOW:
                 await self._ask_why(command, place)

@@ -21,6 +21,7 @@ from bot.inbound.front_desk import FrontDesk, Place
 from bot.inbound.lanes import Lanes
 from bot.inbound.moments import is_later
 from bot.inbound.people import PeopleDirectory
+from bot.inbound.read_slack import read_history
 from bot.inbound.seen import SeenTracker
 from bot.inbound.slack_events import (
     AppUninstalled,
@@ -43,7 +44,6 @@ from bot.inbound.slack_events import (
     SessionStopped,
     SlackEvent,
     TokensRevoked,
-    read_history,
 )
 from bot.inbound.talk import SlackTalk
 from bot.inbound.whoami import Whoami
@@ -230,7 +230,7 @@ class Intake:
                     yield message
 
     async def _own_message(self, event: MessagePosted) -> None:
-        key = ids.read_metadata(_as_metadata(event))
+        key = ids.read_metadata(_as_metadata(event)) or await self._key_of_root(event)
         if key is None:
             return
         asker = words.asker_of(key)
@@ -238,6 +238,18 @@ class Intake:
             await self._around.hooks.own_message(event)
         else:
             await self.start_solved(event, asker=asker, key=key)
+
+    async def _key_of_root(self, event: MessagePosted) -> str | None:
+        """Look up the key of what looks like a root message of ``/solve``.
+
+        Slack does not promise metadata in message events, so the words only say that it is worth
+        asking; the metadata alone decides, for nobody but us can write it.
+        """
+        if event.thread_ts is not None or not words.is_solve_message(event.text):
+            return None
+        page = await self._around.talk.replies(event.channel_id, event.ts, limit=1)
+        roots = (raw for raw in page.messages if raw.get("ts") == event.ts)
+        return next((ids.read_metadata(root.get("metadata")) for root in roots), None)
 
     async def start_solved(self, event: MessagePosted, *, asker: UserId, key: str) -> None:
         """Start the task of a root message that ``/solve`` posted; once, however often called."""
@@ -260,7 +272,8 @@ class Intake:
                 return
             place = _place_of_message(posted)
             facts = await self._around.facts_at(place, event.author)
-            route = routing.route_edit(event, replace(facts, latest_run=latest))
+            run = await self._run_to_stop(posted, latest)
+            route = routing.route_edit(event, replace(facts, latest_run=latest, run=run))
             await self._around.desk.carry_out(route, place)
 
     # -- reactions and stops ---------------------------------------------------------------------

@@ -110,18 +110,27 @@ def route_message(event: MessagePosted, facts: Facts) -> Route:
 
 
 def route_edit(event: MessageEdited, facts: Facts) -> Route:
-    """Say what an edit means: new words for a task that was told the old ones, or nothing."""
+    """Say what an edit means: new words for a task that was told the old ones, or nothing.
+
+    A message that meant nothing before its edit is taken as if it were new: an empty mention that
+    got its problem, or words that only now mention us.
+    """
     if ignored := glance_edit(event, facts.us):
         return ignored
     posted = as_posted(event)
     if refused := _not_welcome(posted, facts, addressed=False):
         return refused
+    if _meant_nothing(event, facts):
+        if is_addressed(posted, facts.us):
+            return route_message(posted, facts)
+        return Ignored(reason="not_addressed")
     if facts.latest_run is None:
-        return _late_mention(event, facts)
+        return Ignored(reason="no_task")
     text = words.without_mention(event.text, facts.us.user_id)
+    if verb := words.mention_verb(text) if is_addressed(posted, facts.us) else None:
+        return _verb(verb, posted, facts)
     message = _person_message(posted, text=text, id_suffix=f"#edited{event.edited_ts}")
-    keys = (*delivery_keys(event.origin), f"edit:{event.channel_id}:{event.ts}:{event.edited_ts}")
-    return Do(command=Amend(thread=thread_of(event), message=message), keys=keys)
+    return Do(command=Amend(thread=thread_of(event), message=message), keys=_edit_keys(event))
 
 
 def glance_edit(event: MessageEdited, us: Us) -> Ignored | None:
@@ -249,15 +258,21 @@ def _file_parameters(event: MessagePosted) -> dict[str, object]:
     return {"slack_files": files}
 
 
-def _late_mention(event: MessageEdited, facts: Facts) -> Route:
-    """Take a message that mentions us only since its edit as if it were new."""
-    posted = as_posted(event)
-    before = replace(posted, text=event.previous_text or "")
-    if is_direct(event.kind, event.channel_id):
-        return route_message(posted, facts)
-    if is_addressed(posted, facts.us) and not is_addressed(before, facts.us):
-        return route_message(posted, facts)
-    return Ignored(reason="no_task")
+def _meant_nothing(event: MessageEdited, facts: Facts) -> bool:
+    """Say whether no task can have been told the message, the way it read before its edit."""
+    if event.previous_text is None:
+        return facts.latest_run is None
+    before = replace(as_posted(event), text=event.previous_text)
+    if not is_addressed(before, facts.us):
+        follows = facts.agent.follow_ups is FollowUps.ALWAYS and before.thread_ts is not None
+        return not follows or facts.latest_run is None
+    text = words.without_mention(before.text, facts.us.user_id)
+    return not text or words.mention_verb(text) is not None
+
+
+def _edit_keys(event: MessageEdited) -> tuple[str, ...]:
+    edit = f"edit:{event.channel_id}:{event.ts}:{event.edited_ts}"
+    return (*delivery_keys(event.origin), edit)
 
 
 def _verb(verb: Verb, event: MessagePosted, facts: Facts) -> Route:

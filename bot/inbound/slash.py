@@ -59,7 +59,7 @@ def read_order(command: SlashCommand, *, names: Mapping[Verb, str]) -> Order:
     for verb, name in names.items():
         if name == command.command:
             return Order(verb=verb, argument=text, said=name)
-    word, _, rest = text.partition(" ") if " " in text else text.partition("\n")
+    word, rest = [*text.split(maxsplit=1), "", ""][:2]
     if not word:
         return Order(verb=Verb.HELP, argument="", said=command.command)
     known = next((verb for verb in Verb if verb == word.lower()), None)

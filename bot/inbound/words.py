@@ -12,6 +12,7 @@ SOLVE_KEY_PREFIX = "solve:"
 """Marks the root messages that ``/solve`` posts, in the key of their metadata."""
 
 _MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
+_SOLVE_MESSAGE = re.compile(r"<@[UW][A-Z0-9]+(?:\|[^>]*)?> asks:\n")
 _MARK = re.compile(r"<([^<>]*)>")
 _BLANKS = re.compile(r"[ \t]{2,}")
 
@@ -110,6 +111,11 @@ def asker_of(key: str) -> UserId | None:
 def solve_message(user: UserId, problem: str) -> str:
     """Return the root message that ``/solve`` posts: the problem, attributed to its asker."""
     return f"<@{user}> asks:\n{problem}"
+
+
+def is_solve_message(text: str) -> bool:
+    """Say whether a message of ours reads like one that ``/solve`` posted."""
+    return _SOLVE_MESSAGE.match(text) is not None
 
 
 def solve_problem(message: str) -> str:

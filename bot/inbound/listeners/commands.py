@@ -8,7 +8,8 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.inbound.lanes import Underway
-from bot.inbound.slack_events import Unreadable, read_command
+from bot.inbound.read_slack import read_command
+from bot.inbound.slack_events import Unreadable
 from bot.inbound.slash import SlashDesk
 from bot.logs import log_context
 

@@ -9,7 +9,8 @@ from slack_bolt.async_app import AsyncApp
 
 from bot.inbound.intake import Intake
 from bot.inbound.lanes import Underway
-from bot.inbound.slack_events import READABLE_EVENTS, Unreadable, read_event
+from bot.inbound.read_slack import READABLE_EVENTS, read_event
+from bot.inbound.slack_events import Unreadable
 from bot.logs import log_context
 
 EVENTS = tuple(sorted(READABLE_EVENTS))

@@ -9,7 +9,8 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.inbound.forms import FormDesk
 from bot.inbound.lanes import Underway
-from bot.inbound.slack_events import Unreadable, read_view
+from bot.inbound.read_slack import read_view
+from bot.inbound.slack_events import Unreadable
 from bot.logs import log_context
 
 ANY_VIEW = re.compile(r"")

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from agent_engine.places import ChannelKind
 from agent_engine.types import ChannelId, WorkspaceId
+from bot.inbound import read_slack
 from bot.inbound import slack_events as ev
 
 FIELDS = [
@@ -66,7 +67,7 @@ def message(**more):
 
 
 def test_a_mention_is_a_message_that_says_so():
-    event = ev.read_event(envelope(message(type="app_mention", text="<@UB> hi", team="T1")))
+    event = read_slack.read_event(envelope(message(type="app_mention", text="<@UB> hi", team="T1")))
     assert isinstance(event, ev.MessagePosted)
     assert event.is_mention_event
     assert event.origin == ev.Origin(workspace_id=WorkspaceId("T1"), delivery_id="Ev1")
@@ -85,14 +86,14 @@ def test_a_mention_is_a_message_that_says_so():
     ],
 )
 def test_a_message_knows_its_kind_of_channel(word, kind):
-    event = ev.read_event(envelope(message(channel_type=word)))
+    event = read_slack.read_event(envelope(message(channel_type=word)))
     assert isinstance(event, ev.MessagePosted)
     assert event.kind is kind
 
 
 def test_a_reply_has_a_thread_and_a_root_has_none():
-    reply = ev.read_event(envelope(message(thread_ts="1.0")))
-    root = ev.read_event(envelope(message(thread_ts="1.1")))
+    reply = read_slack.read_event(envelope(message(thread_ts="1.0")))
+    root = read_slack.read_event(envelope(message(thread_ts="1.1")))
     assert isinstance(reply, ev.MessagePosted)
     assert isinstance(root, ev.MessagePosted)
     assert (reply.thread_ts, root.thread_ts) == ("1.0", None)
@@ -100,7 +101,7 @@ def test_a_reply_has_a_thread_and_a_root_has_none():
 
 def test_the_workspace_is_the_installations_in_a_shared_channel():
     body = envelope(message(), authorizations=[{"team_id": "T9"}], is_ext_shared_channel=True)
-    event = ev.read_event(body)
+    event = read_slack.read_event(body)
     assert isinstance(event, ev.MessagePosted)
     assert event.origin.workspace_id == "T9"
     assert event.origin.is_external
@@ -115,7 +116,7 @@ def test_an_edit_carries_both_texts_and_the_mark_of_a_person():
         "message": message(text="new", edited={"user": "U1", "ts": "4.0"}, thread_ts="1.0"),
         "previous_message": message(text="old"),
     }
-    event = ev.read_event(envelope(changed))
+    event = read_slack.read_event(envelope(changed))
     assert isinstance(event, ev.MessageEdited)
     assert (event.text, event.previous_text, event.edited_ts) == ("new", "old", "4.0")
     assert event.was_edited_by_person
@@ -132,7 +133,7 @@ def test_a_link_preview_leaves_no_mark_of_a_person():
             "message": message(**after),
             "previous_message": message(**before),
         }
-        event = ev.read_event(envelope(changed))
+        event = read_slack.read_event(envelope(changed))
         assert isinstance(event, ev.MessageEdited)
         assert not event.was_edited_by_person
 
@@ -144,7 +145,7 @@ def test_a_deleted_root_that_leaves_a_tombstone_is_deleted():
         "channel": "C1",
         "message": message(subtype="tombstone", ts="1.0", thread_ts="1.0"),
     }
-    event = ev.read_event(envelope(changed))
+    event = read_slack.read_event(envelope(changed))
     assert isinstance(event, ev.MessageDeleted)
     assert event.ts == "1.0"
 
@@ -161,7 +162,7 @@ def test_a_deleted_root_that_leaves_a_tombstone_is_deleted():
     ],
 )
 def test_reactions_lose_skin_tone_and_alias(raw, name):
-    event = ev.read_event(
+    event = read_slack.read_event(
         envelope(
             {
                 "type": "reaction_added",
@@ -177,18 +178,18 @@ def test_reactions_lose_skin_tone_and_alias(raw, name):
 
 def test_a_reaction_on_a_file_is_unreadable():
     raw = {"type": "reaction_added", "user": "U1", "reaction": "x", "item": {"type": "file"}}
-    assert isinstance(ev.read_event(envelope(raw)), ev.Unreadable)
+    assert isinstance(read_slack.read_event(envelope(raw)), ev.Unreadable)
 
 
 def test_files_without_an_id_are_left_out():
     files = [{"id": "F1", "name": "a.csv", "size": 3, "url_private": "u"}, {"name": "b"}, 7]
-    event = ev.read_event(envelope(message(files=files)))
+    event = read_slack.read_event(envelope(message(files=files)))
     assert isinstance(event, ev.MessagePosted)
     assert event.files == (ev.SlackFile(id="F1", name="a.csv", size=3, url="u"),)
 
 
 def test_a_button_knows_where_it_was_pressed():
-    event = ev.read_button(
+    event = read_slack.read_button(
         {
             "type": "block_actions",
             "team": {"id": "T1"},
@@ -206,15 +207,17 @@ def test_a_button_knows_where_it_was_pressed():
 
 def test_the_value_of_a_menu_is_the_chosen_options():
     action = {"action_id": "a", "selected_option": {"value": "v"}}
-    event = ev.read_button({"user": {"id": "U1"}, "actions": [action]})
+    event = read_slack.read_button({"user": {"id": "U1"}, "actions": [action]})
     assert isinstance(event, ev.ButtonPressed)
     assert event.value == "v"
 
 
 def test_a_title_change_and_a_stop_name_their_thread():
     base = {"channel": "C1", "user": "U1", "thread_ts": "1.0"}
-    stop = ev.read_event(envelope({"type": "agent_session_stopped", **base}))
-    named = ev.read_event(envelope({"type": "agent_session_title_changed", "title": "x", **base}))
+    stop = read_slack.read_event(envelope({"type": "agent_session_stopped", **base}))
+    named = read_slack.read_event(
+        envelope({"type": "agent_session_title_changed", "title": "x", **base})
+    )
     assert isinstance(stop, ev.SessionStopped)
     assert isinstance(named, ev.SessionRenamed)
     assert stop.thread_ts == named.thread_ts == "1.0"
@@ -230,18 +233,18 @@ def test_a_title_change_and_a_stop_name_their_thread():
     ],
 )
 def test_what_cannot_be_read_says_why(event, reason):
-    assert ev.read_event(envelope(event)) == ev.Unreadable(reason=reason)
+    assert read_slack.read_event(envelope(event)) == ev.Unreadable(reason=reason)
 
 
 @given(st.dictionaries(FIELD, LEAF | SLACKISH, max_size=8))
 def test_no_json_makes_the_readers_raise(body):
-    ev.read_command(body)
-    ev.read_button(body)
-    ev.read_view(body)
-    for kind in ev.READABLE_EVENTS:
+    read_slack.read_command(body)
+    read_slack.read_button(body)
+    read_slack.read_view(body)
+    for kind in read_slack.READABLE_EVENTS:
         event = body.get("event")
         inner = {**event, "type": kind} if isinstance(event, dict) else {**body, "type": kind}
-        ev.read_event({**body, "event": inner})
-    ev.read_event(body)
+        read_slack.read_event({**body, "event": inner})
+    read_slack.read_event(body)
     where = {"workspace_id": WorkspaceId("T"), "channel_id": ChannelId("C"), "kind": None}
-    ev.read_history(body, **where)
+    read_slack.read_history(body, **where)
