@@ -43,7 +43,11 @@ export function avatarOfUser(id, size) {
 export function presence(person) {
   const isApp = person?.id === app()?.bot_user_id;
   const here = isApp ? store.connectedBots > 0 : person?.presence === "active";
-  return h("span", { class: here ? "presence here" : "presence", role: "img", "aria-label": here ? "active" : "away" });
+  return h("span", {
+    class: here ? "presence here" : "presence",
+    role: "img",
+    "aria-label": here ? "active" : "away",
+  });
 }
 
 export function channelSign(channel) {
@@ -56,7 +60,10 @@ function appMark() {
 }
 
 function initials(name) {
-  const words = String(name).trim().split(/[\s._-]+/).filter(Boolean);
+  const words = String(name)
+    .trim()
+    .split(/[\s._-]+/)
+    .filter(Boolean);
   const letters = words.length > 1 ? words[0][0] + words[1][0] : String(name).slice(0, 2);
   return letters.toUpperCase();
 }
