@@ -49,12 +49,12 @@ class Fence:
 
     def clean(self, text: str) -> str:
         """Return the text without anything that looks like a fence or a speaker's mark."""
-        if self._code in text:
-            text = text.replace(self._code, "·" * len(self._code))
         if "<" in text or "[" in text:
             text = _TEMPLATE.sub(
                 lambda mark: f"{mark.group(0)} ", _FORGED.sub("\u2039\u2039", text)
             )
+        if self._code in text.lower():
+            text = re.sub(self._code, "·" * len(self._code), text, flags=re.IGNORECASE)
         return text
 
 
