@@ -107,7 +107,7 @@ RECORDS = [
         step({"language": "python"}, {"stdout": "1\n", "stderr": "careful"}, description="Run it"),
         "Run it:\n\n```\n1\n```\n\nErrors and warnings:\n```\ncareful\n```",
     ),
-    (step({"language": "bash"}, {"stdout": "a ``` b"}, description="R"), "R:\n\n````\na ``` b\n````"),
+    (step({"a": "b"}, {"stdout": "a ``` b"}, description="R"), "R:\n\n````\na ``` b\n````"),
     (step({"url": "x"}, {"data": {"a": 1}}, description="Get"), 'Get:\n\n```\n{\n  "a": 1\n}\n```'),
     (step({}, {}, description="Wait"), "Wait: done."),
     (step({}, {}, description="Wait", outcome="3 s are over"), "Wait: 3 s are over"),

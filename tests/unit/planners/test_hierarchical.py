@@ -77,6 +77,14 @@ async def test_a_sub_goal_in_the_steps_is_no_way_round_the_bound():
     assert [a.action_type for a in proposal] == [ActionType.USE_TOOL]
 
 
+async def test_the_answer_to_a_sub_goal_is_a_thought_for_it_must_not_end_the_task():
+    for depth in (1, 3):
+        reply = plan_json(mode="answer", answer="It is 7.")
+        (action,), _ = await planned(reply, context=replace(CONTEXT, depth=depth))
+        assert action.action_type is ActionType.THINK
+        assert action.parameters == {"thought": "It is 7."}
+
+
 async def test_a_sub_goal_is_planned_with_what_is_known_by_then():
     context = replace(CONTEXT, depth=1, next_step=2, steps=(done_step(1, {"found": "the key"}),))
     _, model = await planned(plan_json(step_json(2)), context=context)

@@ -17,6 +17,7 @@ from tests.fakes.models import (
     plan_of,
     results,
     step_json,
+    tool,
 )
 from tests.fakes.openai_server import (
     FIBONACCI_PROBLEM,
@@ -157,6 +158,14 @@ async def test_values_that_came_as_text_become_what_the_tool_wants():
     assert proposal[0].parameters == {"query": "12", "num_results": 3}
     assert proposal[1].parameters["num_results"] == "{{step1.count}}"
     assert proposal[2].parameters["num_results"] == "many"
+
+
+async def test_values_for_alternatives_of_types_are_converted_too():
+    either = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+    made = tool("t", (), a=either, b=either, c={"type": ["array", "null"]}, d={})
+    arguments = {"a": "3", "b": "null", "c": "[1]", "d": "4"}
+    proposal, _ = await planned(plan_json(step_json(1, "t", arguments=arguments)), tools=(made,))
+    assert proposal[0].parameters == {"a": 3, "b": None, "c": [1], "d": "4"}
 
 
 async def test_a_step_that_only_writes_the_answer_is_left_out():

@@ -103,7 +103,8 @@ def test_what_is_no_plan_is_refused_with_a_reason(value):
 
 KEYS = st.sampled_from(
     ["mode", "steps", "answer", "question", "choices", "action", "tool", "arguments", "name",
-     "plan", "value", "step", "depends_on", "function", "sub_goals", "goal", "text", "check", "description"]
+     "plan", "value", "step", "depends_on", "function", "sub_goals", "goal",
+     "text", "check", "description"]
 )  # fmt: skip
 LEAVES = (
     st.none()
