@@ -124,6 +124,13 @@ async def test_the_key_is_sent_but_never_told():
     assert "topsecret" not in caught.value.message
 
 
+async def test_a_proxy_from_the_environment_is_passed_by_on_this_machine(monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    _, reply = await asked(Says(text="hi"))
+    assert reply.text == "hi"
+
+
 async def test_nothing_is_retried():
     server = OpenAIServer(in_order(Fails(status=500), Says(text="second")))
     async with connected(server) as model:

@@ -45,6 +45,7 @@ def test_useless_numbers_count_by_position():
 def test_dependencies_on_itself_and_on_nothing_are_removed():
     made = ordered(action(1, 1, 7), action(2, 9))
     assert [a.depends_on for a in made.actions] == [(), ()]
+    assert not made.problems
 
 
 def test_references_to_itself_and_to_nothing_become_plain_text_and_are_told():
