@@ -43,8 +43,8 @@ class Wanted:
     urgency: Urgency
     patient: bool = True
     """Whether it is worth waiting for; False for a plan that will soon look different again."""
-    is_last: bool = False
-    """Whether it will look like this for good, so that no distance to the last edit is kept."""
+    is_last: bool = True
+    """Whether it is to look like this for good, so that no distance to the last edit is kept."""
     only_if_free: bool = False
     """Post it only if that costs no waiting; else never."""
 
