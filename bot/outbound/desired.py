@@ -204,6 +204,8 @@ class _RunView:
         run = self.run
         answered = run.end is not None and run.end.reason is EndReason.ANSWERED
         is_new = not self._is_known("plan")
+        if self._is_abandoned("plan"):
+            return
         if is_new and not self._is_plan_worth_posting(answered=answered):
             return
         yield Wanted(

@@ -15,6 +15,8 @@ from enum import IntEnum
 from agent_engine.ports import Clock
 from bot.errors import SlackUnavailableError
 
+_ROUNDING_S = 1e-4
+"""Less than this is no reason to sleep: a sum of floats need never reach a whole token."""
 MAX_IDLE_BUCKETS = 2_000
 """Buckets of channels kept in memory; full ones beyond this are forgotten."""
 
@@ -163,7 +165,7 @@ class Pacer:
             while True:
                 wait_s = bucket.wait_s(self._clock.monotonic_s())
                 is_first = bucket.waiting[0] is place
-                if is_first and wait_s <= 0:
+                if is_first and wait_s <= _ROUNDING_S:
                     bucket.tokens -= 1
                     return
                 left_s = deadline_s - self._clock.monotonic_s()
