@@ -15,6 +15,7 @@ from agent_engine.types import (
 from bot.outbound.text import count, duration, money, one_line
 
 MAX_TITLE = 150
+MAX_SENTENCE = 600
 
 _BY_TYPE: dict[str, str] = {
     ActionType.THINK: "Think it through",
@@ -60,7 +61,7 @@ def ending(run: RunSnapshot) -> str:
     """Return the sentence that says how a run ended; empty while it has not."""
     if run.end is None:
         return ""
-    return run.end.sentence.strip() or _ENDINGS[run.end.reason]
+    return one_line(run.end.sentence, MAX_SENTENCE) or _ENDINGS[run.end.reason]
 
 
 def waiting_for(wait: Wait) -> str:

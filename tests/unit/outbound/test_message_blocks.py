@@ -170,6 +170,10 @@ def test_a_run_that_ended_badly_says_one_sentence_and_can_run_again():
     assert "Run again" in all_texts(content)
 
 
+def test_an_end_whose_sentence_cannot_be_seen_is_said_in_our_words():
+    assert end_content(ended(a_run(), EndReason.FAILED, "\x1b\n ")).text == "This did not work out."
+
+
 def test_a_sentence_is_shown_literally():
     assert sentence_content("a <!here> b").text == "a &lt;!here&gt; b"
 
