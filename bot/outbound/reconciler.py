@@ -209,7 +209,8 @@ class Reconciler:
         except NotNowError as error:
             later = self._at(error.after_s, dirty, why=error.why)
         except SlackUnavailableError as error:
-            logger.warning("slack_unavailable", extra={"method": error.method})
+            facts = {"method": error.method, "after_s": round(error.retry_after_s, 1)}
+            logger.info("thread_postponed", extra=thread_facts(thread) | facts)
             later = self._at(error.retry_after_s, dirty, why=error.method)
         except Exception:
             logger.exception("thread_not_settled", extra=thread_facts(thread))

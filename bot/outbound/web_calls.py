@@ -103,6 +103,8 @@ class WebCalls:
                 )
             except SlackUnavailableError as unavailable:
                 if attempt >= MAX_ATTEMPTS or (unavailable.maybe_done and not call.repeatable):
+                    facts = {"method": call.method, "attempts": attempt}
+                    logger.warning("slack_unavailable", extra=facts)
                     raise
                 await self._sleep(_backoff_s(attempt))
 
