@@ -80,7 +80,9 @@ def waiting_for(wait: Wait) -> str:
 
 def used(usage: Usage) -> str:
     """Say what a run has used, in one line."""
-    parts = [duration(usage.seconds), count(usage.iterations, "step")]
+    parts = [duration(usage.seconds)]
+    if usage.iterations:
+        parts.append(count(usage.iterations, "step"))
     if usage.tokens:
         parts.append(count(usage.tokens, "token"))
     return " · ".join([*parts, *_cost(usage, 0.0)])
