@@ -265,8 +265,25 @@ def _sqlite_engine(url: URL) -> sa.Engine:
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # The driver's own BEGIN comes late and deferred; ours comes at once.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+    _use_wal(connection)
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # SQLite does not wait for others here, whatever its busy timeout.
+    until = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > until:
+                raise
+            time.sleep(FIRST_PAUSE_S)
+            continue
+        if mode != "wal":  # a file system without shared memory: slower, and still right
+            logger.warning("sqlite_without_wal", extra={"journal_mode": mode})
+        return
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -307,10 +324,14 @@ def _check_folder(path: Path) -> None:
 def _is_passing(error: sa.exc.DBAPIError) -> bool:
     """Whether the same transaction may well succeed when it is tried again."""
     if isinstance(error.orig, sqlite3.Error):
-        name = getattr(error.orig, "sqlite_errorname", "")
-        return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+        return _is_busy(error.orig)
     state = getattr(error.orig, "sqlstate", None)
     return error.connection_invalidated or state in _RETRIED_STATES
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    name: str = getattr(error, "sqlite_errorname", "")
+    return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
 def _sentence(error: sa.exc.SQLAlchemyError) -> str:

@@ -41,6 +41,13 @@ class PostgresServer:
     def drop_database(self, name: str) -> None:
         self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def cut_off(self, name: str) -> None:
+        """End every connection to the database."""
+        with psycopg.connect(self.address(), autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+            )
+
     def execute(self, statement: str) -> None:
         with psycopg.connect(self.address(), autocommit=True) as connection:
             connection.execute(statement)
