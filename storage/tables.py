@@ -307,6 +307,8 @@ waits = Table(
     Column("resolved_by", Text),
     Column("resolved_at", UtcTime),
     Column("success", Boolean),
+    # The step was started again: kept only to say who decided what.
+    Column("over", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("run_id", "wait_id"),
     CheckConstraint("(value IS NULL) = (resolved_at IS NULL)", name="resolved"),
 )

@@ -48,18 +48,22 @@ def empty_postgres(postgres: PostgresServer) -> Callable[[], str]:
     return name
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(
-    request: pytest.FixtureRequest, tmp_path: Path, postgres: PostgresServer
-) -> Iterator[str]:
-    if request.param == "sqlite":
-        template = request.getfixturevalue("empty_sqlite")()
-        shutil.copy(template, tmp_path / "treadle.db")
-        yield f"sqlite:///{tmp_path / 'treadle.db'}"
-        return
-    name = postgres.new_database(template=request.getfixturevalue("empty_postgres")())
+@pytest.fixture
+def sqlite_url(empty_sqlite: Callable[[], Path], tmp_path: Path) -> str:
+    shutil.copy(empty_sqlite(), tmp_path / "treadle.db")
+    return f"sqlite:///{tmp_path / 'treadle.db'}"
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer, empty_postgres: Callable[[], str]) -> Iterator[str]:
+    name = postgres.new_database(template=empty_postgres())
     yield postgres.address(name)
     postgres.drop_database(name)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    return request.getfixturevalue(f"{request.param}_url")
 
 
 @pytest.fixture
@@ -71,9 +75,9 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def house(database: Database) -> House:
     """All stores on the database, with one agent."""
-    house = House(database)
-    await house.agents.save_agent(house.agent)
-    return house
+    made = House(database)
+    await made.agents.save_agent(made.agent)
+    return made
 
 
 def _make_tables(url: str) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.commands import Say, Started
@@ -36,7 +36,7 @@ from storage import tables
 from storage.agents import SqlAgentDirectory
 from storage.commands.store import SqlCommandStore
 from storage.database import Database
-from storage.new_runs import NewRun, Place, add_run, add_task
+from storage.new_runs import NewRun, Place, add_run, add_task, thread_row_id
 from storage.posts import SqlPostStore
 from storage.runs import SqlRunStore
 from storage.slots import SlotCaps
@@ -154,22 +154,31 @@ class House:
 
     async def add_dependant(self, *dependencies: str) -> RunId:
         """Store a task that waits for these, and return its run."""
-        task = Task(description="afterwards", dependencies=dependencies)
+        return await self.add(Task(description="afterwards", dependencies=dependencies))
+
+    async def add(self, task: Task, *, ts: str | None = None) -> RunId:
+        """Store the task, in a thread or in none, and return its run."""
         scope = Scope(workspace_id=WORKSPACE, channel_id=CHANNEL, agent_id=self.agent.id)
 
-        def add(connection: Connection) -> RunId:
-            add_task(connection, task, scope, Place())
+        def store(connection: Connection) -> RunId:
+            own = thread_row_id(connection, thread(ts)) if ts else None
+            add_task(connection, task, scope, Place(own=own, show=own))
             run = NewRun(
                 task_id=task.id,
                 scope=scope,
-                show_thread_id=None,
+                show_thread_id=own,
                 requester=ALICE,
                 priority=task.priority,
                 limits=self.agent.limits,
             )
             return add_run(connection, run)
 
-        return await self.database.write(add)
+        return await self.database.write(store)
+
+    async def run_of(self, task: Task) -> RunId | None:
+        """Return the run of the task; None when there is none."""
+        found = select(tables.runs.c.id).where(tables.runs.c.task_id == task.id)
+        return await self.database.read(lambda c: c.execute(found).scalar_one_or_none())
 
     async def all_shown(self) -> None:
         """Note that Slack shows every thread as it is."""

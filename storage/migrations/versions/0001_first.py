@@ -397,6 +397,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
         sa.Column("resolved_by", sa.Text(), nullable=True),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("success", sa.Boolean(), nullable=True),
+        sa.Column("over", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.CheckConstraint(
             "(value IS NULL) = (resolved_at IS NULL)", name=op.f("ck_waits_resolved")
         ),
