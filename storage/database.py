@@ -37,6 +37,7 @@ BUSY_TIMEOUT_S = 10.0
 SQLITE_READERS = 3
 POSTGRES_THREADS = 8
 CONNECT_TIMEOUT_S = 10
+_OWNER_ONLY = 0o600
 _RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})
 """PostgreSQL's serialization failure, deadlock and lock not available: all rolled back."""
 
@@ -306,16 +307,21 @@ def _postgres_engine(url: URL) -> sa.Engine:
 
 def _first_connection(engine: sa.Engine, dialect: Dialect) -> None:
     if dialect is Dialect.SQLITE:
-        _check_folder(Path(str(engine.url.database)))
+        _make_file(Path(str(engine.url.database)))
     try:
         bring_up_to_date(engine)
     except sa.exc.SQLAlchemyError as error:
         raise StorageError(_sentence(error)) from error
 
 
-def _check_folder(path: Path) -> None:
+def _make_file(path: Path) -> None:
+    """Make the file, for its owner's eyes only: people's words will stand in it."""
     if not path.parent.is_dir():
         raise StorageError(f"The folder {path.parent} of the database does not exist.")
+    try:
+        path.touch(mode=_OWNER_ONLY)
+    except OSError as error:
+        raise StorageError(f"The database {path} cannot be written: {error.strerror}.") from error
 
 
 # -- errors --------------------------------------------------------------------------------------
@@ -344,13 +350,14 @@ def _sentence(error: sa.exc.SQLAlchemyError) -> str:
 
 
 def _copy_sqlite(source: str, target: Path) -> None:
-    if target.exists():
-        raise StorageError(f"{target} exists; a backup never overwrites a file.")
     try:
+        target.touch(mode=_OWNER_ONLY, exist_ok=False)
         with (
             closing(sqlite3.connect(source, timeout=BUSY_TIMEOUT_S)) as live,
             closing(sqlite3.connect(target)) as copy,
         ):
             live.backup(copy)
-    except sqlite3.Error as error:
+    except FileExistsError as error:
+        raise StorageError(f"{target} exists; a backup never overwrites a file.") from error
+    except (OSError, sqlite3.Error) as error:
         raise StorageError(f"The backup could not be written: {error}.") from error

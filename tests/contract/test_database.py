@@ -155,6 +155,25 @@ async def test_a_backup_is_made_while_work_goes_on(tmp_path: Path) -> None:
         assert await count_of(copy) == 1
 
 
+async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    async with open_database(f"sqlite:///{tmp_path / 'live.db'}") as database:
+        await database.backup(tmp_path / "copy.db")
+        await database.write(lambda c: add(c, "k1"))
+        modes = {path.name: path.stat().st_mode & 0o077 for path in files_in(tmp_path)}
+    assert set(modes) >= {"live.db", "live.db-wal", "copy.db"}
+    assert set(modes.values()) == {0}
+
+
+def files_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+async def test_a_folder_is_no_database(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="could not be used"):
+        async with open_database(f"sqlite:///{tmp_path}"):
+            pass
+
+
 async def test_a_file_that_is_no_database_is_told_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "letter.txt"
     path.write_text("Dear all, " * 100)

@@ -30,6 +30,20 @@ async def test_a_full_agent_queues_the_next_run(house: House) -> None:
     assert await house.runs.begin(third, worker="w") == Queued(place=1)
 
 
+async def test_those_who_still_wait_are_shown_their_new_place(house: House) -> None:
+    agent = await house.add_agent("narrow", max_concurrent=1)
+    first, second, third = [await house.start(ts, agent=agent.id) for ts in ("1.0", "2.0", "3.0")]
+    working = await house.begin(first)
+    await house.runs.begin(second, worker="w")
+    await house.runs.begin(third, worker="w")
+    await house.commit(working, answered())
+    await house.all_shown()
+    await house.begin(second)
+    shown_again = {found.thread.thread_ts for found in await house.threads.dirty(limit=9)}
+    assert shown_again == {"2.0", "3.0"}
+    assert (await house.runs.load(third)).queue_place == 1
+
+
 async def test_a_sleeping_run_holds_no_slot(house: House) -> None:
     agent = await house.add_agent("narrow", max_concurrent=1)
     first = await house.begin(await house.start("1.0", agent=agent.id))
