@@ -70,10 +70,12 @@ async def test_ended_runs_are_shown_first_then_the_oldest(house: House) -> None:
     for ts in ("1.0", "2.0", "3.0"):
         runs[ts] = await house.begin(await house.start(ts))
     assert await dirty(house) == ["1.0", "2.0", "3.0"]
+    await house.commit(runs["1.0"], PlanMade(plan=plan_of(think()), messages_read=1))
+    assert await dirty(house) == ["1.0", "2.0", "3.0"]  # more news do not cost it its turn
     await house.commit(runs["3.0"], answered())
     assert await dirty(house) == ["3.0", "1.0", "2.0"]
     first = (await house.threads.dirty(limit=3))[1]
-    await house.commit(runs["1.0"], PlanMade(plan=plan_of(think()), messages_read=1))
+    await house.commit(runs["1.0"], PlanMade(plan=plan_of(think(), version=2), messages_read=1))
     await house.threads.shown(first.thread, seq=first.seq, session_status=None)
     assert await dirty(house) == ["3.0", "2.0", "1.0"]
     assert len(await house.threads.dirty(limit=2)) == 2
