@@ -9,8 +9,17 @@ from threading import Thread
 import pytest
 
 from storage.database import Database, open_database
+from storage.schema import REVISIONS
+from storage.tables import metadata
 from tests.contract.house import House
 from tests.contract.postgres import PostgresServer
+
+_EMPTY = "; ".join(
+    [
+        *(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)),  # noqa: S608  # our own names
+        f"UPDATE alembic_version SET version_num = '{REVISIONS[-1]}'",  # noqa: S608  # as above
+    ]
+)
 
 
 @pytest.fixture(scope="session")
@@ -35,17 +44,9 @@ def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]
 
 
 @pytest.fixture(scope="session")
-def empty_postgres(postgres: PostgresServer) -> Callable[[], str]:
-    """The name of a PostgreSQL database with all tables and no rows."""
-    made: list[str] = []
-
-    def name() -> str:
-        if not made:
-            made.append(postgres.new_database())
-            _make_tables(postgres.address(made[0]))
-        return made[0]
-
-    return name
+def idle_postgres() -> list[str]:
+    """The names of databases that a test may have: they have all tables and no rows."""
+    return []
 
 
 @pytest.fixture
@@ -55,10 +56,20 @@ def sqlite_url(empty_sqlite: Callable[[], Path], tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgres_url(postgres: PostgresServer, empty_postgres: Callable[[], str]) -> Iterator[str]:
-    name = postgres.new_database(template=empty_postgres())
-    yield postgres.address(name)
-    postgres.drop_database(name)
+def postgres_name(postgres: PostgresServer, idle_postgres: list[str]) -> Iterator[str]:
+    if not idle_postgres:
+        idle_postgres.append(postgres.new_database())
+        _make_tables(postgres.address(idle_postgres[-1]))
+    name = idle_postgres.pop()
+    yield name
+    postgres.cut_off(name)
+    postgres.execute(_EMPTY, database=name)
+    idle_postgres.append(name)
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer, postgres_name: str) -> str:
+    return postgres.address(postgres_name)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
@@ -90,15 +90,11 @@ async def test_a_cancelled_caller_does_not_lose_its_write(database: Database) ->
     assert await count_of(database) == 1
 
 
-async def test_a_lost_connection_is_replaced(
-    postgres: PostgresServer, empty_postgres: Callable[[], str]
-) -> None:
-    name = postgres.new_database(template=empty_postgres())
-    async with open_database(postgres.address(name)) as database:
+async def test_a_lost_connection_is_replaced(postgres: PostgresServer, postgres_name: str) -> None:
+    async with open_database(postgres.address(postgres_name)) as database:
         await database.write(lambda c: add(c, "k1"))
-        postgres.cut_off(name)
+        postgres.cut_off(postgres_name)
         assert [await count_of(database) for _ in range(3)] == [1, 1, 1]
-    postgres.drop_database(name)
 
 
 async def test_a_closed_database_says_so(database_url: str) -> None:

@@ -1,7 +1,6 @@
 """Leases: one holder at a time. Bells: nobody who waits misses a ring."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,21 +27,19 @@ async def test_a_lease_is_taken_kept_and_given_back(database: Database) -> None:
 
 
 async def test_a_lease_is_free_when_its_holder_is_gone(
-    postgres: PostgresServer, empty_postgres: Callable[[], str]
+    postgres: PostgresServer, postgres_name: str
 ) -> None:
-    name = postgres.new_database(template=empty_postgres())
     async with (
-        open_database(postgres.address(name)) as database,
+        open_database(postgres.address(postgres_name)) as database,
         open_leases(database) as mine,
         open_leases(database) as others,
     ):
         assert await mine.hold("gateway")
-        postgres.cut_off(name)
+        postgres.cut_off(postgres_name)
         with pytest.raises(StorageError):
             await mine.hold("gateway")
         assert await others.hold("gateway")
         assert not await mine.hold("gateway")
-    postgres.drop_database(name)
 
 
 async def test_a_second_process_may_not_run_on_the_same_file(tmp_path: Path) -> None:
@@ -86,11 +83,10 @@ async def test_a_ring_is_heard_on_the_bell_of_this_process(database: Database) -
 
 
 async def test_a_ring_is_heard_in_other_processes(
-    postgres: PostgresServer, empty_postgres: Callable[[], str]
+    postgres: PostgresServer, postgres_name: str
 ) -> None:
-    name = postgres.new_database(template=empty_postgres())
     async with (
-        open_database(postgres.address(name)) as database,
+        open_database(postgres.address(postgres_name)) as database,
         open_bell(database) as bell,
         open_bell(database) as elsewhere,
     ):
@@ -98,6 +94,5 @@ async def test_a_ring_is_heard_in_other_processes(
             assert await elsewhere.wait(Topic.THREADS, timeout_s=10)  # once it listens
             bell.ring(Topic.THREADS)
             assert await elsewhere.wait(Topic.THREADS, timeout_s=10)
-            postgres.cut_off(name)
+            postgres.cut_off(postgres_name)
             assert await elsewhere.wait(Topic.THREADS, timeout_s=10)  # it listens again
-    postgres.drop_database(name)
