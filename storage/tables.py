@@ -139,6 +139,7 @@ tasks = Table(
     Column("completed_at", UtcTime),
     Column("result", Json),
     CheckConstraint(f"status IN {_STATUSES}", name="status"),
+    Index("ix_tasks_recent", "workspace_id", "created_at"),
 )
 
 dependencies = Table(

@@ -187,6 +187,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
         sa.UniqueConstraint("thread_id", name=op.f("uq_tasks_thread_id")),
     )
     op.create_index(op.f("ix_tasks_parent_id"), "tasks", ["parent_id"], unique=False)
+    op.create_index("ix_tasks_recent", "tasks", ["workspace_id", "created_at"], unique=False)
     op.create_index(op.f("ix_tasks_show_thread_id"), "tasks", ["show_thread_id"], unique=False)
     op.create_table(
         "dependencies",
