@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from agent_engine.errors import StorageError
@@ -95,6 +96,49 @@ async def test_a_lost_connection_is_replaced(postgres: PostgresServer, postgres_
         await database.write(lambda c: add(c, "k1"))
         postgres.cut_off(postgres_name)
         assert [await count_of(database) for _ in range(3)] == [1, 1, 1]
+
+
+async def test_work_that_was_cut_off_before_its_commit_is_done_again(postgres_url: str) -> None:
+    tries: list[int] = []
+
+    def cut_off_once(connection: Connection) -> None:
+        tries.append(len(tries))
+        add(connection, "k1")
+        if len(tries) == 1:
+            connection.execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    async with open_database(postgres_url) as database:
+        await database.write(cut_off_once)
+        assert tries == [0, 1]
+        assert await count_of(database) == 1
+
+
+async def test_work_that_was_cut_off_while_committing_is_not_done_again(
+    postgres: PostgresServer, postgres_name: str
+) -> None:
+    tries: list[int] = []
+
+    def work(connection: Connection) -> None:
+        tries.append(len(tries))
+        add(connection, "k1")
+
+    async with open_database(postgres.address(postgres_name)) as database:
+        await count_of(database)
+        event.listen(database.engine, "commit", lambda _: postgres.cut_off(postgres_name))
+        with pytest.raises(StorageError):
+            await database.write(work)
+        assert tries == [0]
+
+
+async def test_work_that_always_conflicts_ends_in_an_error(postgres_url: str) -> None:
+    def conflict(connection: Connection) -> None:
+        connection.execute(
+            sa.text("DO $$ BEGIN RAISE EXCEPTION 'in the way' USING ERRCODE = '40001'; END $$")
+        )
+
+    async with open_database(postgres_url) as database:
+        with pytest.raises(StorageError, match="in the way"):
+            await database.write(conflict)
 
 
 async def test_a_closed_database_says_so(database_url: str) -> None:
