@@ -6,7 +6,6 @@ the secret must not come back, no file must appear, nobody must have called.
 """
 
 import asyncio
-import os
 import secrets
 import tempfile
 from collections.abc import AsyncIterator
@@ -23,7 +22,7 @@ from agent_engine.tools.sandbox.driver import (
     SandboxLimits,
 )
 from agent_engine.tools.sandbox.failures import SandboxError
-from agent_engine.tools.sandbox.process import UNPRIVILEGED_ID
+from agent_engine.tools.sandbox.process import unprivileged_id
 from agent_engine.tools.shorten import one_line
 
 _LIMITS: Final = SandboxLimits(timeout_s=15.0)
@@ -127,7 +126,7 @@ async def _bait() -> AsyncIterator[_Bait]:
             "/bin/cat",
             stdin=asyncio.subprocess.PIPE,
             env={"SECRET": bait.secret},
-            user=UNPRIVILEGED_ID if os.geteuid() == 0 else None,
+            user=unprivileged_id(),
         )
         bait.pid = holder.pid
         try:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import functools
 import itertools
 import logging
 import os
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 READ_BYTES: Final = 64 * 1024
 PIPE_GRACE_S: Final = 0.3
 WATCH_EVERY_S: Final = 0.05
-UNPRIVILEGED_ID: Final = 65534
+NOBODY_ID: Final = 65534
 _TURNS_PER_CALL: Final = 4
 _MAX_KILL_ROUNDS: Final = 20
 _COUNTED: Final = ("RssAnon:", "RssShmem:", "VmSwap:")
@@ -116,6 +117,20 @@ async def run_bounded(command: Command, bounds: Bounds) -> Finished:
         )
 
 
+@functools.cache
+def unprivileged_id() -> int | None:
+    """Return the user that programs are started as when the bot is root; None to start as we are.
+
+    A root whose namespace has no such user is somebody else outside, so nothing needs dropping.
+    """
+    return NOBODY_ID if os.geteuid() == 0 and _is_mapped(NOBODY_ID) else None
+
+
+def _is_mapped(user: int) -> bool:
+    ranges = (line.split() for line in _read_proc("/proc/self/uid_map").splitlines())
+    return any(int(first) <= user < int(first) + int(count) for first, _, count in ranges)
+
+
 async def wait_through(work: "asyncio.Future[None]") -> None:
     """Wait for what must be done to the end, however often this is cancelled meanwhile."""
     cancelled: asyncio.CancelledError | None = None
@@ -164,7 +179,7 @@ def _pipe() -> Iterator[_Pipe]:
 
 def _start(command: Command, out: _Pipe, err: _Pipe) -> "subprocess.Popen[bytes]":
     # In the loop's own thread: a sandbox that dies with its parent dies with the forking thread.
-    drop = command.drop_root and os.geteuid() == 0
+    user = unprivileged_id() if command.drop_root else None
     stdin = memory_file("stdin", command.stdin)
     try:
         return subprocess.Popen(  # noqa: S603  the argv is the driver's, no shell
@@ -176,9 +191,9 @@ def _start(command: Command, out: _Pipe, err: _Pipe) -> "subprocess.Popen[bytes]
             cwd="/",
             pass_fds=command.pass_fds,
             start_new_session=True,
-            user=UNPRIVILEGED_ID if drop else None,
-            group=UNPRIVILEGED_ID if drop else None,
-            extra_groups=[] if drop else None,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise SandboxError(f"the sandbox could not be started: {command.argv[0]}") from error
