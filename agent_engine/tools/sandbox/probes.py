@@ -68,7 +68,11 @@ async def probe_driver(driver: Driver) -> ProbeResult:
 
 
 async def _problem(driver: Driver, language: Language) -> str:
-    """Start a small program and say why it did not work; empty when it did."""
+    """Start a small program, twice if need be, and say why it did not work; empty when it did."""
+    return await _once(driver, language) and await _once(driver, language)
+
+
+async def _once(driver: Driver, language: Language) -> str:
     job = SandboxJob(language=language, code=_HELLO[language], limits=_LIMITS)
     try:
         result = await driver.run(job)

@@ -1,12 +1,14 @@
 """The first sandbox that holds is used; with none, nothing is run."""
 
 import asyncio
+import os
 import time
 
 import pytest
 
 from agent_engine.tools.call import ToolCaller
 from agent_engine.tools.code_execution import code_execution
+from agent_engine.tools.sandbox import bubblewrap
 from agent_engine.tools.sandbox.choose import DRIVERS, SandboxChooser
 from agent_engine.tools.sandbox.driver import (
     KilledReason,
@@ -197,3 +199,10 @@ def test_javascript_is_started_as_what_it_is_and_that_is_found_quickly(code, mai
 
     assert start_of(Language.JAVASCRIPT, code).main == main
     assert time.monotonic() - started_s < 2
+
+
+def test_files_are_not_counted_before_a_process_has_gone_inside(monkeypatch):
+    monkeypatch.setattr(bubblewrap, "_MAX_FILES", 0)
+    monkeypatch.setattr(bubblewrap, "_CAPPED", ("/usr", "/usr/bin"))
+
+    assert bubblewrap._too_many_files([os.getpid()]) is None
