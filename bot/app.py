@@ -1,8 +1,8 @@
 """The composition root: settings → storage → engine → Slack, and one task group for it all.
 
-With ``equipment`` the only file of the bot that knows storage and the engine's inside. Everything is
-opened here in order and closed in reverse; what runs for ever runs in one group, and when one part
-fails for good the process ends with it.
+With ``equipment`` the only file of the bot that knows storage and the engine's inside. Everything
+is opened here in order and closed in reverse; what runs for ever runs in one group, and when one
+part fails for good the process ends with it.
 """
 
 import asyncio

@@ -105,7 +105,8 @@ class Outfitter:
         self._prices = settings.file.engine_defaults().prices
         self.tools = make_tools(settings)
         self._caller = ToolCaller(self.tools, SystemClock())
-        self._folders = TaskFolders(settings.home.absolute() / TASK_FOLDERS)
+        self.root = settings.home.absolute() / TASK_FOLDERS
+        self._folders = TaskFolders(self.root)
 
     @property
     def tool_names(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import functools
 import os
 import secrets
 import stat
+import sys
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -249,6 +250,8 @@ def _libc_syscall() -> "ctypes._NamedFuncPointer | None":
 @functools.cache
 def _has_openat2() -> bool:
     """Whether the kernel has openat2 and lets us use it; containers may refuse it."""
+    if sys.platform != "linux":  # elsewhere the number means another call
+        return False
     try:
         here = os.open("/", _OPEN_FOLDER)
     except OSError:

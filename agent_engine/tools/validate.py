@@ -5,6 +5,7 @@ drop or guess anything.
 """
 
 import functools
+import itertools
 import json
 import math
 import re
@@ -23,6 +24,7 @@ MAX_ARGUMENT_CHARS: Final = 11 * 1024 * 1024
 MAX_ARGUMENT_DEPTH: Final = 20
 MAX_ARGUMENT_NODES: Final = 50_000
 _MAX_PROBLEMS: Final = 3
+_MAX_LOOKED_AT: Final = 50
 _MAX_SHOWN_CHARS: Final = 60
 
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,17})")
@@ -46,7 +48,8 @@ def fitting_arguments(tool: Tool, arguments: object) -> JsonObject:
     _check_size(arguments)
     schema = tool.parameters_schema
     mended: JsonObject = _mend(arguments, schema)
-    problems = sorted(_validator(_key(schema)).iter_errors(mended), key=_place)
+    found = itertools.islice(_validator(_key(schema)).iter_errors(mended), _MAX_LOOKED_AT)
+    problems = sorted(found, key=_place)
     if problems:
         raise ArgumentsError(_sentence(problems))
     return mended
@@ -112,7 +115,7 @@ def _mend(value: Any, schema: Any) -> Any:  # noqa: ANN401  any JSON value again
         return value
     match value:
         case str():
-            return _mended_text(value, schema.get("type"))
+            return _mended_text(value, _wanted_types(schema))
         case Mapping():
             properties = schema.get("properties", {})
             return {key: _mend(item, properties.get(key)) for key, item in value.items()}
@@ -122,12 +125,23 @@ def _mend(value: Any, schema: Any) -> Any:  # noqa: ANN401  any JSON value again
             return value
 
 
-def _mended_text(text: str, wanted: object) -> object:
-    if wanted == "integer" and _INTEGER.fullmatch(text):
+def _wanted_types(schema: Mapping[str, Any]) -> set[object]:
+    """Return the types a schema takes; those of its alternatives as well."""
+    types = schema.get("type", [])
+    wanted: set[object] = set(types) if isinstance(types, list) else {types}
+    for alternative in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        wanted |= _wanted_types(alternative) if isinstance(alternative, Mapping) else set()
+    return wanted
+
+
+def _mended_text(text: str, wanted: set[object]) -> object:
+    if "string" in wanted:
+        return text
+    if wanted & {"integer", "number"} and _INTEGER.fullmatch(text):
         return int(text)
-    if wanted == "number" and _NUMBER.fullmatch(text):
-        return float(text) if "." in text else int(text)
-    if wanted == "boolean":
+    if "number" in wanted and _NUMBER.fullmatch(text):
+        return float(text)
+    if "boolean" in wanted:
         return _BOOLEANS.get(text, text)
     return text
 
@@ -141,8 +155,7 @@ def _place(error: ValidationError) -> tuple[int, str]:
 
 def _sentence(problems: list[ValidationError]) -> str:
     said = list(dict.fromkeys(_problem(error) for error in problems))
-    more = len(said) - _MAX_PROBLEMS
-    tail = f"; and {more} more" if more > 0 else ""
+    tail = "; and more" if len(said) > _MAX_PROBLEMS else ""
     return "; ".join(said[:_MAX_PROBLEMS]) + tail
 
 

@@ -24,7 +24,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--manifest", type=Path, help="JSON or YAML app manifest to enforce")
     parser.add_argument("--config", type=Path, help="JSON file with LocalWorkspaceConfig fields")
     given = parser.parse_args(arguments)
-    asyncio.run(_serve(_config(given)))
+    try:
+        asyncio.run(_serve(_config(given)))
+    except OSError as error:
+        sys.exit(f"The local workspace cannot start: {error}")
 
 
 def _config(given: argparse.Namespace) -> LocalWorkspaceConfig:

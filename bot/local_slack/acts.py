@@ -173,6 +173,10 @@ class Acts:
         """Archive a channel."""
         self._core.state.archive(self._core.state.visible(user, channel), user=user)
 
+    def delete_channel(self, user: str, *, channel: str) -> None:
+        """Delete a channel."""
+        self._core.state.delete_channel(self._core.state.visible(user, channel), user=user)
+
     def rename(self, user: str, *, channel: str, name: str) -> None:
         """Rename a channel."""
         self._core.state.rename(self._core.state.visible(user, channel), name, user=user)
@@ -213,13 +217,13 @@ class Acts:
         self._events.send(event, channel=None)
 
     def uninstall(self) -> None:
-        """Remove the app from the workspace: tokens end, then it is told."""
-        self._core.installation.scopes_by_token.clear()
+        """Remove the app from the workspace: it is told, and its tokens end."""
         bot = self._core.state.bot.id
         ts = self._core.mint.ts()
         revoked = {"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [bot]}, "event_ts": ts}
         self._events.send(revoked, channel=None)
         self._events.send({"type": "app_uninstalled", "event_ts": ts}, channel=None)
+        self._core.installation.scopes_by_token.clear()
 
     def typed(self, text: str) -> str:
         """Turn typed text into wire text."""

@@ -93,14 +93,14 @@ def _together(blocks: list[Json], surface: Surface, root: str) -> Iterator[str]:
         yield at(f"no more than {_MAX_CHARTS} charts allowed", root)
     seen: set[str] = set()
     for index, block in enumerate(blocks):
-        block_id = block.get("block_id")
+        block_id = str(block.get("block_id") or "")
         if block_id and block_id in seen:
             yield at(f"block_id {block_id} already exists", f"{root}/{index}/block_id")
-        seen.add(str(block_id))
+        seen.add(block_id)
 
 
 def _alone(block: Json, pointer: str, surface: Surface, refused: frozenset[str]) -> Iterator[str]:
-    kind = block.get("type")
+    kind = str(block.get("type"))
     if kind in refused or (surface is not Surface.MESSAGE and kind in _MESSAGES_ONLY):
         yield at(f"unsupported type: {kind}", f"{pointer}/type")
         return
@@ -119,7 +119,7 @@ def _action_ids(block: Json) -> Iterator[str]:
 
 
 def _sdk_problems(block: Json, pointer: str) -> list[str]:
-    if block.get("type") in _NOT_MODELLED:
+    if str(block.get("type")) in _NOT_MODELLED:
         return []
     try:
         parsed = Block.parse(block)

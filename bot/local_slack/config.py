@@ -67,6 +67,8 @@ class LocalWorkspaceConfig:
     bot_name: str = "treadle"
     manifest: dict[str, Any] = field(default_factory=lambda: DEFAULT_MANIFEST)
     """The app manifest: scopes, subscribed events, commands and agent_view are enforced from it."""
+    is_installed: bool = True
+    """False: the app comes by OAuth only; until then no token works and nothing is delivered."""
     http_delivery_url: str | None = None
     """Where events, commands and interactions are POSTed; None means Socket Mode."""
     bot_token: str | None = None

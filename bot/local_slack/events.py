@@ -27,7 +27,7 @@ _SUBSCRIPTIONS = {
     ChannelKind.IM: "message.im",
     ChannelKind.MPIM: "message.mpim",
 }
-_CHANNEL_EVENTS = ("created", "rename", "archive", "unarchive")
+_CHANNEL_EVENTS = ("created", "rename", "archive", "unarchive", "deleted")
 
 
 class EventSource:
@@ -66,6 +66,8 @@ class EventSource:
     def send(self, event: Json, *, channel: Channel | None, subscription: str = "") -> None:
         """Send one event if it is subscribed to and the bot may see its channel."""
         core = self._core
+        if not core.installation.scopes_by_token:
+            return
         if (subscription or event["type"]) not in core.manifest.bot_events:
             return
         if channel is not None and core.state.bot.id not in channel.members:

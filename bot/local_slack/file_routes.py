@@ -6,8 +6,8 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from bot.local_slack.core import Core
-from bot.local_slack.errors import RefusedError
 from bot.local_slack.records import SharedFile
+from bot.local_slack.workspaces import Workspaces
 
 _LOGIN_PAGE = "<!DOCTYPE html><title>Sign in</title><p>Sign in to see this file.</p>"
 
@@ -15,8 +15,8 @@ _LOGIN_PAGE = "<!DOCTYPE html><title>Sign in</title><p>Sign in to see this file.
 class FileRoutes:
     """Serves what slack.com and files.slack.com serve beside the API."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, workspaces: Workspaces) -> None:
+        self._workspaces = workspaces
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes."""
@@ -32,7 +32,8 @@ class FileRoutes:
 
     async def _take(self, request: web.Request) -> web.StreamResponse:
         """Take the bytes of an announced file: raw, or as the one part of a form."""
-        file = self._core.files.files.get(request.match_info["file"])
+        file_id = request.match_info["file"]
+        file = self._workspaces.of_file(file_id).files.files.get(file_id)
         if file is None or file.is_complete:
             return web.Response(status=HTTPStatus.NOT_FOUND, text="unknown upload")
         if request.content_type.startswith("multipart/"):
@@ -48,11 +49,13 @@ class FileRoutes:
 
     async def _give(self, request: web.Request) -> web.StreamResponse:
         """Give a file's bytes to a bearer of a token; others are sent to the login page."""
-        file = self._file(request)
+        team_id, _, file_id = request.match_info["place"].partition("-")
+        core = self._workspaces.of_team(team_id)
+        file = core.files.files.get(file_id)
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        scopes = self._core.installation.scopes_by_token.get(token, ())
+        scopes = core.installation.scopes_by_token.get(token, ())
         may_read = scheme == "Bearer" and "files:read" in scopes
-        if file is None or not may_read or not self._is_visible(file):
+        if file is None or not may_read or not _is_visible(core, file):
             raise web.HTTPFound("/login?" + urlencode({"redir": request.path}))
         return web.Response(body=file.content, content_type=file.mimetype)
 
@@ -71,27 +74,25 @@ class FileRoutes:
         return web.Response(text=_LOGIN_PAGE, content_type="text/html")
 
     async def _authorize(self, request: web.Request) -> web.StreamResponse:
-        """Consent at once as the first person, and send the browser back with a code."""
+        """Consent at once as the first person, and send the browser back with a code.
+
+        As at Slack, `team=T…` names the workspace; without it, it is the first one.
+        """
         query = request.query
-        if query.get("client_id") != self._core.secrets.client_id:
+        core = self._workspaces.of_team(query.get("team"))
+        if query.get("client_id") != core.secrets.client_id:
             return web.Response(status=HTTPStatus.BAD_REQUEST, text="invalid_client_id")
         target = query.get("redirect_uri", "")
         if not target.startswith(("http://127.0.0.1", "http://localhost", "https://")):
             return web.Response(status=HTTPStatus.BAD_REQUEST, text="bad_redirect_uri")
-        code = self._core.mint.hex(24)
-        user = next(iter(self._core.state.humans())).id
-        self._core.installation.codes[code] = (user, query.get("scope", ""))
+        code = core.mint.hex(24)
+        user = next(iter(core.state.humans())).id
+        core.installation.codes[code] = (user, query.get("scope", ""))
         answer = urlencode({"code": code, "state": query.get("state", "")})
         raise web.HTTPFound(f"{target}{'&' if '?' in target else '?'}{answer}")
 
-    def _file(self, request: web.Request) -> SharedFile | None:
-        _, _, file_id = request.match_info["place"].partition("-")
-        try:
-            return self._core.files.find(file_id)
-        except RefusedError:
-            return None
 
-    def _is_visible(self, file: SharedFile) -> bool:
-        state = self._core.state
-        is_member = any(state.bot.id in state.channels[c].members for c in file.channels)
-        return file.content is not None and (is_member or file.user == state.bot.id)
+def _is_visible(core: Core, file: SharedFile) -> bool:
+    state = core.state
+    is_member = any(state.bot.id in state.channels[c].members for c in file.channels)
+    return file.content is not None and (is_member or file.user == state.bot.id)

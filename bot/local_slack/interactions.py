@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.local_slack import shapes
+from bot.local_slack.block_ids import identified
 from bot.local_slack.block_rules import Surface
 from bot.local_slack.core import Core
 from bot.local_slack.deliveries import DeliveryKind
@@ -160,7 +161,7 @@ class Interactions:
     def _checked(self, answer: Json) -> Json:
         payload: Json = answer.get("view") or {}
         check_view(self._core.config.refuse_block_types, payload, Surface.MODAL)
-        return payload
+        return payload | {"blocks": identified(payload["blocks"], self._core.mint)}
 
     def _own_view(self, user: str, view_id: str) -> View:
         view = self._core.modals.find(view_id=view_id, external_id=None)

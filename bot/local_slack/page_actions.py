@@ -40,10 +40,10 @@ async def _post(act: PageAct) -> Json:
         files=tuple(act.args.ids("files")),
         also_to_channel=act.args.is_set("also_to_channel"),
     )
+    files = [act.core.files.find(file_id) for file_id in say.files]
     message = act.acts.say(act.user, say)
-    for file_id in say.files:
-        channel = act.core.state.channels[message.channel]
-        act.acts.announce_file(act.core.files.find(file_id), channel)
+    for file in files:
+        act.acts.announce_file(file, act.core.state.channels[message.channel])
     return {"ts": message.ts, "channel": message.channel}
 
 

@@ -173,6 +173,10 @@ class PersonAtWork:
         """Archive a channel."""
         self._acts.archive(self.id, channel=channel)
 
+    async def delete_channel(self, channel: str) -> None:
+        """Delete a channel with everything in it."""
+        self._acts.delete_channel(self.id, channel=channel)
+
     async def rename(self, channel: str, name: str) -> None:
         """Rename a channel."""
         self._acts.rename(self.id, channel=channel, name=name)

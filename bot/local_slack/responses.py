@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from bot.local_slack.block_ids import identified
 from bot.local_slack.block_rules import Surface, check_blocks
 from bot.local_slack.core import Core
 from bot.local_slack.errors import RefusedError
@@ -49,7 +50,7 @@ def ephemeral_draft(core: Core, channel: str, content: Json) -> Draft:
         bot_id=bot.bot_id,
         app_id=bot.app_id,
         text=str(content.get("text") or ""),
-        blocks=blocks or None,
+        blocks=identified(blocks, core.mint) if blocks else None,
         attachments=content.get("attachments"),
         thread_ts=content.get("thread_ts"),
         metadata=content.get("metadata"),

@@ -1,45 +1,21 @@
-"""The local workspace itself: wires the parts, listens on loopback, starts and stops cleanly."""
+"""The local workspace itself: what demos and tests start, act in, look at and wait for."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self, TypeVar
 
-import aiohttp
-from aiohttp import web
-
-from bot.local_slack.acts import Acts
-from bot.local_slack.background import Background
-from bot.local_slack.changes import Hub
 from bot.local_slack.config import LocalWorkspaceConfig, PersonSeed
-from bot.local_slack.core import Core, Installation, Secrets
-from bot.local_slack.deliveries import Deliveries, Transport
-from bot.local_slack.events import EventSource
+from bot.local_slack.core import Core
 from bot.local_slack.faults import Faults
-from bot.local_slack.file_routes import FileRoutes
 from bot.local_slack.http_delivery import HttpDelivery
-from bot.local_slack.interactions import Interactions
-from bot.local_slack.manifest import parse_manifest
-from bot.local_slack.mint import Mint
-from bot.local_slack.modals import Modals
-from bot.local_slack.page_api import PageApi
 from bot.local_slack.people import PersonAtWork
-from bot.local_slack.rate_limits import RateLimits
 from bot.local_slack.records import Channel, Json, Message
-from bot.local_slack.responses import answer_response_url
-from bot.local_slack.sessions import Sessions
-from bot.local_slack.shared_files import SharedFiles
+from bot.local_slack.running import Running, start
 from bot.local_slack.snapshots import plain_message
-from bot.local_slack.socket_mode import SocketMode
-from bot.local_slack.state import Workspace
 from bot.local_slack.traffic import Traffic
-from bot.local_slack.web_api.dispatch import WebApi
 
-logger = logging.getLogger(__name__)
-
-_MAX_REQUEST_BYTES = 100_000_000
 _RECHECK_S = 0.1
 """A predicate may look at the app's own variables, of whose changes the workspace hears nothing."""
 _T = TypeVar("_T")
@@ -55,12 +31,12 @@ class LocalWorkspace:
     def __init__(self, config: LocalWorkspaceConfig | None = None) -> None:
         self._config = config or LocalWorkspaceConfig()
         self._stack = AsyncExitStack()
-        self._running: _Running | None = None
+        self._running: Running | None = None
 
     async def __aenter__(self) -> Self:
         """Start listening."""
         async with AsyncExitStack() as stack:
-            self._running = await _start(self._config, stack)
+            self._running = await start(self._config, stack)
             self._stack = stack.pop_all()
         return self
 
@@ -116,6 +92,17 @@ class LocalWorkspace:
         """All parts, for what has no method here."""
         return self._core
 
+    def add_workspace(self, config: LocalWorkspaceConfig) -> "LocalWorkspace":
+        """Open another workspace behind the same address, for the same app.
+
+        It shares the app, the sockets or request URL, the faults and the traffic; it has its own
+        people, channels and tokens, and stops with this one. The page shows the first one only.
+        """
+        running = self._require_running()
+        other = LocalWorkspace(config)
+        other._running = running.sibling(config)
+        return other
+
     # People and places
 
     def person(self, name: str) -> PersonAtWork:
@@ -150,6 +137,21 @@ class LocalWorkspace:
     def snapshot_thread(self, channel: str, ts: str) -> list[Json]:
         """Give a thread as plain data without ids and times, to compare two runs."""
         return [plain_message(self._core, m) for m in self.thread(channel, ts)]
+
+    def session_status(self, channel: str, thread_ts: str) -> str | None:
+        """Return the status of a thread's agent session; None when it never had one."""
+        session = self._core.sessions.find(channel, thread_ts)
+        return session.status if session is not None else None
+
+    def name_of(self, user: str) -> str:
+        """Return what people call someone."""
+        person = self._core.state.people[user]
+        return person.display_name or person.name
+
+    def file_names(self, message: Message) -> list[str]:
+        """Return the names of a message's files."""
+        files = self._core.files.files
+        return [files[file].name for file in message.files if file in files]
 
     def unfurl(self, channel: str, ts: str) -> None:
         """Let Slack add a link preview to a message: message_changed with the same text."""
@@ -214,113 +216,7 @@ class LocalWorkspace:
     def _core(self) -> Core:
         return self._require_running().core
 
-    def _require_running(self) -> "_Running":
+    def _require_running(self) -> Running:
         if self._running is None:
             raise RuntimeError("the local workspace is not running")
         return self._running
-
-
-class _Running:
-    """The parts that exist only while the workspace runs."""
-
-    def __init__(self, core: Core) -> None:
-        self.core = core
-        events = EventSource(core)
-        core.hub.listen(events.on_change)
-        self.acts = Acts(core, events)
-        self.interactions = Interactions(core)
-        self.page = PageApi(core, acts=self.acts, interactions=self.interactions)
-
-
-async def _start(config: LocalWorkspaceConfig, stack: AsyncExitStack) -> _Running:
-    background = await stack.enter_async_context(Background())
-    session = await stack.enter_async_context(aiohttp.ClientSession())
-    core = _core(config, background=background, session=session)
-    running = _Running(core)
-    runner = web.AppRunner(
-        _application(running), access_log=None, shutdown_timeout=config.shutdown_timeout_s
-    )
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    stack.push_async_callback(core.sockets.close)
-    stack.push_async_callback(running.page.close)
-    await web.TCPSite(runner, config.host, config.port).start()
-    host, port = runner.addresses[0][:2]
-    core.base_url = f"http://{host}:{port}"
-    logger.info("local_workspace_started", extra={"port": port})
-    return running
-
-
-def _core(
-    config: LocalWorkspaceConfig, *, background: Background, session: aiohttp.ClientSession
-) -> Core:
-    mint, hub = Mint(config.seed), Hub()
-    secrets = _secrets(config, mint)
-    manifest = parse_manifest(config.manifest)
-    state = Workspace(config, mint=mint, hub=hub)
-    traffic, faults = Traffic(hub=hub), Faults(enforce_rate_limits=config.enforce_rate_limits)
-    sockets = SocketMode(config=config, app_id=state.app_id, mint=mint, hub=hub, traffic=traffic)
-    transport: Transport = sockets
-    if config.http_delivery_url is not None:
-        transport = HttpDelivery(
-            url=config.http_delivery_url,
-            signing_secret=secrets.signing_secret,
-            session=session,
-            ack_timeout_s=config.ack_timeout_s,
-        )
-    deliveries = Deliveries(
-        config=config,
-        transport=transport,
-        faults=faults,
-        traffic=traffic,
-        background=background,
-        mint=mint,
-    )
-    return Core(
-        config=config,
-        manifest=manifest,
-        secrets=secrets,
-        mint=mint,
-        hub=hub,
-        state=state,
-        files=SharedFiles(mint=mint),
-        modals=Modals(mint=mint, hub=hub, trigger_lifetime_s=config.trigger_lifetime_s),
-        sessions=Sessions(hub=hub, status_lifetime_s=config.status_lifetime_s),
-        faults=faults,
-        traffic=traffic,
-        limits=RateLimits(),
-        background=background,
-        sockets=sockets,
-        deliveries=deliveries,
-        installation=Installation(scopes_by_token={secrets.bot_token: manifest.bot_scopes}),
-    )
-
-
-def _secrets(config: LocalWorkspaceConfig, mint: Mint) -> Secrets:
-    return Secrets(
-        bot_token=config.bot_token or mint.token("xoxb"),
-        app_token=config.app_token or mint.token("xapp"),
-        signing_secret=config.signing_secret or mint.hex(32),
-        client_id=config.client_id,
-        client_secret=config.client_secret,
-    )
-
-
-def _application(running: _Running) -> web.Application:
-    core = running.core
-    api, file_routes = WebApi(core), FileRoutes(core)
-
-    async def respond(request: web.Request) -> web.StreamResponse:
-        return await answer_response_url(core, request)
-
-    application = web.Application(client_max_size=_MAX_REQUEST_BYTES)
-    application.add_routes(
-        [
-            web.route("*", "/api/{method}", api.answer),
-            web.get("/socket-mode/link", core.sockets.accept),
-            web.post("/response/{key}", respond),
-            *file_routes.routes(),
-            *running.page.routes(),
-        ]
-    )
-    return application

@@ -100,7 +100,7 @@ def by_type(rules: Mapping[str, Rule]) -> Rule:
 
     def rule(value: Any, pointer: str) -> Iterator[str]:  # noqa: ANN401 - any JSON
         kind = value.get("type") if isinstance(value, dict) else None
-        if kind is None:
+        if not isinstance(kind, str):
             yield at("missing required field: type", pointer)
         elif kind not in rules:
             yield at(f"unsupported type: {kind}", f"{pointer}/type")

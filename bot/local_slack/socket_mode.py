@@ -31,11 +31,14 @@ class _Socket:
         """Told to reconnect: takes acknowledgements but no further deliveries."""
         self.pending: dict[str, asyncio.Future[Json]] = {}
 
-    def acknowledge(self, frame: Json) -> None:
+    def acknowledge(self, frame: Json) -> bool:
+        """Settle an envelope; False if nobody waits for it any more."""
         waiting = self.pending.pop(str(frame.get("envelope_id")), None)
-        if waiting is not None and not waiting.done():
-            payload = frame.get("payload")
-            waiting.set_result(payload if isinstance(payload, dict) else {})
+        if waiting is None or waiting.done():
+            return False
+        payload = frame.get("payload")
+        waiting.set_result(payload if isinstance(payload, dict) else {})
+        return True
 
     def abandon(self) -> None:
         for waiting in self.pending.values():
@@ -109,7 +112,7 @@ class SocketMode:
 
     async def disconnect(self, reason: str) -> None:
         """Tell every client to reconnect, as Slack does before it closes a socket."""
-        for socket in tuple(self._sockets):
+        for socket in [s for s in self._sockets if not s.ws.closed]:
             socket.is_leaving = True
             await socket.ws.send_json(_disconnect_frame(reason, "local"))
             self._note("disconnect", {"reason": reason})
@@ -134,6 +137,7 @@ class SocketMode:
             await socket.ws.send_json(_envelope(envelope_id, delivery))
             return await waiting
         except ConnectionError as error:
+            socket.is_leaving = True  # The retry must not pick it again.
             raise DeliveryError("connection_failed") from error
         finally:
             socket.pending.pop(envelope_id, None)
@@ -158,7 +162,9 @@ class SocketMode:
             if frame is None:
                 logger.warning("local_slack_bad_frame")
                 continue
-            socket.acknowledge(frame)
+            if not socket.acknowledge(frame):
+                late = Observed(direction=Direction.ACK, name="late", request=frame, response={})
+                self._traffic.record(late)
 
     def _join(self, socket: _Socket) -> None:
         self._sockets.append(socket)

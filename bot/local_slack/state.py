@@ -69,13 +69,15 @@ class Edit:
 class Workspace:
     """One Slack workspace in memory."""
 
-    def __init__(self, config: LocalWorkspaceConfig, *, mint: Mint, hub: Hub) -> None:
+    def __init__(
+        self, config: LocalWorkspaceConfig, *, mint: Mint, hub: Hub, app_id: str | None = None
+    ) -> None:
         self.mint = mint
         self.hub = hub
         self.team_id = mint.id("T")
         self.name = config.name
         self.domain = config.domain
-        self.app_id = mint.id("A")
+        self.app_id = app_id or mint.id("A")
         self.people: dict[str, Person] = {}
         self.channels: dict[str, Channel] = {}
         self.ephemerals: dict[str, Message] = {}
@@ -84,7 +86,7 @@ class Workspace:
         for person in config.seeded_people:
             self.add_person(person)
         for channel in config.channels:
-            self._seed_channel(channel)
+            self._seed_channel(channel, with_bot=channel.has_bot and config.is_installed)
 
     # People
 
@@ -197,6 +199,11 @@ class Workspace:
             raise RefusedError("not_archived")
         channel.is_archived = False
         self.hub.publish(ChannelChanged(channel=channel, event="unarchive", user=user))
+
+    def delete_channel(self, channel: Channel, *, user: str) -> None:
+        """Remove a channel with everything in it."""
+        del self.channels[channel.id]
+        self.hub.publish(ChannelChanged(channel=channel, event="deleted", user=user))
 
     def describe(self, channel: Channel, *, topic: str | None, purpose: str | None) -> None:
         """Set topic or purpose; None leaves it."""
@@ -319,14 +326,14 @@ class Workspace:
         bot.app_id = self.app_id
         return bot
 
-    def _seed_channel(self, seed: ChannelSeed) -> None:
+    def _seed_channel(self, seed: ChannelSeed, *, with_bot: bool) -> None:
         kind = ChannelKind.PRIVATE if seed.is_private else ChannelKind.CHANNEL
         members = self._seed_members(seed)
         creator = members[0] if members else self.bot.id
         channel = self._new_channel(seed.name, creator=creator, kind=kind)
         channel.topic = seed.topic
         channel.members.update(dict.fromkeys(members))
-        if seed.has_bot:
+        if with_bot:
             channel.members[self.bot.id] = None
 
     def _seed_members(self, seed: ChannelSeed) -> list[str]:

@@ -106,7 +106,8 @@ def finalise(core: Core, message: Message) -> None:
         return
     previous = replace(message, stream=replace(message.stream))
     message.stream.is_open = False
-    core.state.announce_edit(message, previous)
+    if message.ts in core.state.channels[message.channel].messages:
+        core.state.announce_edit(message, previous)
 
 
 def open_streams(core: Core, root: Message) -> list[Message]:

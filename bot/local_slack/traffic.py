@@ -13,7 +13,7 @@ from bot.local_slack.changes import Hub, TrafficRecorded
 from bot.local_slack.records import Json
 
 _SECRET = re.compile(r"\b(xox[a-z]|xapp|xoxe)-[\w.-]+")
-_SECRET_FIELDS = frozenset({"token", "client_secret", "access_token", "refresh_token", "code"})
+_SECRET_FIELDS = frozenset({"token", "client_secret", "access_token", "refresh_token"})
 
 
 class Direction(StrEnum):
@@ -22,6 +22,7 @@ class Direction(StrEnum):
     API = "api"
     EVENT = "event"
     ACK = "ack"
+    """An acknowledgement that came too late; those in time are the response of their event."""
     RESPONSE_URL = "response_url"
     SOCKET = "socket"
 
@@ -79,7 +80,7 @@ class Observed:
 class Traffic:
     """The latest exchanges, oldest first; iterate for all, or ask for the calls of a method."""
 
-    def __init__(self, *, hub: Hub, kept: int = 20_000) -> None:
+    def __init__(self, *, hub: Hub, kept: int = 5_000) -> None:
         self._hub = hub
         self._entries: deque[Exchange] = deque(maxlen=kept)
         self._count = 0
@@ -128,7 +129,10 @@ class Traffic:
 def redact(value: Any) -> Any:  # noqa: ANN401 - any JSON in, the same shape out
     """Replace tokens and secrets in JSON; the result is a copy."""
     if isinstance(value, dict):
-        return {k: "[redacted]" if k in _SECRET_FIELDS else redact(v) for k, v in value.items()}
+        return {
+            k: "[redacted]" if k in _SECRET_FIELDS and isinstance(v, str) else redact(v)
+            for k, v in value.items()
+        }
     if isinstance(value, list | tuple):
         return [redact(v) for v in value]
     if isinstance(value, str) and ("xox" in value or "xapp" in value):

@@ -360,3 +360,32 @@ async def test_the_native_stop_button_reaches_the_app(
     await page.thread.get_by_role("button", name="Stop").click()
     await expect(page.thread.locator(".session.shown")).to_have_count(0)
     assert stopped == [root]
+
+
+async def test_a_root_says_that_its_thread_is_being_worked_on(
+    page: OpenPage, app: AppOnPage, workspace: LocalWorkspace
+) -> None:
+    app.stay_quiet()
+    channel = workspace.channel("general").id
+    root = await workspace.person("ada").post("general", "work")
+    await page.go("general")
+    say = app.client.agents_sessions_setStatus
+    await say(channel_id=channel, thread_ts=root, status="processing")
+    await expect(page.message("work").locator(".thread-working")).to_have_text("working")
+    await say(channel_id=channel, thread_ts=root, status="active")
+    await expect(page.message("work").locator(".thread-working")).to_have_count(0)
+
+
+async def test_a_status_text_of_the_app_is_shown_in_its_thread(
+    page: OpenPage, app: AppOnPage, workspace: LocalWorkspace
+) -> None:
+    app.stay_quiet()
+    channel = workspace.channel("general").id
+    root = await workspace.person("ada").post("general", "work")
+    await page.go("general", root)
+    await app.client.assistant_threads_setStatus(
+        channel_id=channel, thread_ts=root, status="is reading the ledger…"
+    )
+    await expect(page.thread.locator(".session")).to_contain_text("Treadle is reading the ledger…")
+    await app.say(channel, "read it", thread_ts=root)
+    await expect(page.thread.locator(".session.shown")).to_have_count(0)

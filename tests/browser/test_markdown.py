@@ -38,7 +38,7 @@ TABLE = "<div><table><thead><tr><th>a</th><th>b</th></tr></thead><tbody>{}</tbod
 MARKDOWN = {
     "paragraphs": ("one\n\ntwo", "<p>one</p><p>two</p>"),
     "line break": ("one\ntwo", "<p>one<br>two</p>"),
-    "headings below the page's own": ("# A\n### B #", "<h3>A</h3><h5>B</h5>"),
+    "headings below the page's own": ("# A\n### B #", "<h2>A</h2><h4>B</h4>"),
     "emphasis": (
         "*a* **b** ***c*** _d_ ~~e~~",
         "<p><em>a</em> <strong>b</strong> <strong><em>c</em></strong> <em>d</em> <s>e</s></p>",

@@ -264,3 +264,29 @@ async def test_an_archived_channel_is_read_only(page: OpenPage, workspace: Local
     await expect(page.main.locator(".foot-note")).to_contain_text("archived")
     await expect(page.composer).to_have_count(0)
     await expect(page.tab.locator(".side-archived")).to_contain_text("Archived (1)")
+
+
+async def test_leaving_a_private_channel_leads_somewhere_else(page: OpenPage) -> None:
+    await page.go("secret")
+    await page.main.get_by_role("button", name="Channel actions").click()
+    await page.tab.get_by_role("menuitem", name="Leave channel").click()
+    await expect(page.main.locator("h1")).to_have_text("general")
+    await expect(page.tab.locator(".side-item", has_text="secret")).to_have_count(0)
+
+
+async def test_a_public_channel_is_joined_before_writing(page: OpenPage) -> None:
+    await page.workspace.person("ada").leave("ops")
+    await page.go("ops")
+    await page.main.get_by_role("button", name="Join channel").click()
+    await page.write("here I am")
+    await expect(page.message("here I am")).to_be_visible()
+
+
+async def test_the_sidebar_says_whether_a_bot_is_connected(
+    page: OpenPage, workspace: LocalWorkspace
+) -> None:
+    await page.go("general")
+    await expect(page.tab.locator(".link-state")).to_have_text("No bot is connected")
+    async with AppOnPage(workspace):
+        await expect(page.tab.locator(".link-state")).to_have_text("Treadle is connected")
+    await expect(page.tab.locator(".link-state")).to_have_text("No bot is connected")

@@ -8,7 +8,7 @@ import asyncio
 import functools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,7 @@ from agent_engine.tools.sandbox.copying import (
 from agent_engine.tools.sandbox.driver import (
     MIB,
     Driver,
+    KilledReason,
     Language,
     ProbeResult,
     SandboxJob,
@@ -54,7 +55,10 @@ from agent_engine.tools.sandbox.results import result_of
 
 WORK: Final = "/work"
 _CODE: Final = "/code"
-_SETUP_FAILED: Final = 125
+_CAPPED: Final = (WORK, "/tmp", "/dev/shm")  # noqa: S108  inside
+_MAX_FILES: Final = 50_000
+_HEADERS_BYTES: Final = 8 * MIB
+"""Room for what an archive adds to its files."""
 _READY: Final = b"\n"
 
 # Runs inside, as the parent of the program: limits, files in, program, files out. The program gets
@@ -63,6 +67,9 @@ _KEEPER: Final = """\
 exec {err}>&2 2>/dev/null
 in=$1 out=$2 ready=$3 cpu=$4 data=$5 procs=$6 open=$7 file=$8; shift 8
 ulimit -c 0 -t "$cpu" -d "$data" -u "$procs" -n "$open" || exit 125
+# The first process lies open to the program (/proc/1/mem), so it gets the same limits.
+prlimit --pid 1 --core=0 --cpu="$cpu" --data="$((data * 1024))" --nproc="$procs" \\
+  --nofile="$open" --fsize="$((file * 1024))" || exit 125
 if [ "$in" != - ]; then
   tar -xf - --no-same-owner <&"$in" || exit 125
   exec {in}<&-
@@ -89,6 +96,7 @@ class Bubblewrap(Driver):
     """Runs programs under bubblewrap."""
 
     name: Final = "bubblewrap"
+    needs: Final = "allow it user namespaces and, in a container, an unmasked /proc"
 
     @functools.cached_property
     @override
@@ -138,7 +146,7 @@ class _Box:
 
     def __init__(self, job: SandboxJob, given: _Given, stack: ExitStack, rules: bytes) -> None:
         self.given = given.what
-        self.room = job.limits.copied_out_bytes + given.what.size
+        self.room = job.limits.copied_out_bytes + given.what.size + _HEADERS_BYTES
         self._job = job
         self._stack = stack
         self._fds: list[int] = []
@@ -175,9 +183,9 @@ class _Box:
         for source in start.sources:
             fd = self._memory(source.name, source.text.encode(errors="replace"))
             yield from ("--ro-bind-data", str(fd), f"{_CODE}/{source.name}")
-        for size, folder in ((work_bytes, WORK), (limits.temp_bytes, "/tmp")):  # noqa: S108  inside
+        for folder in _CAPPED:
+            size = work_bytes if folder == WORK else limits.temp_bytes
             yield from ("--size", str(size), "--tmpfs", folder)
-        yield from ("--size", str(limits.temp_bytes), "--tmpfs", "/dev/shm")  # noqa: S108  inside
         # After every mount below them, so that neither is an uncapped place to write to.
         yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", WORK)
         yield from ("--seccomp", str(self._rules))
@@ -236,7 +244,27 @@ def _bounds(limits: SandboxLimits) -> Bounds:
         stream_bytes=limits.stream_bytes,
         tree_bytes=limits.memory + 32 * MIB,
         tree_processes=limits.processes + 4,
+        watch=_too_many_files,
     )
+
+
+def _too_many_files(pids: Sequence[int]) -> KilledReason | None:
+    """Count files, through any process inside: empty ones fill no capped folder, only memory."""
+    for pid in reversed(pids):
+        used = [_files_in(f"/proc/{pid}/root{folder}") for folder in _CAPPED]
+        if all(count is not None for count in used):
+            total = sum(count for count in used if count is not None)
+            return KilledReason.DISK if total > _MAX_FILES else None
+    return None
+
+
+def _files_in(folder: str) -> int | None:
+    """Return how many files a file system holds; None when it cannot be reached any more."""
+    try:
+        facts = os.statvfs(folder)
+    except OSError:
+        return None
+    return facts.f_files - facts.f_ffree
 
 
 def _given_files(job: SandboxJob) -> _Given:

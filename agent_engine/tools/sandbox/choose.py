@@ -6,6 +6,7 @@ running anything without a boundary.
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -36,6 +37,10 @@ DRIVERS: Final[Mapping[str, Callable[[], Driver]]] = {
     "sandlock": _sandlock,
 }
 """In the order in which they are tried."""
+
+_NOT_LINUX: Final = ProbeResult(
+    usable=False, reason="sandboxes need Linux", fix="run the bot on Linux, or in a container"
+)
 
 
 class Chosen:
@@ -81,6 +86,9 @@ class SandboxChooser:
     async def _probed(self) -> Chosen:
         failures: list[ProbeResult] = []
         for name, make in self._drivers.items():
+            if sys.platform != "linux":
+                failures.append(_NOT_LINUX)
+                break
             driver = make()
             found = await driver.probe()
             facts = {"driver": name, "usable": found.usable, "reason": found.reason}

@@ -111,6 +111,11 @@ class Driver(Protocol):
         """Languages whose interpreter was found; the probe tells which of them start."""
         ...
 
+    @property
+    def needs(self) -> str:
+        """What the operator must see to where programs do not start."""
+        ...
+
     async def probe(self) -> ProbeResult:
         """Run real programs that try to get out, and say whether the boundary held."""
         ...

@@ -6,7 +6,6 @@ the secret must not come back, no file must appear, nobody must have called.
 """
 
 import asyncio
-import logging
 import os
 import secrets
 import tempfile
@@ -25,8 +24,7 @@ from agent_engine.tools.sandbox.driver import (
 )
 from agent_engine.tools.sandbox.failures import SandboxError
 from agent_engine.tools.sandbox.process import UNPRIVILEGED_ID
-
-logger = logging.getLogger(__name__)
+from agent_engine.tools.shorten import one_line
 
 _LIMITS: Final = SandboxLimits(timeout_s=15.0)
 _ESCAPE: Final = """\
@@ -51,15 +49,14 @@ async def probe_driver(driver: Driver) -> ProbeResult:
     Args:
         driver: a driver whose own preconditions have been checked.
     """
-    started = frozenset([lang for lang in sorted(driver.languages) if await _starts(driver, lang)])
+    problems = {language: await _problem(driver, language) for language in sorted(driver.languages)}
+    started = frozenset(language for language, problem in problems.items() if not problem)
     if Language.BASH not in started:
+        why = problems.get(Language.BASH, "bash is not installed")
         return ProbeResult(
             usable=False,
-            reason=f"{driver.name} does not start programs on this machine",
-            fix=(
-                "allow it what it needs: user namespaces for bubblewrap, "
-                "Landlock and CAP_SYS_PTRACE for sandlock"
-            ),
+            reason=f"{driver.name} does not start programs on this machine ({why})",
+            fix=driver.needs,
         )
     leaks = await _leaks(driver)
     if leaks:
@@ -71,15 +68,16 @@ async def probe_driver(driver: Driver) -> ProbeResult:
     return ProbeResult(usable=True, languages=started)
 
 
-async def _starts(driver: Driver, language: Language) -> bool:
+async def _problem(driver: Driver, language: Language) -> str:
+    """Start a small program and say why it did not work; empty when it did."""
     job = SandboxJob(language=language, code=_HELLO[language], limits=_LIMITS)
     try:
         result = await driver.run(job)
     except SandboxError as error:
-        facts = {"driver": driver.name, "language": language, "reason": error.message}
-        logger.info("sandbox_probe_failed", extra=facts)
-        return False
-    return result.exit_code == 0 and result.stdout.strip() == "hello"
+        return error.message
+    if result.exit_code == 0 and result.stdout.strip() == "hello":
+        return ""
+    return one_line(f"exit code {result.exit_code} {result.stderr}")
 
 
 async def _leaks(driver: Driver) -> list[str]:

@@ -42,8 +42,8 @@ class Bounds:
     tree_bytes: int | None = None
     """Resident memory of all its processes together; None for no cap."""
     tree_processes: int | None = None
-    watch: Callable[[], KilledReason | None] | None = None
-    """Asked now and then, in a thread, whether there is another reason to kill."""
+    watch: Callable[[Sequence[int]], KilledReason | None] | None = None
+    """Asked now and then, in a thread and with its processes, for another reason to kill."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,9 +247,10 @@ async def _watch(tree: "_Tree", bounds: Bounds) -> None:
     """Hold the tree to its bounds; limits of the kernel's count single processes only."""
     for turn in itertools.count():
         await asyncio.sleep(WATCH_EVERY_S)
-        reason = _tree_reason(tree.descendants(), bounds)
+        pids = tree.descendants()
+        reason = _tree_reason(pids, bounds)
         if reason is None and bounds.watch is not None and turn % _TURNS_PER_CALL == 0:
-            reason = await asyncio.to_thread(bounds.watch)
+            reason = await asyncio.to_thread(bounds.watch, pids)
         if reason is not None:
             tree.kill(reason)
             return

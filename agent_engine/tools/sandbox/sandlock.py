@@ -10,10 +10,12 @@ import importlib.util
 import json
 import logging
 import os
+import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +67,10 @@ _READABLE: Final = (
     *("/etc/alternatives", "/etc/ld.so.cache", "/dev/null", "/dev/zero", "/dev/urandom"),
 )
 _MAX_LOOKED_AT: Final = 20_000
+_MAX_DEPTH: Final = 100
+_SLACK_BYTES: Final = 512 * MIB
+_PREFIX: Final = "treadle-run-"
+_STALE_S: Final = 3600.0
 _CLEAN_UP_S: Final = 20.0
 
 
@@ -72,6 +78,7 @@ class Sandlock(Driver):
     """Runs programs under sandlock, each in a process of its own."""
 
     name: Final = "sandlock"
+    needs: Final = "run a kernel of 6.12 or newer and, in a container, add CAP_SYS_PTRACE"
 
     @functools.cached_property
     @override
@@ -86,6 +93,7 @@ class Sandlock(Driver):
                 reason="sandlock is not installed",
                 fix="install it (pip install sandlock)",
             )
+        await asyncio.to_thread(_remove_stale)
         return await probe_driver(self)
 
     @override
@@ -118,7 +126,7 @@ class _Place:
 
 @asynccontextmanager
 async def _work_place(job: SandboxJob, start: Start) -> AsyncIterator[_Place]:
-    base = Path(tempfile.mkdtemp(prefix="treadle-run-"))
+    base = Path(tempfile.mkdtemp(prefix=_PREFIX))
     try:
         yield await asyncio.to_thread(_laid_out, base, job, start)
     finally:
@@ -149,6 +157,16 @@ def _hand_over(base: Path) -> None:
         return
     for path in (base, *base.rglob("*")):
         os.chown(path, UNPRIVILEGED_ID, UNPRIVILEGED_ID, follow_symlinks=False)
+
+
+def _remove_stale() -> None:
+    """Remove what a bot that was killed in the middle of a run left behind."""
+    owners = (os.geteuid(), UNPRIVILEGED_ID)
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        facts = path.lstat()
+        is_ours = stat.S_ISDIR(facts.st_mode) and facts.st_uid in owners
+        if is_ours and time.time() - facts.st_mtime > _STALE_S:
+            _remove(path)
 
 
 def _remove(base: Path) -> None:
@@ -183,6 +201,9 @@ def _command(job: SandboxJob, start: Start, place: _Place, ready: int) -> Comman
         "file_bytes": limits.file_bytes,
         "cpu_s": limits.cpu_s,
         "ready": ready,
+        "bot": os.getpid(),
+        "base": str(place.code.parent),
+        "packages": _packages_folder(),
     }
     return Command(
         argv=(sys.executable, "-I", "-B", str(_CHILD), json.dumps(what)),
@@ -193,6 +214,14 @@ def _command(job: SandboxJob, start: Start, place: _Place, ready: int) -> Comman
     )
 
 
+def _packages_folder() -> str:
+    """Return where sandlock is installed: the child's own search path may be another."""
+    spec = importlib.util.find_spec("sandlock")
+    if spec is None or spec.origin is None:
+        raise SandboxError("sandlock is not installed")
+    return str(Path(spec.origin).parent.parent)
+
+
 def _bounds(job: SandboxJob, place: _Place) -> Bounds:
     limits = job.limits
     return Bounds(
@@ -200,32 +229,59 @@ def _bounds(job: SandboxJob, place: _Place) -> Bounds:
         stream_bytes=limits.stream_bytes,
         tree_bytes=limits.memory + 32 * MIB,
         tree_processes=limits.processes + 4,
-        watch=lambda: _disk_reason(place, limits),
+        watch=_DiskWatch(place, limits).reason,
     )
 
 
-def _disk_reason(place: _Place, limits: SandboxLimits) -> KilledReason | None:
-    """Say whether the program has filled more disk, or made more files, than it may."""
-    room = limits.work_bytes + limits.temp_bytes + place.given.size
-    looked_at = 0
-    waiting = [place.work, place.temp]
-    while waiting:
-        for entry in _listed(waiting.pop()):
-            looked_at += 1
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(Path(entry.path))
-            room -= _blocks(entry)
+class _DiskWatch:
+    """Says when a program has filled more disk, or made more files, than it may.
+
+    What it can see it counts. Against what a program hides (deleted files it holds open) it looks
+    at what has become of the disk's free space, which others use as well, hence the slack.
+    """
+
+    def __init__(self, place: _Place, limits: SandboxLimits) -> None:
+        self._place = place
+        self._room = limits.work_bytes + limits.temp_bytes + place.given.size
+        self._free_at_start = _free_bytes(place.work)
+
+    def reason(self, _pids: Sequence[int]) -> KilledReason | None:
+        """Return a reason to kill the program; None while there is none."""
+        lost = self._free_at_start - _free_bytes(self._place.work)
+        return KilledReason.DISK if lost > self._room + _SLACK_BYTES or self._too_much() else None
+
+    def _too_much(self) -> bool:
+        room, looked_at = self._room, 0
+        waiting = [(self._place.work, 0), (self._place.temp, 0)]
+        while waiting:
+            folder, depth = waiting.pop()
+            entries = _listed(folder)
+            if entries is None or depth > _MAX_DEPTH:
+                return True  # closed to us, or too deep to be looked at: something is hidden
+            for entry in entries:
+                looked_at += 1
+                room -= _blocks(entry)
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append((Path(entry.path), depth + 1))
             if room < 0 or looked_at > _MAX_LOOKED_AT:
-                return KilledReason.DISK
-    return None
+                return True
+        return False
 
 
-def _listed(folder: Path) -> list["os.DirEntry[str]"]:
+def _free_bytes(folder: Path) -> int:
+    facts = os.statvfs(folder)
+    return facts.f_bavail * facts.f_frsize
+
+
+def _listed(folder: Path) -> list["os.DirEntry[str]"] | None:
+    """List a folder; empty when it has just gone, None when it cannot be looked into."""
     try:
         with os.scandir(folder) as entries:
             return list(entries)
-    except OSError:  # gone, or closed to us by the program: then it is no place to fill either
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError:
+        return None
 
 
 def _blocks(entry: "os.DirEntry[str]") -> int:

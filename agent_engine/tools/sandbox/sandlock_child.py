@@ -10,18 +10,21 @@ import os
 import resource
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any, Final
 
 SETUP_FAILED: Final = 125
-_PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _UNPRIVILEGED_ID: Final = 65534
+_LOOK_EVERY_S: Final = 0.5
 
 
 def main(job: dict[str, Any]) -> int:
     """Run the program; return its exit code as a shell says it."""
+    sys.path.append(job["packages"])
     # Before root is dropped: it may be where only root can read.
     import sandlock  # type: ignore[import-untyped]  # noqa: PLC0415  see above
 
@@ -30,6 +33,7 @@ def main(job: dict[str, Any]) -> int:
     if os.geteuid() == 0:
         _drop_root()
     _adopt_orphans()
+    threading.Thread(target=_end_with, args=(job["bot"],), daemon=True).start()
     for limit, value in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, job["file_bytes"])):
         resource.setrlimit(limit, (value, value))
     resource.setrlimit(resource.RLIMIT_CPU, (job["cpu_s"], job["cpu_s"]))
@@ -43,11 +47,14 @@ def main(job: dict[str, Any]) -> int:
         max_processes=job["processes"],
         max_open_files=job["open_files"],
         no_coredump=True,
+        extra_deny_syscalls=["memfd_create", "memfd_secret"],
     )
     program = box.popen(job["argv"])
     os.write(ready, b"\n")
     ended = program.wait()
     _kill_what_is_left()
+    if os.getppid() != job["bot"]:  # nobody else is left to clear away
+        os.execv("/bin/rm", ["rm", "-rf", "--", job["base"]])  # noqa: S606  our own path, no shell
     return _exit_code(ended.exit_code, ended.signal)
 
 
@@ -60,10 +67,15 @@ def _drop_root() -> None:
 
 
 def _adopt_orphans() -> None:
-    """Die with the bot, and become the parent of daemons, so that they can be found."""
-    libc = ctypes.CDLL(None)
-    libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    """Become the parent of daemons, so that they can be found and killed."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _end_with(bot: int) -> None:
+    """End the program when the bot has died without a word; then the main thread goes on."""
+    while os.getppid() == bot:
+        time.sleep(_LOOK_EVERY_S)
+    _kill_what_is_left()
 
 
 def _kill_what_is_left() -> None:

@@ -9,7 +9,8 @@ import { startInspector } from "./inspector.js";
 import { reconnectNow, restartLive, startLive } from "./live.js";
 import { forgetRead, loadWorkspace, reloadAll, startOver } from "./loading.js";
 import { listenToModals } from "./modals.js";
-import { adoptRoute, goToChannel } from "./router.js";
+import { adoptRoute, goNowhere, goToChannel } from "./router.js";
+import { listenForHelp } from "./shortcuts.js";
 import { startSidebar } from "./sidebar.js";
 import * as state from "./state.js";
 import { listenForSwitcher } from "./switcher.js";
@@ -29,6 +30,7 @@ async function start() {
   listenToModals();
   listenForCopies();
   listenForSwitcher();
+  listenForHelp();
   state.on("connection", showBanner);
   state.on("route", showRoute);
   state.on("workspace", showTitle);
@@ -37,7 +39,7 @@ async function start() {
   window.addEventListener("hashchange", adoptRoute);
   startInspector(part("inspector"));
   startLive(reloadAll);
-  beginSomewhere();
+  adoptRoute();
 }
 
 // The page may be open before the server is: keep asking until it answers.
@@ -54,8 +56,6 @@ async function firstLoad() {
 }
 
 function beginSomewhere() {
-  adoptRoute();
-  if (state.store.route.kind !== "none") return;
   const { channels } = state.store.workspace;
   const mine = channels.filter((c) => c.is_member && !c.is_archived && c.kind !== "im");
   const first = mine.find((c) => c.name === "general") || mine[0] || channels[0];
@@ -66,6 +66,7 @@ async function showRoute() {
   const { route } = state.store;
   const shell = part("shell");
   shell.classList.toggle("thread-open", Boolean(route.thread));
+  if (route.kind === "none") return beginSomewhere();
   if (route.kind === "home") {
     leaveChannel();
     hideThread(part("thread"));
@@ -77,7 +78,7 @@ async function showRoute() {
     if (route.thread && state.channel(route.channel)) await showThread(part("thread"), route.channel, route.thread);
     await main;
   }
-  showTitle();
+  return showTitle();
 }
 
 async function changePerson(id) {
@@ -91,8 +92,9 @@ async function changePerson(id) {
     await loadWorkspace();
     restartLive();
     part("main").replaceChildren();
-    if (state.store.route.kind === "channel" && !state.channel(state.store.route.channel)) window.location.hash = "";
-    beginSomewhere();
+    const { route } = state.store;
+    if (route.kind === "channel" && !state.channel(route.channel)) goNowhere();
+    else adoptRoute();
   } catch (error) {
     tell(error);
   }

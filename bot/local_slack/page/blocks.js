@@ -2,7 +2,7 @@
 // `ctx` says where the blocks stand ({channel, ts, threadTs, viewId, message}) and how to send what people do.
 
 import { cardBlock, carouselBlock, containerBlock } from "./cards.js";
-import { elementNode, readState } from "./elements.js";
+import { elementNode } from "./elements.js";
 import { h, icon, link, patchChildren, reconcile } from "./dom.js";
 import { pictureAddress } from "./files.js";
 import { inputBlock } from "./inputs.js";
@@ -17,7 +17,7 @@ const ALERT_ICONS = { success: "check", warning: "warn", error: "warn", info: "i
 const BLOCKS = {
   section,
   divider: () => h("hr", { class: "b-divider" }),
-  header: (b) => h("h3", { class: "b-header" }, textObject(b.text)),
+  header: (b) => h("h2", { class: "b-header" }, textObject(b.text)),
   context,
   actions: (b, ctx) => h("div", { class: "b-actions" }, (b.elements || []).map((e) => elementNode(e, b, ctx))),
   context_actions: (b, ctx) =>
@@ -60,9 +60,6 @@ export function renderBlocks(container, blocks, ctx) {
     patch: (node, { block }) => patched(node, block),
   });
 }
-
-/** The state Slack sends along: {block_id: {action_id: value}} of every input below `root`. */
-export { readState };
 
 /** One line for where blocks cannot be shown: notifications, thread summaries. */
 export function blocksAsWords(blocks) {

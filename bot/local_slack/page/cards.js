@@ -6,19 +6,18 @@ import { pictureAddress } from "./files.js";
 import { mrkdwn, textObject } from "./mrkdwn.js";
 
 export function cardBlock(b, ctx) {
-  const picture = b.hero_image || b.image;
-  const src = picture ? pictureAddress(picture) : null;
   const words = (part) => (typeof part === "string" ? mrkdwn(part) : textObject(part));
-  return h(
-    "div",
-    { class: "b-card" },
-    src ? h("img", { class: "b-card-hero", src, alt: picture.alt_text || "", loading: "lazy" }) : null,
-    picture && !src ? h("p", { class: "b-card-note" }, link(picture.image_url, picture.alt_text || "Picture")) : null,
-    b.title ? h("div", { class: "b-card-title" }, words(b.title)) : null,
-    b.subtitle ? h("div", { class: "b-card-subtitle" }, words(b.subtitle)) : null,
-    b.body ? h("div", { class: "b-card-body" }, words(b.body)) : null,
-    b.actions?.length ? h("div", { class: "b-actions" }, b.actions.map((e) => elementNode(e, b, ctx))) : null,
-  );
+  const parts = ["title", "subtitle", "body"].filter((name) => b[name]).map((name) => h("div", { class: `b-card-${name}` }, words(b[name])));
+  const actions = (b.actions || []).map((e) => elementNode(e, b, ctx));
+  return h("div", { class: "b-card" }, hero(b.hero_image || b.image), parts, actions.length ? h("div", { class: "b-actions" }, actions) : null);
+}
+
+function hero(picture) {
+  if (!picture) return null;
+  const src = pictureAddress(picture);
+  const label = picture.alt_text || "Picture";
+  if (!src) return h("p", { class: "b-card-note" }, link(picture.image_url, label));
+  return h("img", { class: "b-card-hero", src, alt: label, loading: "lazy" });
 }
 
 export function carouselBlock(b, ctx) {

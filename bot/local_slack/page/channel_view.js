@@ -3,11 +3,11 @@
 import { act, tell, tryAct } from "./api.js";
 import { createComposer } from "./composer.js";
 import { clear, h, icon, iconButton } from "./dom.js";
-import { loadChannel, loadOlder, markRead, trimAtEnd } from "./loading.js";
+import { loadChannel, loadOlder, loadWorkspace, markRead, trimAtEnd } from "./loading.js";
 import { createMessageList } from "./message_list.js";
 import { avatarOfUser, channelSign, presence } from "./people.js";
 import { confirmed, dialog, menu } from "./popover.js";
-import { goToThread } from "./router.js";
+import { goNowhere, goToThread } from "./router.js";
 import { toggleSidebar } from "./sidebar.js";
 import { promptCards } from "./prompts.js";
 import * as state from "./state.js";
@@ -41,10 +41,6 @@ export function leaveChannel() {
   view = null;
 }
 
-export function focusComposer() {
-  view?.composer?.focus();
-}
-
 export function listenToChannels() {
   state.on("log", (id) => {
     if (view?.channel !== id) return;
@@ -53,7 +49,7 @@ export function listenToChannels() {
     markRead(id);
   });
   state.on("session", ({ channel, ts }) => refreshSession(channel, ts));
-  state.on("workspace", () => view && refreshFrame());
+  for (const topic of ["workspace", "connected"]) state.on(topic, () => view && refreshFrame());
   state.on("prompts", (id) => view?.channel === id && draw());
   document.addEventListener("visibilitychange", () => view && markRead(view.channel));
 }
@@ -117,24 +113,20 @@ function introParts(channel, empty) {
 }
 
 function headParts(channel) {
-  const isIm = channel.kind === "im";
-  const person = isIm ? state.user(channel.user) : null;
-  const title = isIm ? state.nameOfUser(channel.user) : channel.name;
-  return [
-    iconButton("menu", "Show the sidebar", toggleSidebar, { class: "icon-button only-narrow" }),
-    h(
-      "div",
-      { class: "main-title" },
-      isIm ? avatarOfUser(channel.user, "avatar-small") : channelSign(channel),
-      h("h1", { title }, title),
-      isIm ? presence(person) : null,
-      person?.is_bot ? h("span", { class: "badge-app" }, "APP") : null,
-    ),
-    h("p", { class: "main-topic", title: channel.topic || "" }, channel.topic || ""),
-    isIm ? null : inviteButton(channel),
-    isIm ? null : h("span", { class: "member-count", title: (channel.members || []).map(state.nameOfUser).join(", ") }, icon("user"), (channel.members || []).length),
-    isIm ? null : channelMenu(channel),
-  ].filter(Boolean);
+  const bars = iconButton("menu", "Show the sidebar", toggleSidebar, { class: "icon-button only-narrow" });
+  if (channel.kind === "im") return [bars, personTitle(channel)];
+  const title = h("div", { class: "main-title" }, channelSign(channel), h("h1", { title: channel.name }, channel.name));
+  const topic = h("p", { class: "main-topic", title: channel.topic || "" }, channel.topic || "");
+  const members = channel.members || [];
+  const count = h("span", { class: "member-count", title: members.map(state.nameOfUser).join(", ") }, icon("user"), members.length);
+  return [bars, title, topic, inviteButton(channel), count, channelMenu(channel)].filter(Boolean);
+}
+
+function personTitle(channel) {
+  const person = state.user(channel.user);
+  const name = state.nameOfUser(channel.user);
+  const badge = person?.is_bot ? h("span", { class: "badge-app" }, "APP") : null;
+  return h("div", { class: "main-title" }, avatarOfUser(channel.user, "avatar-small"), h("h1", { title: name }, name), presence(person), badge);
 }
 
 function inviteButton(channel) {
@@ -147,13 +139,20 @@ function channelMenu(channel) {
   const anchor = iconButton("more", "Channel actions", () =>
     menu(anchor, [
       channel.is_member && !channel.is_archived && { label: "Rename channel", icon: "edit", run: () => rename(channel) },
-      channel.is_member && !channel.is_archived && { label: "Leave channel", icon: "back", run: () => tryAct("leave", { channel: channel.id }) },
+      channel.is_member && !channel.is_archived && { label: "Leave channel", icon: "back", run: () => leave(channel) },
       !channel.is_member && { label: "Join channel", icon: "plus", run: () => tryAct("join", { channel: channel.id }) },
       channel.is_member && !channel.is_archived && { label: "Archive channel", icon: "archive", danger: true, run: () => archive(channel) },
       { label: channel.id, note: "Channel ID", icon: "hash", run: () => navigator.clipboard?.writeText(channel.id) },
     ]),
   );
   return anchor;
+}
+
+// Who leaves a private channel cannot see it any more, so nothing more is said of it.
+async function leave(channel) {
+  if (!(await tryAct("leave", { channel: channel.id }))) return;
+  await loadWorkspace();
+  if (!state.channel(channel.id)) goNowhere();
 }
 
 async function rename(channel) {

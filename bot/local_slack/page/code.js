@@ -56,7 +56,7 @@ export async function copy(text) {
   }
 }
 
-export function tinted(text, language) {
+function tinted(text, language) {
   if (text.length > LONGEST_TINTED || PLAIN.has(language)) return [text];
   const out = [];
   let end = 0;

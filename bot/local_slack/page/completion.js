@@ -24,10 +24,10 @@ export function createCompletion(field, accept) {
   const id = `completion-${++counter}`;
   const box = h("div", { class: "completion", role: "listbox", id, "aria-label": "Suggestions", hidden: true });
   const self = { box, items: [], at: 0, start: 0 };
-  field.setAttribute("role", "combobox");
+  // A textarea may not be a combobox; as a textbox it may still point at its list.
   field.setAttribute("aria-autocomplete", "list");
+  field.setAttribute("aria-haspopup", "listbox");
   field.setAttribute("aria-controls", id);
-  field.setAttribute("aria-expanded", "false");
   const take = (index) => {
     const item = self.items[index];
     hide(self, field);
@@ -60,7 +60,6 @@ function update(self, field, take) {
 
 function draw(self, field, take) {
   self.box.hidden = !self.items.length;
-  field.setAttribute("aria-expanded", String(Boolean(self.items.length)));
   const rows = self.items.map((item, index) =>
     h(
       "div",
@@ -86,7 +85,6 @@ function draw(self, field, take) {
 
 function hide(self, field) {
   self.box.hidden = true;
-  field.setAttribute("aria-expanded", "false");
   field.removeAttribute("aria-activedescendant");
 }
 

@@ -28,7 +28,7 @@ export function createComposer({ channel, threadTs, label, initial, onSubmit, on
   const self = { field, channel, threadTs, draftKey, onSubmit, onCancel, onUp, onSent, files: [], sending: false };
   self.completion = createCompletion(field, (item, start) => insertAt(self, start, item.insert));
   self.fileRow = h("div", { class: "composer-files", hidden: true });
-  self.also = threadTs && !onSubmit ? h("input", { type: "checkbox" }) : null;
+  self.also = threadTs && !onSubmit && placeName(channel) ? h("input", { type: "checkbox" }) : null;
   self.node = h("div", { class: onSubmit ? "composer composer-edit" : "composer" }, self.completion.box, boxed(self), alsoRow(self));
   listen(self);
   window.requestAnimationFrame(() => grow(field));
@@ -36,7 +36,7 @@ export function createComposer({ channel, threadTs, label, initial, onSubmit, on
 }
 
 /** What a person typed, with names made references (outside code). */
-export function toSlackText(text) {
+function toSlackText(text) {
   return text
     .split(/(```[\s\S]*?```|`[^`\n]+`)/)
     .map((part, index) => (index % 2 ? part : withReferences(part)))
@@ -85,7 +85,7 @@ function alsoRow(self) {
 
 function placeName(channel) {
   const found = store.workspace.channels.find((c) => c.id === channel);
-  return found && found.kind !== "im" ? `#${found.name}` : "the conversation";
+  return found && found.kind !== "im" ? `#${found.name}` : null;
 }
 
 function listen(self) {

@@ -95,7 +95,7 @@ function failure(what, times) {
 
 function ruleRow(title, rules, words, controls) {
   const set = Object.entries(rules || {}).map(([name, value]) => h("li", null, h("code", null, name), ` ${words(value)}`));
-  return h("section", { class: "fault-rules" }, h("h4", null, title), h("ul", null, set), h("div", { class: "fault-form" }, controls));
+  return h("section", { class: "fault-rules" }, h("h3", null, title), h("ul", null, set), h("div", { class: "fault-form" }, controls));
 }
 
 function button(label, onclick) {

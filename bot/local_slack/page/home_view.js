@@ -1,8 +1,9 @@
 // The app's Home tab: a view the app publishes for the acting person.
 
 import { act, tell, tryAct } from "./api.js";
-import { readState, renderBlocks } from "./blocks.js";
+import { renderBlocks } from "./blocks.js";
 import { clear, h, icon, iconButton } from "./dom.js";
+import { readState } from "./elements.js";
 import { toggleSidebar } from "./sidebar.js";
 import * as state from "./state.js";
 

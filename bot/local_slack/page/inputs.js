@@ -1,7 +1,7 @@
 // Block Kit elements that hold a value: text fields, selects, choices, dates. Each node carries
 // `_read()`, which gives the value in the shape of Slack's `state.values`.
 
-import { h } from "./dom.js";
+import { append, h } from "./dom.js";
 import { withEmoji } from "./emoji.js";
 import { nameOfUser, store } from "./state.js";
 import { textObject, plain } from "./mrkdwn.js";
@@ -17,12 +17,10 @@ export const INPUT_ELEMENTS = {
   timepicker: dateInput("time", "selected_time", "initial_time"),
   datetimepicker: dateTimeInput,
   static_select: select(staticOptions),
-  external_select: select(staticOptions),
   users_select: select(userOptions),
   channels_select: select(channelOptions),
   conversations_select: select(conversationOptions),
   multi_static_select: multi(staticOptions),
-  multi_external_select: multi(staticOptions),
   multi_users_select: multi(userOptions),
   multi_channels_select: multi(channelOptions),
   multi_conversations_select: multi(conversationOptions),
@@ -32,23 +30,38 @@ export const INPUT_ELEMENTS = {
 
 /** An input block: label, element, hint, and room for an error. */
 export function inputBlock(block, ctx) {
-  const make = INPUT_ELEMENTS[block.element?.type];
   const changed = (value) => (block.dispatch_action ? ctx.dispatch(block, block.element, value) : null);
-  const control = make ? make(block.element, block, changed, ctx) : h("span", { class: "b-unknown" }, "This input cannot be shown here.");
+  const make = INPUT_ELEMENTS[block.element?.type] || notShown;
+  const control = make(block.element, block, changed, ctx);
   const id = `in-${++counter}`;
-  const target = control.matches("input, textarea, select") ? control : control.querySelector("input, textarea, select");
-  const group = control.matches("fieldset");
-  if (target && !group) target.id = id;
-  const optional = block.optional ? h("span", { class: "input-optional" }, " (optional)") : null;
-  const label = h(group ? "div" : "label", { class: "input-label", for: group ? null : id, id: `${id}-label` }, plain(block.label?.text), optional);
   const hint = block.hint ? h("div", { class: "input-hint", id: `${id}-hint` }, plain(block.hint.text)) : null;
   const error = h("div", { class: "input-error", id: `${id}-error`, role: "alert" });
-  if (group) control.setAttribute("aria-labelledby", `${id}-label`);
-  (group ? control : target)?.setAttribute("aria-describedby", `${hint ? `${id}-hint ` : ""}${id}-error`);
-  return h("div", { class: "b-input", data: { errors: block.block_id || "", required: block.optional ? "no" : "yes" } }, label, control, hint, error);
+  const described = [hint?.id, error.id].filter(Boolean).join(" ");
+  const label = control.matches("fieldset") ? groupLabel(control, id, described) : fieldLabel(control, id, described);
+  append(label, [plain(block.label?.text), block.optional ? h("span", { class: "input-optional" }, " (optional)") : null]);
+  return h("div", { class: "b-input", data: { errors: block.block_id || "" } }, label, control, hint, error);
 }
 
 let counter = 0;
+
+function notShown(element) {
+  return h("span", { class: "b-unknown" }, `“${String(element?.type)}” cannot be shown here`);
+}
+
+function groupLabel(control, id, described) {
+  control.setAttribute("aria-labelledby", `${id}-label`);
+  control.setAttribute("aria-describedby", described);
+  return h("div", { class: "input-label", id: `${id}-label` });
+}
+
+function fieldLabel(control, id, described) {
+  const inner = control.querySelector("input, textarea, select");
+  const field = control.matches("input, textarea, select") ? control : inner;
+  if (!field) return h("div", { class: "input-label" });
+  field.id = id;
+  field.setAttribute("aria-describedby", described);
+  return h("label", { class: "input-label", for: id });
+}
 
 function holder(node, element, block, type, read) {
   node.dataset.input = type;

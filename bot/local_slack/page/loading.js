@@ -22,7 +22,9 @@ export async function loadWorkspace() {
 export async function loadChannel(channel, { anew = false } = {}) {
   const log = state.logOf(channel);
   if (log.loaded && !anew) return;
-  const { messages, has_more: hasMore } = await read("messages", { channel, limit: PAGE_SIZE });
+  // As much as was held before, so that the person stays where they were reading.
+  const limit = Math.min(KEPT_AT_END, Math.max(PAGE_SIZE, log.messages.size));
+  const { messages, has_more: hasMore } = await read("messages", { channel, limit });
   const kept = Array.from(log.messages.values()).filter((m) => m.ephemeral);
   log.messages = new Map([...kept, ...messages].map((m) => [m.ts, m]));
   log.hasMore = hasMore;

@@ -52,8 +52,8 @@ const heading = {
   starts: (rows, at) => HEADING.test(rows[at]),
   read(rows, at) {
     const [, marks, text] = HEADING.exec(rows[at]);
-    // The page's own headings are h1 and h2: an answer's start below them.
-    const tag = `h${Math.min(6, marks.length + 2)}`;
+    // The page's own heading is h1: an answer's start below it.
+    const tag = `h${Math.min(6, marks.length + 1)}`;
     return { node: h(tag, { class: `md-h${marks.length}` }, inlineMarkdown(text || "")), next: at + 1 };
   },
 };

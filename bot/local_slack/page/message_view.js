@@ -2,8 +2,9 @@
 // `patchMessage` updates it in place; `messageContext` is what its blocks need to act.
 
 import { act, tell, tryAct } from "./api.js";
-import { blocksAsWords, readState, renderBlocks } from "./blocks.js";
+import { blocksAsWords, renderBlocks } from "./blocks.js";
 import { append, h, icon, patchChildren } from "./dom.js";
+import { readState } from "./elements.js";
 import { emojiNode, pickEmoji } from "./emoji.js";
 import { fileNodes } from "./files.js";
 import { markdown } from "./markdown.js";
@@ -64,7 +65,7 @@ export function patchMessage(node, { message, compact, previewThread }) {
   threadLine(part("thread"), message, node._place);
 }
 
-export function messageContext(node) {
+function messageContext(node) {
   const { channel } = node._place;
   const message = node._message;
   return {

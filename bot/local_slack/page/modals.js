@@ -1,8 +1,9 @@
 // Modal views the app opens: a stack of up to three, errors per block, a loading state while the app answers.
 
 import { act, tell, tryAct } from "./api.js";
-import { readState, renderBlocks } from "./blocks.js";
+import { renderBlocks } from "./blocks.js";
 import { h, icon } from "./dom.js";
+import { readState } from "./elements.js";
 import { withEmoji } from "./emoji.js";
 import { dialog } from "./popover.js";
 import * as state from "./state.js";
@@ -52,7 +53,6 @@ function refresh(entry, view) {
   entry.view = view;
   const head = entry.dialog.node.querySelector(".dialog-title");
   head.textContent = withEmoji(view.title?.text || "");
-  head.dataset.depth = String(state.store.views.indexOf(view) + 1);
   entry.submit.textContent = withEmoji(view.submit?.text || "Submit");
   entry.submit.hidden = !view.submit && !view.blocks?.some((b) => b.type === "input");
   entry.cancel.textContent = withEmoji(view.close?.text || (entry.submit.hidden ? "Close" : "Cancel"));

@@ -42,7 +42,7 @@ export function textObject(object) {
   return object.type === "mrkdwn" ? mrkdwn(object.text) : plain(object.text, { emoji: object.emoji !== false });
 }
 
-export function unescape(text) {
+function unescape(text) {
   return String(text ?? "").replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 }
 

@@ -2,7 +2,7 @@
 
 import { h, icon, ownAddress } from "./dom.js";
 import { emojiChar } from "./emoji.js";
-import { app, appName, nameOfUser, user } from "./state.js";
+import { app, appName, nameOfUser, store, user } from "./state.js";
 
 /** Who a message is from, with the name and icon it asked for. */
 export function authorOf(message) {
@@ -16,7 +16,6 @@ export function authorOf(message) {
     key: [message.user, message.username, message.icon_emoji, message.icon_url].join("|"),
     iconEmoji: message.icon_emoji,
     iconUrl: message.icon_url,
-    color: found?.color,
     isGuest: Boolean(found?.is_restricted),
   };
 }
@@ -37,11 +36,13 @@ export function avatar(author, size = "") {
 export function avatarOfUser(id, size) {
   const found = user(id);
   const name = nameOfUser(id);
-  return avatar({ id, name, isApp: Boolean(found?.is_bot), color: found?.color }, size);
+  return avatar({ id, name, isApp: Boolean(found?.is_bot) }, size);
 }
 
+/** A person's presence; the app is here while a bot is connected. */
 export function presence(person) {
-  const here = person?.presence === "active" || person?.is_bot;
+  const isApp = person?.id === app()?.bot_user_id;
+  const here = isApp ? store.connectedBots > 0 : person?.presence === "active";
   return h("span", { class: here ? "presence here" : "presence", role: "img", "aria-label": here ? "active" : "away" });
 }
 

@@ -47,7 +47,6 @@ export function taskCard(b) {
     ),
     h("div", { class: "task-body" }, h("div", { class: "task-details" }), h("div", { class: "task-output" }), h("ul", { class: "task-sources" })),
   );
-  node.addEventListener("toggle", () => (node.dataset.touched = "yes"));
   node.querySelector("summary").addEventListener("click", (event) => {
     if (node.classList.contains("task-bare")) event.preventDefault();
   });

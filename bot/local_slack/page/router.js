@@ -2,14 +2,14 @@
 
 import { emit, store } from "./state.js";
 
-export function parseRoute(hash) {
+function parseRoute(hash) {
   const parts = hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
   if (parts[0] === "home") return { kind: "home" };
   if (!parts[0]) return { kind: "none" };
   return { kind: "channel", channel: parts[0], thread: parts[1] || null };
 }
 
-export function goTo(hash) {
+function goTo(hash) {
   if (window.location.hash === hash) adoptRoute();
   else window.location.hash = hash;
 }
@@ -20,6 +20,11 @@ export function goToChannel(channel) {
 
 export function goToThread(channel, ts) {
   goTo(`#/${encodeURIComponent(channel)}/${encodeURIComponent(ts)}`);
+}
+
+/** Let the page choose where to begin. */
+export function goNowhere() {
+  goTo("#/");
 }
 
 export function goHome() {

@@ -31,7 +31,7 @@ export function toggleSidebar() {
   if (open) document.querySelector("#sidebar .side-item[aria-current], #sidebar .side-item")?.focus();
 }
 
-export function closeSidebar() {
+function closeSidebar() {
   document.getElementById("shell").classList.remove("sidebar-open");
 }
 
@@ -114,18 +114,19 @@ function part(title, action, rows) {
   return h("section", { class: "side-part", "aria-label": title }, h("div", { class: "side-title" }, h("h2", null, title), action), rows);
 }
 
+const NOTHING_UNREAD = { unread: 0, mentions: 0 };
+
 function item({ key, label, lead, current, channel, faded, run }) {
-  const unread = channel?.unread || 0;
-  const badge = channel?.mentions || (channel?.kind === "im" ? unread : 0);
-  const words = unread ? `${label}, ${unread} unread` : label;
+  const { unread, mentions, kind } = channel || NOTHING_UNREAD;
+  const badge = kind === "im" ? unread : mentions;
   return h(
     "button",
     {
       type: "button",
       class: ["side-item", unread && "unread", faded && "faded"].filter(Boolean).join(" "),
-      data: { key, channel: channel?.id || "" },
+      data: { key },
       "aria-current": current ? "page" : null,
-      "aria-label": words,
+      "aria-label": unread ? `${label}, ${unread} unread` : label,
       title: label,
       onclick: () => {
         closeSidebar();

@@ -96,7 +96,7 @@ export function inOrder(messages) {
   return Array.from(messages.values()).sort((a, b) => (a.ts < b.ts ? -1 : a.ts > b.ts ? 1 : 0));
 }
 
-export function isReply(message) {
+function isReply(message) {
   return Boolean(message.thread_ts && message.thread_ts !== message.ts);
 }
 

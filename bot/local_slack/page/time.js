@@ -2,7 +2,7 @@
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-export function dateOf(ts) {
+function dateOf(ts) {
   return new Date(Number(String(ts).split(".")[0]) * 1000);
 }
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bot.local_slack.block_ids import identified
 from bot.local_slack.block_rules import Surface, check_blocks
 from bot.local_slack.errors import RefusedError
 from bot.local_slack.records import Json
@@ -42,10 +43,7 @@ def read_blocks(call: ApiCall, *, surface: Surface) -> list[Json] | None:
     if not blocks:
         return None
     check_blocks(blocks, surface=surface, refused_types=call.core.config.refuse_block_types)
-    return [
-        block if block.get("block_id") else block | {"block_id": call.core.mint.hex(5)}
-        for block in blocks
-    ]
+    return identified(blocks, call.core.mint)
 
 
 def read_metadata(call: ApiCall) -> Json | None:

@@ -29,6 +29,7 @@ from bot.local_slack.web_api import (
     views,
 )
 from bot.local_slack.web_api.call import ApiCall, Method, TokenKind
+from bot.local_slack.workspaces import Workspaces
 
 logger = logging.getLogger(__name__)
 
@@ -52,18 +53,35 @@ class _Answer(NamedTuple):
 
 
 class WebApi:
-    """Answers `/api/<method>`."""
+    """Answers `/api/<method>` for the workspace that the call belongs to."""
+
+    def __init__(self, workspaces: Workspaces) -> None:
+        self._workspaces = workspaces
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer one HTTP request of the app."""
+        try:
+            args = await read_arguments(request)
+        except RefusedError as error:
+            return web.json_response(_refusal(error))
+        return await _Turn(self._owner(request, args)).answer(request, args)
+
+    def _owner(self, request: web.Request, args: Arguments) -> Core:
+        if request.match_info["method"] == "oauth.v2.access":
+            return self._workspaces.of_grant(args.text("code"), args.text("refresh_token"))
+        return self._workspaces.of_token(_token(request, args))
+
+
+class _Turn:
+    """One call at one workspace."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Answer one HTTP request of the app."""
+    async def answer(self, request: web.Request, args: Arguments) -> web.StreamResponse:
         started_s = time.monotonic()
         method = request.match_info["method"]
-        args = Arguments({})
         try:
-            args = await read_arguments(request)
             answer = await self._answer(request, method, args)
         except RefusedError as error:
             answer = _Answer(_refusal(error))

@@ -3,6 +3,7 @@
 import json
 
 from bot.local_slack import shapes
+from bot.local_slack.block_ids import identified
 from bot.local_slack.block_rules import Surface, check_blocks
 from bot.local_slack.errors import RefusedError
 from bot.local_slack.records import Json, View
@@ -91,14 +92,7 @@ def _payload(call: ApiCall, surface: Surface) -> Json:
     if payload is None:
         raise RefusedError("invalid_arguments")
     check_view(call.core.config.refuse_block_types, payload, surface)
-    return with_block_ids(call, payload)
-
-
-def with_block_ids(call: ApiCall, payload: Json) -> Json:
-    """Give every block an id, as Slack does."""
-    mint = call.core.mint
-    blocks = [b if b.get("block_id") else b | {"block_id": mint.hex(5)} for b in payload["blocks"]]
-    return payload | {"blocks": blocks}
+    return payload | {"blocks": identified(payload["blocks"], call.core.mint)}
 
 
 def _trigger(call: ApiCall) -> str | None:

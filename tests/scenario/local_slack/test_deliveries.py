@@ -77,6 +77,25 @@ async def test_commands_are_not_retried_and_time_out_for_their_caller(
     assert ran == ["x"]
 
 
+async def test_a_late_acknowledgement_is_recorded_and_changes_nothing(
+    workspace: LocalWorkspace, app: AsyncApp
+) -> None:
+    release = asyncio.Event()
+
+    @app.command("/solve")
+    async def acknowledge_late(ack: Any) -> None:
+        await release.wait()
+        await ack("too late")
+
+    async with connected(workspace, app):
+        ada = workspace.person("ada")
+        assert await _refusal(ada.slash("general", "/solve")) == "operation_timeout"
+        release.set()
+        late = await workspace.until(lambda: workspace.traffic.of(Direction.ACK))
+    assert late[0].request["payload"] == {"text": "too late"}
+    assert ada.ephemerals() == []
+
+
 async def test_without_an_app_a_command_fails_at_once_and_an_event_waits(
     workspace: LocalWorkspace, app: AsyncApp
 ) -> None:

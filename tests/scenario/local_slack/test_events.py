@@ -10,7 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.local_slack.config import LocalWorkspaceConfig, PersonSeed
 from bot.local_slack.default_manifest import DEFAULT_MANIFEST
 from bot.local_slack.server import LocalWorkspace
-from tests.scenario.local_slack.app import bodies, connected, new_app
+from tests.scenario.local_slack.app import bodies, client_of, connected, new_app
 
 
 def collect(app: AsyncApp) -> list[dict[str, Any]]:
@@ -32,6 +32,8 @@ def collect(app: AsyncApp) -> list[dict[str, Any]]:
         "channel_archive",
         "channel_rename",
         "channel_created",
+        "channel_deleted",
+        "group_rename",
         "channel_left",
         "file_shared",
     ):
@@ -244,3 +246,72 @@ async def test_until_says_what_happened_when_it_gives_up(workspace: LocalWorkspa
         await workspace.until(lambda: False, timeout=0.01)
     async with asyncio.timeout(1):
         assert await workspace.until(lambda: workspace.channel("general").roots)
+
+
+async def test_channels_tell_what_becomes_of_them(workspace: LocalWorkspace, app: AsyncApp) -> None:
+    seen = collect(app)
+    ada = workspace.person("ada")
+    async with connected(workspace, app):
+        channel = await ada.create_channel("ideas")
+        await ada.rename("ideas", "better-ideas")
+        await ada.archive("better-ideas")
+        await ada.delete_channel("better-ideas")
+        private = await ada.create_channel("quiet", is_private=True)
+        await ada.invite("quiet", "treadle")
+        await ada.rename("quiet", "quieter")
+        await workspace.until(lambda: len(seen) == 6)
+        await ada.post(private, "@treadle bye")
+        await ada.leave("quieter")
+        await workspace.until(lambda: len(seen) == 9)
+    kinds = [event["type"] for event in seen]
+    assert sorted(kinds[:4]) == [
+        "channel_archive",
+        "channel_created",
+        "channel_deleted",
+        "channel_rename",
+    ]
+    renamed = next(event for event in seen if event["type"] == "channel_rename")
+    assert (renamed["channel"]["id"], renamed["channel"]["name"]) == (channel, "better-ideas")
+    assert {"group_rename", "member_joined_channel", "member_left_channel"} <= set(kinds)
+
+
+async def test_a_deleted_stream_ends_in_silence(
+    workspace: LocalWorkspace, app: AsyncApp, client: AsyncWebClient
+) -> None:
+    seen = collect(app)
+    channel = workspace.dm("ada").id
+    async with connected(workspace, app):
+        root = await workspace.person("ada").post(channel, "hello")
+        workspace.faults.stream_expiry_s = 0.05
+        started = await client.chat_startStream(channel=channel, thread_ts=root, markdown_text="x")
+        await client.chat_delete(channel=channel, ts=str(started["ts"]))
+        await asyncio.sleep(0.06)  # the stream's own end by age is what must stay unheard
+        await workspace.person("ada").post(channel, "marker")
+        await workspace.until(lambda: any(e.get("text") == "marker" for e in seen))
+    assert [e.get("subtype") for e in seen if e.get("subtype")] == ["message_deleted"]
+
+
+async def test_two_runs_of_the_same_conversation_have_equal_snapshots(
+    workspace: LocalWorkspace,
+) -> None:
+    async def talk(place: LocalWorkspace) -> list[dict[str, Any]]:
+        channel = place.channel("general").id
+        ts = await place.person("ada").post("general", "@treadle how many?")
+        posted = await client_of(place).chat_postMessage(
+            channel=channel, thread_ts=ts, text="3", blocks=[{"type": "divider"}]
+        )
+        await place.person("grace").react("general", str(posted["ts"]), "+1")
+        return place.snapshot_thread("general", ts)
+
+    async with LocalWorkspace() as other:
+        first, second = await talk(workspace), await talk(other)
+    assert first == second
+    assert first[0]["text"] == "<@treadle> how many?"
+    assert first[1] == {
+        "user": "treadle",
+        "text": "3",
+        "blocks": [{"type": "divider"}],
+        "reactions": {"+1": ["grace"]},
+        "files": [],
+        "is_streaming": False,
+    }

@@ -1,5 +1,6 @@
 """The same app without Socket Mode: signed requests to its URL."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -154,6 +155,27 @@ async def test_retries_over_http_say_why_and_obey_no_retry() -> None:
             await workspace.until(lambda: len(got) == 2)
             await workspace.until(lambda: len(workspace.traffic.of(Direction.EVENT)) == 2)
     assert got == [(None, None), ("1", "http_error")]
+
+
+async def test_an_app_that_hangs_is_asked_again_and_a_command_times_out() -> None:
+    reasons: list[str | None] = []
+
+    async def hang_once(request: web.Request) -> web.StreamResponse:
+        reasons.append(request.headers.get("X-Slack-Retry-Reason"))
+        if len(reasons) != 2:
+            await asyncio.sleep(30)  # longer than the workspace waits; it is cut off
+        return web.Response()
+
+    application = web.Application()
+    application.router.add_post("/slack/events", hang_once)
+    async with served(application) as url:
+        config = replace(QUICK, http_delivery_url=f"{url}/slack/events", ack_timeout_s=0.1)
+        async with LocalWorkspace(config) as workspace:
+            await workspace.person("ada").post("general", "hello")
+            await workspace.until(lambda: len(workspace.traffic.of(Direction.EVENT)) == 2)
+            with pytest.raises(RefusedError, match="operation_timeout"):
+                await workspace.person("ada").slash("general", "/solve")
+    assert reasons == [None, "http_timeout", None]
 
 
 async def test_an_app_that_is_not_there_costs_the_caller_of_a_command_an_error() -> None:

@@ -30,7 +30,7 @@ FEEDBACK = {
         }
     ],
 }
-BUTTONS = {
+BUTTONS: dict[str, Any] = {
     "type": "actions",
     "block_id": "choices",
     "elements": [
@@ -247,3 +247,18 @@ async def test_a_person_cannot_act_in_a_place_he_cannot_see(workspace: LocalWork
         await linus.slash(secret, "/solve", "what do they say?")
     with pytest.raises(RefusedError, match="channel_not_found"):
         await linus.post(secret, "let me in")
+
+
+async def test_blocks_and_elements_without_ids_are_given_some(
+    workspace: LocalWorkspace, client: AsyncWebClient
+) -> None:
+    nameless = {k: v for k, v in BUTTONS["elements"][0].items() if k != "action_id"}
+    posted = await client.chat_postMessage(
+        channel=workspace.channel("general").id,
+        text="?",
+        blocks=[{"type": "actions", "elements": [nameless, BUTTONS["elements"][0]]}],
+    )
+    block = posted["message"]["blocks"][0]
+    assert block["block_id"]
+    assert block["elements"][0]["action_id"]
+    assert block["elements"][1]["action_id"] == "approve"

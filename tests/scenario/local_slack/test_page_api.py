@@ -257,3 +257,16 @@ async def test_it_runs_as_a_process_of_its_own(tmp_path: Path) -> None:
                 while (await socket.receive()).type is not WSMsgType.CLOSED:
                     continue
         assert await process.wait() == 0
+
+
+async def test_a_taken_port_is_told_in_one_sentence(workspace: LocalWorkspace) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "bot.local_slack", "--port", workspace.url.rpartition(":")[2]),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(20):
+        _, complaint = await process.communicate()
+    assert process.returncode == 1
+    assert complaint.startswith(b"The local workspace cannot start:")
+    assert b"Traceback" not in complaint

@@ -304,6 +304,30 @@ async def test_a_token_is_never_recorded(workspace: LocalWorkspace, client: Asyn
     assert workspace.app_token not in recorded
 
 
+async def test_the_lesser_methods_answer(workspace: LocalWorkspace, client: AsyncWebClient) -> None:
+    channel = workspace.channel("general").id
+    ts = await workspace.person("ada").post("general", "pin me")
+    await client.pins_add(channel=channel, timestamp=ts)
+    pins = await client.pins_list(channel=channel)
+    assert pins["items"][0]["message"]["text"] == "pin me"
+    again = client.pins_add(channel=channel, timestamp=ts)
+    assert await error_of(again) == "already_pinned"
+    await client.bookmarks_add(
+        channel_id=channel, title="Plan", type="link", link="https://x.example"
+    )
+    bookmarks = await client.bookmarks_list(channel_id=channel)
+    assert bookmarks["bookmarks"][0]["title"] == "Plan"
+    bot = workspace.core.state.bot
+    assert (await client.bots_info(bot=str(bot.bot_id)))["bot"]["user_id"] == bot.id
+    assert (await client.emoji_list())["emoji"] == {}
+    mine = await client.users_conversations(types="public_channel")
+    assert [c["name"] for c in mine["channels"]] == ["general", "data", "ops"]
+    valid = await client.blocks_validate(blocks=[{"type": "divider"}])
+    assert valid["ok"]
+    invalid = client.blocks_validate(blocks=[{"type": "nonsense"}])
+    assert await error_of(invalid) == "invalid_blocks"
+
+
 async def test_a_permalink_leads_to_the_thread_on_the_page(
     workspace: LocalWorkspace, client: AsyncWebClient
 ) -> None:

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.local_slack.block_rules import Surface, block_problems, check_blocks
 from bot.local_slack.errors import RefusedError
@@ -204,6 +206,23 @@ def test_wrong_blocks_are_refused_where_they_are_wrong(name: str) -> None:
     problems = block_problems(blocks, surface=Surface.MESSAGE)
     assert problems
     assert any(problem.endswith(f"[json-pointer:{pointer}]") for problem in problems), problems
+
+
+_KEYS = st.sampled_from(["type", "text", "elements", "tasks", "rows", "title", "x", "fields"])
+_WORDS = st.sampled_from(
+    ["section", "actions", "plan", "table", "container", "rich_text", "mrkdwn", "button", "x", ""]
+)
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | _WORDS,
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(_KEYS, part, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.lists(st.dictionaries(_KEYS, _JSON, max_size=5), max_size=3))
+def test_no_blocks_however_wrong_make_the_check_fail(blocks: list[Block]) -> None:
+    problems = block_problems(blocks, surface=Surface.MESSAGE)
+    assert all("[json-pointer:/blocks" in problem for problem in problems)
 
 
 def test_inputs_belong_into_modals_with_their_limits() -> None:

@@ -20,6 +20,8 @@ SCHEMA: JsonObject = {
         "count": {"type": "integer"},
         "share": {"type": "number"},
         "loud": {"type": "boolean"},
+        "maybe": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+        "either": {"type": ["integer", "string"]},
         "mode": {"enum": ["fast", "slow"]},
         "inner": {"type": "object", "properties": {"deep": {"type": "integer"}}},
     },
@@ -42,7 +44,7 @@ async def outcome_of(value: object, tmp_path: Path, **traits):
     [
         ({}, "missing: 'path'"),
         ({"path": 5}, "path must be of type string, not integer"),
-        ({"path": "a", "cuont": 1}, "unknown: 'cuont' (known: count, inner, loud"),
+        ({"path": "a", "cuont": 1}, "unknown: 'cuont' (known: count, either, inner, loud"),
         ({"path": "a", "count": "five"}, "count must be of type integer, not string"),
         ({"path": "a", "count": "5.5"}, "count must be of type integer"),
         ({"path": "a", "count": "007"}, "count must be of type integer"),
@@ -88,19 +90,13 @@ async def test_arguments_that_are_nested_too_deep_are_refused_without_recursion(
 
 async def test_texts_that_can_only_mean_a_number_become_one(tmp_path):
     tool = FakeTool(returning({"success": True}), parameters_schema=SCHEMA)
-    arguments = {
-        "path": "5",
-        "count": "-5",
-        "share": "0.25",
-        "loud": "true",
-        "inner": {"deep": "7"},
-    }
+    mended = {"count": -5, "share": 0.25, "loud": True, "maybe": 6, "inner": {"deep": 7}}
+    texts = {"count": "-5", "share": "0.25", "loud": "true", "maybe": "6", "inner": {"deep": "7"}}
 
-    await caller(tool).call("fake", arguments, tool_context(tmp_path))
+    arguments = {"path": "5", "either": "8"}
+    await caller(tool).call("fake", {**arguments, **texts}, tool_context(tmp_path))
 
-    assert tool.given == [
-        {"path": "5", "count": -5, "share": 0.25, "loud": True, "inner": {"deep": 7}}
-    ]
+    assert tool.given == [{**arguments, **mended}]
 
 
 async def test_an_unknown_tool_is_answered_with_the_nearest_names(tmp_path):

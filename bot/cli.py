@@ -1,0 +1,237 @@
+"""The ``treadle`` command: reads arguments and settings, runs one thing, ends with a code.
+
+Exit codes: 0 done · 1 the task or check failed · 2 wrong use or settings · 3 waiting for a person.
+What a command needs is imported when it runs, so that ``--help`` and small commands start at once.
+"""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Coroutine
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from agent_engine.errors import EngineError
+from bot.errors import BotError
+from bot.logs import configure_logs, wants_json
+from bot.settings import Purpose, Settings, SettingsError, read_settings
+
+app = typer.Typer(
+    name="treadle",
+    help="A Slack bot that puts AI agents to work: a channel is an agent, a thread is a task.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+database_app = typer.Typer(help="Look after the database.", no_args_is_help=True)
+app.add_typer(database_app, name="db")
+
+
+class ExitCode(IntEnum):
+    """How the command ended."""
+
+    DONE = 0
+    FAILED = 1
+    WRONG_USE = 2
+    WAITING = 3
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+
+
+@app.command()
+def run(
+    role: Annotated[
+        str, typer.Option(help="all, or gateway (talks to Slack) and worker (works) apart.")
+    ] = "all",
+) -> None:
+    """Run the bot until it is stopped."""
+    from bot.app import Role, run_bot  # noqa: PLC0415 - imported when it runs
+
+    try:
+        chosen = Role(role)
+    except ValueError:
+        _fail(f"--role is one of: {', '.join(Role)}.", ExitCode.WRONG_USE)
+    purpose = Purpose.WORKER if chosen is Role.WORKER else Purpose.RUN
+    settings = _settings(purpose)
+    _run(run_bot(settings, role=chosen), until_stopped=True)
+
+
+@app.command()
+def demo(
+    ask: Annotated[
+        str | None, typer.Option(help="Solve one problem, print the thread and exit.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Where the page is served.")] = 8430,
+) -> None:
+    """Start the local workspace and the bot, and watch a first problem being solved."""
+    from bot.demo import run_demo  # noqa: PLC0415 - imported when it runs
+
+    settings = _settings(Purpose.TERMINAL, log_level="WARNING")
+    problem = ask or settings.demo_ask
+    solved = _run(run_demo(settings, problem=problem, port=port), until_stopped=True)
+    if solved is False:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command()
+def ask(
+    problem: Annotated[str, typer.Argument(help="What is to be done.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Solve one problem in the terminal, without Slack."""
+    from bot.terminal import ask_agent  # noqa: PLC0415 - imported when it runs
+
+    settings = _settings(Purpose.TERMINAL, log_level="ERROR")
+    code = _run(ask_agent(settings, problem, as_json=as_json))
+    raise typer.Exit(code)
+
+
+@app.command()
+def tool(
+    name: Annotated[str, typer.Argument(help="The tool's name; 'list' shows all.")],
+    arguments: Annotated[
+        str, typer.Argument(help="Its arguments as JSON; - reads them from standard input.")
+    ] = "{}",
+) -> None:
+    """Run one tool exactly as an agent would, and print the observation as JSON."""
+    from bot.terminal import call_tool, list_tools  # noqa: PLC0415 - imported when it runs
+
+    settings = _settings(Purpose.TERMINAL, log_level="ERROR")
+    if name == "list":
+        typer.echo(json.dumps(list_tools(settings), indent=2, ensure_ascii=False))
+        return
+    text = sys.stdin.read() if arguments == "-" else arguments
+    try:
+        given = json.loads(text)
+    except json.JSONDecodeError as error:
+        _fail(f"the arguments are not JSON: {error}", ExitCode.WRONG_USE)
+    if not isinstance(given, dict):
+        _fail('the arguments must be a JSON object, like \'{"path": "a.txt"}\'.', 2)
+    observation = _run(call_tool(settings, name, given))
+    typer.echo(json.dumps(observation, indent=2, ensure_ascii=False))
+    if not observation.get("success"):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command()
+def doctor(*, as_json: AsJson = False) -> None:
+    """Check configuration, tokens and scopes, model, database and sandbox; say each fix."""
+    from bot.doctor import examine, report  # noqa: PLC0415 - imported when it runs
+
+    configure_logs(level="ERROR", as_json=False)
+    findings = _run(examine())
+    typer.echo(report(findings, as_json=as_json))
+    if any(finding.is_bad for finding in findings):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command()
+def manifest(
+    url: Annotated[
+        str | None, typer.Option(help="The bot's public https address; without it, Socket Mode.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Print the app manifest, to create the Slack app from."""
+    from bot import manifest as made  # noqa: PLC0415 - imported when it runs
+
+    slack = _settings(Purpose.TERMINAL).file.slack
+    try:
+        body = made.with_commands(
+            made.load_manifest(), prefix=slack.command_prefix, has_short=slack.short_commands
+        )
+        body = made.for_public_url(body, url) if url else body
+    except BotError as error:
+        _fail(str(error), ExitCode.WRONG_USE)
+    typer.echo(json.dumps(body, indent=2) if as_json else made.as_yaml(body).rstrip())
+
+
+@database_app.command("upgrade")
+def upgrade_database() -> None:
+    """Bring the database's tables up to date; ``run`` does this by itself."""
+    from bot.upkeep import upgrade  # noqa: PLC0415 - imported when it runs
+
+    typer.echo(_run(upgrade(_settings(Purpose.TERMINAL))))
+
+
+@database_app.command("backup")
+def backup_database(
+    path: Annotated[Path, typer.Argument(help="The new file; it must not exist.")],
+) -> None:
+    """Write a consistent copy of a SQLite database while the bot runs."""
+    from bot.upkeep import backup  # noqa: PLC0415 - imported when it runs
+
+    typer.echo(_run(backup(_settings(Purpose.TERMINAL), path)))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+# ------------------------------------------------------------------------------------------------
+
+
+def _settings(purpose: Purpose, *, log_level: str | None = None) -> Settings:
+    try:
+        settings = read_settings(purpose)
+    except SettingsError as error:
+        _fail(str(error), ExitCode.WRONG_USE)
+    level = log_level or settings.log_level.value
+    configure_logs(level=level, as_json=wants_json(settings.log_format.value))
+    return settings
+
+
+def _run(main: Coroutine[Any, Any, Any], *, until_stopped: bool = False) -> Any:  # noqa: ANN401 - what the command returns
+    """Run to the end, or to SIGINT or SIGTERM; expected trouble becomes one sentence."""
+    try:
+        with asyncio.Runner() as runner:
+            return runner.run(_interruptible(main) if until_stopped else main)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except (EngineError, BotError) as error:
+        _fail(str(error), ExitCode.FAILED)
+    except BaseExceptionGroup as errors:
+        expected, others = errors.split((EngineError, BotError))
+        if expected is None or others is not None:
+            raise
+        _fail(str(_first(expected)), ExitCode.FAILED)
+
+
+async def _interruptible(main: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - what the command returns
+    """Cancel the work on SIGTERM and SIGINT, so that everything is closed in order."""
+    loop, current = asyncio.get_running_loop(), asyncio.current_task()
+    stopped: list[int] = []
+
+    def stop(number: int) -> None:
+        stopped.append(number)
+        if current is not None:
+            current.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    try:
+        return await main
+    except asyncio.CancelledError:
+        if stopped:
+            return None
+        raise
+
+
+def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _fail(sentence: str, code: int) -> NoReturn:
+    typer.echo(sentence, err=True)
+    raise typer.Exit(code)

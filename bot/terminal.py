@@ -1,0 +1,211 @@
+"""One task, or one tool call, in the terminal: the engine as a library, without Slack or dbos."""
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.prompt import Prompt
+
+from agent_engine.agent import AgentParts, BaseAgent, TaskResult
+from agent_engine.events import PlanMade, RunEvent, StepFinished, StepStarted
+from agent_engine.ports import ToolContext
+from agent_engine.types import (
+    LIBRARY_SCOPE,
+    ActionType,
+    AgentProfile,
+    JsonObject,
+    RunId,
+    RunSnapshot,
+    Step,
+    Task,
+    TaskId,
+    TaskStatus,
+    Wait,
+    new_id,
+)
+from bot.agents_file import DEFAULT_AGENT
+from bot.equipment import Outfitter, find_model, make_tools
+from bot.settings import Settings
+
+DONE, FAILED, WAITING = 0, 1, 3
+"""Exit codes; the same as the command line's."""
+
+
+async def ask_agent(settings: Settings, problem: str, *, as_json: bool) -> int:
+    """Work on one problem, show the progress, print the answer; return the exit code.
+
+    Questions are asked on the terminal; with ``as_json``, or where nobody sits at one, the task is
+    returned as ``waiting`` instead.
+    """
+    console = Console(stderr=True, quiet=as_json)
+    async with AsyncExitStack() as stack:
+        source = await find_model(settings)
+        console.print(f"[dim]{source.description}[/dim]")
+        agent = _agent(settings, Outfitter(settings, source, stack), _Progress(console))
+        answer = None if as_json or not sys.stdin.isatty() else _Asker(console)
+        result = await agent.execute_task(Task(description=problem), answer=answer)
+    _print(result, as_json=as_json)
+    if result.success:
+        return DONE
+    return WAITING if result.status is TaskStatus.WAITING else FAILED
+
+
+async def call_tool(settings: Settings, name: str, arguments: JsonObject) -> dict[str, Any]:
+    """Call one tool by the path that agents use, in a folder of the terminal's own."""
+    async with AsyncExitStack() as stack:
+        outfitter = Outfitter(settings, await find_model(settings), stack)
+        task_id = TaskId("terminal")
+        context = ToolContext(
+            scope=LIBRARY_SCOPE,
+            run_id=RunId(new_id()),
+            task_id=task_id,
+            step=1,
+            requester=None,
+            task_folder=outfitter.folders.folder(LIBRARY_SCOPE, task_id),
+            idempotency_key=new_id(),
+        )
+        allowed = _default_profile(settings).tools
+        observation = await outfitter.caller.call(name, arguments, context, allowed=allowed)
+        return dict(observation.content)
+
+
+def list_tools(settings: Settings) -> list[dict[str, Any]]:
+    """Describe all tools of this installation."""
+    return [
+        {
+            "name": tool.name,
+            "description": tool.description,
+            "parameters": dict(tool.parameters_schema),
+        }
+        for tool in make_tools(settings)
+    ]
+
+
+def _agent(settings: Settings, outfitter: Outfitter, progress: "_Progress") -> BaseAgent:
+    profile = _default_profile(settings)
+    equipment = outfitter.equip(profile)
+    tools = [t for t in outfitter.tools if profile.tools is None or t.name in profile.tools]
+    return BaseAgent(
+        profile.name,
+        AgentParts(
+            model=equipment.model,
+            planner=equipment.planner,
+            planner_name=equipment.planner_name,
+            writer=equipment.writer,
+            judge=equipment.judge,
+            prices=equipment.prices,
+        ),
+        tools=tools,
+        limits=profile.limits,
+        instructions=profile.instructions,
+        folder=outfitter.root,
+        observe=progress,
+    )
+
+
+def _default_profile(settings: Settings) -> AgentProfile:
+    profiles = settings.file.profiles(LIBRARY_SCOPE.workspace_id)
+    return next(profile for profile in profiles if profile.id == DEFAULT_AGENT)
+
+
+class _Progress:
+    """Prints what happens, a line each."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, run: RunSnapshot, events: Sequence[RunEvent]) -> None:
+        """Print the events that people care for."""
+        for event in events:
+            match event:
+                case PlanMade(plan=plan) if plan.because:
+                    self._console.print(f"[yellow]↻ another plan:[/yellow] {plan.because}")
+                case StepStarted(step=number):
+                    self._console.print(f"[dim]▸ {_title(run, number)}[/dim]", highlight=False)
+                case StepFinished(step=number, observation=seen) if _is_work(run, number):
+                    mark = "[green]✓[/green]" if seen.success else "[red]✗[/red]"
+                    line = f"{mark} {_title(run, number)}"
+                    outcome = f" [dim]— {_plain(seen.outcome)}[/dim]" if seen.outcome else ""
+                    self._console.print(line + outcome, highlight=False)
+                case _:
+                    pass
+
+
+class _Asker:
+    """Asks the person at the terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, wait: Wait) -> str | None:
+        """Return what the person says."""
+        choices = list(wait.choices) or None
+        return Prompt.ask(_plain(wait.question), console=self._console, choices=choices)
+
+
+def _print(result: TaskResult, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(_as_json(result), indent=2, ensure_ascii=False) + "\n")
+        return
+    console = Console()
+    if result.result:
+        console.print(Markdown(result.result))
+    answer = result.run.answer
+    if answer and answer.label:
+        console.print(f"[dim]{_plain(answer.label)}[/dim]")
+    if result.error:
+        console.print(f"[red]{_plain(result.error)}[/red]")
+
+
+def _as_json(result: TaskResult) -> dict[str, Any]:
+    usage = result.run.usage
+    answer = result.run.answer
+    return {
+        "status": result.status.value,
+        "success": result.success,
+        "answer": result.result,
+        "label": answer.label if answer else "",
+        "files": list(answer.files) if answer else [],
+        "error": result.error,
+        "iterations": result.iterations,
+        "tokens": usage.tokens,
+        "usd": round(usage.usd, 6),
+        "waits": [
+            {"question": wait.question, "choices": list(wait.choices)} for wait in result.run.waits
+        ],
+        "history": [
+            {
+                "iteration": entry.iteration,
+                "action": entry.action,
+                "result": dict(entry.result),
+                "timestamp": entry.timestamp.isoformat(),
+            }
+            for entry in result.execution_history
+        ],
+    }
+
+
+def _step(run: RunSnapshot, number: int) -> Step | None:
+    return next((step for step in run.steps if step.number == number), None)
+
+
+def _title(run: RunSnapshot, number: int) -> str:
+    step = _step(run, number)
+    if step is None:
+        return f"step {number}"
+    action = step.action
+    return _plain(action.description or action.tool_name or str(action.action_type))
+
+
+def _is_work(run: RunSnapshot, number: int) -> bool:
+    step = _step(run, number)
+    return step is not None and step.action.action_type != ActionType.ANSWER
+
+
+def _plain(text: str) -> str:
+    """Text from models and tools is not markup."""
+    return text.replace("[", r"\[")

@@ -1,0 +1,126 @@
+"""Every test of the battery is held on every driver that works on this machine."""
+
+import asyncio
+import functools
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from agent_engine.tools.sandbox.choose import DRIVERS
+from agent_engine.tools.sandbox.driver import Driver, Language, SandboxJob, SandboxLimits
+from agent_engine.tools.sandbox.process import UNPRIVILEGED_ID
+
+
+@functools.cache
+def working_drivers() -> tuple[str, ...]:
+    async def works(name: str) -> bool:
+        return (await DRIVERS[name]().probe()).usable
+
+    return tuple(name for name in DRIVERS if asyncio.run(works(name)))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for line in (
+        "needs_sandbox: runs programs in a real sandbox",
+        "needs_node: runs JavaScript",
+        "only_driver(name): says what only this driver promises",
+    ):
+        config.addinivalue_line("markers", line)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "driver" not in metafunc.fixturenames:
+        return
+    only = metafunc.definition.get_closest_marker("only_driver")
+    names = [name for name in working_drivers() if only is None or name in only.args]
+    metafunc.parametrize("driver", names, indirect=True)
+
+
+@pytest.fixture
+def driver(request) -> Driver:
+    return DRIVERS[request.param]()
+
+
+@pytest.fixture
+def run(driver, tmp_path):
+    """Run a program and return what came of it; ``folder`` is the task folder."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+
+    async def act(code: str, language: Language = Language.PYTHON, **limits):
+        job = SandboxJob(
+            language=language,
+            code=code,
+            folder=folder,
+            limits=SandboxLimits(**{"timeout_s": 15.0, **limits}),
+        )
+        async with asyncio.timeout(30):
+            return await driver.run(job)
+
+    act.folder = folder
+    return act
+
+
+@dataclass(frozen=True)
+class World:
+    """What there is outside to be read, written, reached and killed."""
+
+    secret: str
+    folder: Path
+    pid: int
+    port: int
+    abstract_name: str
+    tcp: socket.socket
+    udp: socket.socket
+    abstract: socket.socket
+    path: socket.socket
+
+
+@pytest.fixture
+def world(tmp_path_factory) -> Iterator[World]:
+    """Lay out the bait where the permissions alone would let a program have it."""
+    folder = tmp_path_factory.mktemp("bait")
+    for open_to_all in (folder, *list(folder.parents)[:2]):
+        if open_to_all.owner() == folder.owner() and open_to_all != Path(tempfile.gettempdir()):
+            open_to_all.chmod(0o777)
+    secret = uuid4().hex
+    (folder / "secret").write_text(secret)
+    name = f"treadle-{uuid4().hex}"
+    process = subprocess.Popen(
+        ["/bin/cat"],
+        stdin=subprocess.PIPE,
+        env={"SECRET": secret},
+        cwd=folder,
+        user=UNPRIVILEGED_ID if os.geteuid() == 0 else None,
+    )
+    sockets = [
+        bound(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)),
+        bound(socket.AF_UNIX, socket.SOCK_STREAM, f"\0{name}"),
+        bound(socket.AF_UNIX, socket.SOCK_STREAM, str(folder / "socket")),
+    ]
+    port = sockets[0].getsockname()[1]
+    sockets.append(bound(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", port)))
+    (folder / "socket").chmod(0o777)
+    tcp, abstract, path, udp = sockets
+    try:
+        yield World(secret, folder, process.pid, port, name, tcp, udp, abstract, path)
+    finally:
+        process.communicate()
+        for one in sockets:
+            one.close()
+
+
+def bound(family: int, kind: int, address) -> socket.socket:
+    made = socket.socket(family, kind)
+    made.bind(address)
+    if kind == socket.SOCK_STREAM:
+        made.listen()
+    made.settimeout(0)
+    return made

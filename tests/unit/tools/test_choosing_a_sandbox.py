@@ -1,0 +1,163 @@
+"""The first sandbox that holds is used; with none, nothing is run."""
+
+import asyncio
+
+import pytest
+
+from agent_engine.tools.call import ToolCaller
+from agent_engine.tools.code_execution import code_execution
+from agent_engine.tools.sandbox.choose import DRIVERS, SandboxChooser
+from agent_engine.tools.sandbox.driver import (
+    KilledReason,
+    Language,
+    ProbeResult,
+    SandboxResult,
+)
+from agent_engine.tools.sandbox.failures import SandboxUnavailableError
+from agent_engine.tools.sandbox.probes import probe_driver
+from tests.fakes.sandbox import NoBoundary, ToldDriver
+from tests.fakes.tools import StoppedClock, tool_context
+
+HOLDS = ProbeResult(usable=True, languages=frozenset({Language.PYTHON, Language.BASH}))
+LEAKS = ProbeResult(usable=False, reason="it leaks", fix="mend it")
+
+
+def chooser(**drivers: ToldDriver) -> SandboxChooser:
+    return SandboxChooser(drivers={name: lambda d=driver: d for name, driver in drivers.items()})
+
+
+async def called(driver: ToldDriver, tmp_path, arguments, **options):
+    tool = code_execution(chooser(told=driver), **options)
+    calls = ToolCaller([tool], StoppedClock())
+    return await calls.call("code_execution", arguments, tool_context(tmp_path))
+
+
+async def test_the_first_that_holds_is_used_and_probed_once():
+    first, second = ToldDriver(LEAKS), ToldDriver(HOLDS)
+    third = ToldDriver(HOLDS)
+    choice = chooser(first=first, second=second, third=third)
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        tasks = [group.create_task(choice.chosen()) for _ in range(5)]
+
+    assert {id(task.result().driver) for task in tasks} == {id(second)}
+    assert (first.probes, second.probes, third.probes) == (1, 1, 0)
+
+
+async def test_with_none_the_refusal_names_every_reason_and_fix_and_nothing_runs(tmp_path):
+    driver = ToldDriver(LEAKS)
+
+    seen = await called(driver, tmp_path, {"language": "bash", "code": "echo hi"})
+
+    assert "no sandbox is available (it leaks: mend it)" in (seen.error or "")
+    assert driver.jobs == []
+
+
+async def test_a_refusal_is_remembered_for_a_while_and_then_looked_at_again(monkeypatch):
+    driver = ToldDriver(LEAKS)
+    choice = chooser(told=driver)
+    now_s = 1_000.0
+    monkeypatch.setattr("agent_engine.tools.sandbox.choose.time.monotonic", lambda: now_s)
+
+    for passed_s, probes in ((0.0, 1), (59.0, 1), (61.0, 2)):
+        now_s = 1_000.0 + passed_s
+        with pytest.raises(SandboxUnavailableError):
+            await choice.chosen()
+        assert driver.probes == probes
+
+
+async def test_the_operator_may_name_the_sandbox_and_no_other_is_tried():
+    first, second = ToldDriver(HOLDS), ToldDriver(LEAKS)
+    drivers = {"first": lambda: first, "second": lambda: second}
+
+    with pytest.raises(SandboxUnavailableError):
+        await SandboxChooser(only="second", drivers=drivers).chosen()
+    assert first.probes == 0
+    with pytest.raises(ValueError, match="there are: bubblewrap, sandlock"):
+        SandboxChooser(only="magic")
+    assert list(DRIVERS) == ["bubblewrap", "sandlock"]
+
+
+async def test_a_driver_without_a_boundary_is_caught_by_every_probe():
+    found = await probe_driver(NoBoundary())
+
+    assert not found.usable
+    assert "a secret could be read" in found.reason
+    assert "a file outside could be written" in found.reason
+    assert "a listener on the loopback could be reached" in found.reason
+
+
+async def test_a_driver_that_runs_nothing_is_not_usable():
+    silent = ToldDriver(HOLDS)
+
+    found = await probe_driver(silent)
+
+    assert not found.usable
+    assert "does not start programs" in found.reason
+
+
+async def test_a_language_that_is_not_allowed_or_not_there_is_refused(tmp_path):
+    driver = ToldDriver(HOLDS)
+
+    for language, options, words in (
+        ("bash", {"languages": [Language.PYTHON]}, "bash is not allowed here; use one of: python"),
+        ("javascript", {}, "javascript is not installed; there are: bash, python"),
+        ("perl", {}, "language must be one of 'python', 'javascript', 'bash'"),
+    ):
+        arguments = {"language": language, "code": "1"}
+        seen = await called(driver, tmp_path, arguments, **options)
+        assert words in (seen.error or "")
+    assert driver.jobs == []
+
+
+@pytest.mark.parametrize(
+    ("result", "success", "outcome", "error"),
+    [
+        (SandboxResult(stdout="a\nb\n", stderr="", exit_code=0), True, "exit code 0, 2 lines", ""),
+        (
+            SandboxResult(stdout="x", stderr="", exit_code=0, files=("a.png",)),
+            True,
+            "exit code 0, 1 line, made a.png",
+            "",
+        ),
+        (
+            SandboxResult(stdout="", stderr="trace\nValueError: no\n", exit_code=1),
+            False,
+            "exit code 1, 0 lines",
+            "exit code 1: trace / ValueError: no",
+        ),
+        (
+            SandboxResult(
+                stdout="", stderr="", exit_code=137, timed_out=True,
+                killed_reason=KilledReason.TIMEOUT,
+            ),
+            False,
+            "timed out",
+            "stopped after 30 s",
+        ),
+        (
+            SandboxResult(stdout="", stderr="", exit_code=0, killed_reason=KilledReason.OUTPUT),
+            False,
+            "exit code 0, 0 lines",
+            "wrote more than 1048576 bytes",
+        ),
+    ],
+)  # fmt: skip
+async def test_success_is_exit_code_zero_and_an_end_of_its_own(
+    tmp_path, result, success, outcome, error
+):
+    driver = ToldDriver(HOLDS, result)
+
+    seen = await called(driver, tmp_path, {"language": "python", "code": "1", "stdin": "in"})
+
+    assert seen.success is success
+    assert seen.outcome == outcome
+    assert error in (seen.error or "")
+    assert seen.files == result.files
+    assert driver.jobs[0].folder == tmp_path
+    assert driver.jobs[0].stdin == "in"
+
+
+def test_at_least_one_language_must_be_allowed():
+    with pytest.raises(ValueError, match="at least one"):
+        code_execution(chooser(), languages=[])
