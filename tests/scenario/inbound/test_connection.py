@@ -167,3 +167,25 @@ async def test_mentions_of_long_ago_are_left_alone(world):
         later = datetime.now(UTC) + timedelta(days=8)
         await replace(bot.entrance.catch_up, now=lambda: later).once()
         assert old not in [c.message.id for c in world.core.carried[before:]]
+
+
+async def test_a_message_that_breaks_us_does_not_keep_the_others(world, caplog):
+    ada = world.workspace.person("ada")
+    async with world.running() as bot:
+        await ada.post("general", "@treadle one")
+        await world.settled()
+        await bot.entrance.seen.flush_all()
+    world.workspace.faults.ack_timeout_retries = False
+    poison = await ada.post("general", "@treadle poison")
+    fine = await ada.post("general", "@treadle fine")
+    carry_out = world.core.carry_out
+
+    async def breaking(command, *, keys):
+        if poison in str(keys):
+            raise ZeroDivisionError
+        return await carry_out(command, keys=keys)
+
+    world.core.carry_out = breaking
+    async with world.running():
+        await world.core.until(lambda: fine in {s.message.id for s in world.core.said()})
+    assert "message_not_caught_up" in caplog.text
