@@ -193,6 +193,10 @@ class BaseAgent:
         self._store.cancel(run_id, reason, by=_ASKER)
         await self._watch.look()
 
+    def forget(self, task_id: TaskId) -> None:
+        """Let go of what is kept of a task in memory; unknown ones are none of ours."""
+        self._store.forget(task_id)
+
     def _check_task_completion(self, task: Task, run: RunSnapshot) -> bool:
         """Say whether the task is done although the plan has more; may be overridden."""
         del task, run

@@ -90,6 +90,13 @@ class InMemoryRunStore:
         found = [run.run_id for run in self._runs.values() if run.task.id == task_id]
         return found[-1] if found else None
 
+    def forget(self, task_id: TaskId) -> None:
+        """Drop all runs of the task."""
+        gone = {run.run_id for run in self._runs.values() if run.task.id == task_id}
+        for run_id in gone:
+            del self._runs[run_id]
+        self._attempts = {attempt for attempt in self._attempts if attempt[0] not in gone}
+
     def unfinished(self) -> Sequence[RunId]:
         """Return the runs that have not ended, oldest first: sub-tasks stand among them."""
         return [run.run_id for run in self._runs.values() if run.end is None]
