@@ -189,3 +189,12 @@ async def test_a_message_that_breaks_us_does_not_keep_the_others(world, caplog):
     async with world.running():
         await world.core.until(lambda: fine in {s.message.id for s in world.core.said()})
     assert "message_not_caught_up" in caplog.text
+
+
+async def test_a_proxy_in_the_environment_is_not_used_for_this_machine(world, monkeypatch):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with world.running():
+        ts = await world.workspace.person("ada").post("general", "@treadle hello")
+        await world.core.until(world.core.said)
+        assert world.core.said()[0].message.id == ts
