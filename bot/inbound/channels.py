@@ -15,6 +15,7 @@ from agent_engine.places import Channel, ChannelKind
 from agent_engine.types import AgentId, AgentProfile, ChannelId, WorkspaceId
 from bot.agents_file import DEFAULT_AGENT, AgentsFile
 from bot.errors import SlackRefusedError, SlackUnavailableError
+from bot.inbound.lanes import Lanes
 from bot.inbound.talk import SlackTalk
 from bot.ports import ChannelStore
 
@@ -42,6 +43,7 @@ class ChannelDirectory:
         self._engine = engine
         self._talk = talk
         self._file = file
+        self._lanes = Lanes()
 
     async def meet(
         self, workspace_id: WorkspaceId, channel_id: ChannelId, kind: ChannelKind | None
@@ -54,7 +56,10 @@ class ChannelDirectory:
         known = await self._store.channel(workspace_id, channel_id)
         if known is not None:
             return known
-        return await self._store.save_channel(await self._new(workspace_id, channel_id, kind))
+        async with self._lanes.turn(channel_id):
+            known = await self._store.channel(workspace_id, channel_id)
+            new = known or await self._new(workspace_id, channel_id, kind)
+            return known or await self._store.save_channel(new)
 
     async def peek(self, workspace_id: WorkspaceId, channel_id: ChannelId) -> Channel:
         """Return the channel's row, or the one it would get, without storing anything."""

@@ -198,3 +198,15 @@ async def test_a_proxy_in_the_environment_is_not_used_for_this_machine(world, mo
         ts = await world.workspace.person("ada").post("general", "@treadle hello")
         await world.core.until(world.core.said)
         assert world.core.said()[0].message.id == ts
+
+
+async def test_other_slack_settings_in_the_environment_change_nothing(world, monkeypatch, caplog):
+    """Bolt reads these by itself and would switch to OAuth, or warn about tokens."""
+    monkeypatch.setenv("SLACK_CLIENT_ID", "1.2")
+    monkeypatch.setenv("SLACK_CLIENT_SECRET", "s")
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-of-another-app")
+    monkeypatch.setenv("SLACK_APP_TOKEN", "xapp-of-another-app")
+    async with world.running():
+        await world.workspace.person("ada").post("general", "@treadle hello")
+        assert len(await world.settled()) == 1
+    assert "slack_bolt" not in {record.name.split(".")[0] for record in caplog.records}

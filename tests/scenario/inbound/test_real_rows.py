@@ -123,3 +123,14 @@ async def test_any_text_can_be_stored(tmp_path, workspace, text):
         ts = await workspace.person("ada").post("general", f"@treadle {text}")
         await world.core.until(world.core.said)
         assert (await runs_in(world, ts)).task.description
+
+
+async def test_fifty_mentions_at_once_are_fifty_tasks_and_one_look_up(tmp_path, workspace):
+    ada = workspace.person("ada")
+    async with world_on(tmp_path, workspace) as world, world.running():
+        wanted = {await ada.post("general", f"@treadle problem {n}") for n in range(50)}
+        await world.core.until(lambda: wanted <= {s.message.id for s in world.core.said()})
+        lines = await world.engine.tasks(WorkspaceId(workspace.team_id), limit=100)
+        assert len(lines) == 50
+        asked = [entry for entry in workspace.traffic if entry.name == "users.info"]
+        assert len(asked) == 1
