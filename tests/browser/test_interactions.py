@@ -1,5 +1,6 @@
 """What the app offers and people use: commands, buttons, modals, plans, streams, feedback."""
 
+import asyncio
 from typing import Any
 
 from playwright.async_api import expect
@@ -389,3 +390,28 @@ async def test_a_status_text_of_the_app_is_shown_in_its_thread(
     await expect(page.thread.locator(".session")).to_contain_text("Treadle is reading the ledger…")
     await app.say(channel, "read it", thread_ts=root)
     await expect(page.thread.locator(".session.shown")).to_have_count(0)
+
+
+async def test_a_modal_is_busy_until_the_app_has_answered(page: OpenPage, app: AppOnPage) -> None:
+    answer = asyncio.Event()
+
+    @app.bolt.command("/agent")
+    async def agent(ack: AsyncAck, body: Json, client: AsyncWebClient) -> None:
+        view = {**AGENT_MODAL, "callback_id": "slow", "blocks": [{"type": "divider"}]}
+        await client.views_open(trigger_id=body["trigger_id"], view=view)
+        await ack()
+
+    @app.bolt.view("slow")
+    async def save(ack: AsyncAck) -> None:
+        async with asyncio.timeout(5):
+            await answer.wait()
+        await ack()
+
+    app.stay_quiet()
+    await page.go("general")
+    await page.write("/agent ")
+    await page.dialog.get_by_role("button", name="Save").click()
+    await expect(page.dialog).to_have_attribute("aria-busy", "true")
+    await expect(page.dialog.get_by_role("button", name="Save")).to_be_disabled()
+    answer.set()
+    await expect(page.dialog).to_have_count(0)

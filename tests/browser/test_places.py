@@ -290,3 +290,14 @@ async def test_the_sidebar_says_whether_a_bot_is_connected(
     async with AppOnPage(workspace):
         await expect(page.tab.locator(".link-state")).to_have_text("Treadle is connected")
     await expect(page.tab.locator(".link-state")).to_have_text("No bot is connected")
+
+
+async def test_a_channel_is_renamed(page: OpenPage, workspace: LocalWorkspace) -> None:
+    channel = workspace.channel("ops")
+    await page.go("ops")
+    await page.main.get_by_role("button", name="Channel actions").click()
+    await page.tab.get_by_role("menuitem", name="Rename channel").click()
+    await page.dialog.get_by_label("New name").fill("operations")
+    await page.tab.keyboard.press("Enter")
+    await expect(page.main.locator("h1")).to_have_text("operations")
+    assert channel.name == "operations"

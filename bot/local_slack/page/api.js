@@ -97,7 +97,8 @@ async function call(url, options) {
     throw new ActionError("server_gone");
   }
   const reply = await response.json().catch(() => null);
-  if (!response.ok || reply === null) throw new ActionError(reply?.error || `status ${response.status}`);
+  if (!response.ok || reply === null)
+    throw new ActionError(reply?.error || `status ${response.status}`);
   if (reply.ok === false) throw new ActionError(reply.error || "unknown_error");
   return reply;
 }

@@ -75,7 +75,8 @@ async function showRoute() {
     leaveHome();
     if (!route.thread) hideThread(part("thread"));
     const main = showChannel(part("main"), route.channel);
-    if (route.thread && state.channel(route.channel)) await showThread(part("thread"), route.channel, route.thread);
+    if (route.thread && state.channel(route.channel))
+      await showThread(part("thread"), route.channel, route.thread);
     await main;
   }
   return showTitle();
@@ -103,8 +104,12 @@ async function changePerson(id) {
 function showTitle() {
   const { workspace, route } = state.store;
   if (!workspace) return;
-  const waiting = workspace.channels.reduce((sum, c) => sum + (c.mentions || (c.kind === "im" ? c.unread : 0) || 0), 0);
-  const place = route.kind === "channel" ? state.nameOfChannel(route.channel) : `${state.appName()} Home`;
+  const waiting = workspace.channels.reduce(
+    (sum, c) => sum + (c.mentions || (c.kind === "im" ? c.unread : 0) || 0),
+    0,
+  );
+  const place =
+    route.kind === "channel" ? state.nameOfChannel(route.channel) : `${state.appName()} Home`;
   document.title = `${waiting ? `(${waiting}) ` : ""}${place} · ${workspace.workspace.name}`;
 }
 
@@ -113,8 +118,15 @@ function showBanner(connection) {
   const lost = connection === "lost";
   banner.hidden = !lost;
   if (!lost) return banner.replaceChildren();
-  const again = h("button", { type: "button", class: "link-button", onclick: reconnectNow }, "Try now");
-  return banner.replaceChildren("The workspace server cannot be reached. Reconnecting… ", state.store.workspace ? again : "");
+  const again = h(
+    "button",
+    { type: "button", class: "link-button", onclick: reconnectNow },
+    "Try now",
+  );
+  return banner.replaceChildren(
+    "The workspace server cannot be reached. Reconnecting… ",
+    state.store.workspace ? again : "",
+  );
 }
 
 start().catch(tell);

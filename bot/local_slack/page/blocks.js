@@ -12,16 +12,31 @@ import { patchPlan, planBlock, patchTaskCard, taskCard } from "./plan.js";
 import { richText } from "./rich_text.js";
 import { dataTable, dataVisualization, tableBlock } from "./tables.js";
 
-const ALERT_ICONS = { success: "check", warning: "warn", error: "warn", info: "info", default: "info" };
+const ALERT_ICONS = {
+  success: "check",
+  warning: "warn",
+  error: "warn",
+  info: "info",
+  default: "info",
+};
 
 const BLOCKS = {
   section,
   divider: () => h("hr", { class: "b-divider" }),
   header: (b) => h("h2", { class: "b-header" }, textObject(b.text)),
   context,
-  actions: (b, ctx) => h("div", { class: "b-actions" }, (b.elements || []).map((e) => elementNode(e, b, ctx))),
+  actions: (b, ctx) =>
+    h(
+      "div",
+      { class: "b-actions" },
+      (b.elements || []).map((e) => elementNode(e, b, ctx)),
+    ),
   context_actions: (b, ctx) =>
-    h("div", { class: "b-context-actions" }, (b.elements || []).map((e) => elementNode(e, b, ctx))),
+    h(
+      "div",
+      { class: "b-context-actions" },
+      (b.elements || []).map((e) => elementNode(e, b, ctx)),
+    ),
   image,
   markdown: (b) => markdown(b.text),
   rich_text: (b) => richText(b),
@@ -63,7 +78,8 @@ export function renderBlocks(container, blocks, ctx) {
 
 /** One line for where blocks cannot be shown: notifications, thread summaries. */
 export function blocksAsWords(blocks) {
-  const words = (b) => b.text?.text ?? (typeof b.text === "string" ? b.text : b.title?.text ?? b.title ?? "");
+  const words = (b) =>
+    b.text?.text ?? (typeof b.text === "string" ? b.text : (b.title?.text ?? b.title ?? ""));
   return (blocks || []).map(words).filter(Boolean).join(" ").slice(0, 200);
 }
 
@@ -101,7 +117,9 @@ function section(b, ctx) {
     b.text ? h("div", { class: "b-text" }, textObject(b.text)) : null,
     fields.length ? h("div", { class: "b-fields" }, fields) : null,
   ];
-  const accessory = b.accessory ? h("div", { class: "b-accessory" }, elementNode(b.accessory, b, ctx)) : null;
+  const accessory = b.accessory
+    ? h("div", { class: "b-accessory" }, elementNode(b.accessory, b, ctx))
+    : null;
   return h("div", { class: "b-section" }, h("div", { class: "b-section-main" }, words), accessory);
 }
 
@@ -114,22 +132,44 @@ function context(b) {
 
 export function smallImage(e) {
   const src = pictureAddress(e);
-  if (!src) return h("span", { class: "b-context-text", title: "Pictures from elsewhere are not fetched" }, e.alt_text || "🖼");
+  if (!src)
+    return h(
+      "span",
+      { class: "b-context-text", title: "Pictures from elsewhere are not fetched" },
+      e.alt_text || "🖼",
+    );
   return h("img", { class: "b-context-image", src, alt: e.alt_text || "", loading: "lazy" });
 }
 
 function image(b) {
   const src = pictureAddress(b);
   const title = b.title ? h("figcaption", null, plain(b.title.text)) : null;
-  if (!src) return h("div", { class: "b-file" }, icon("file"), link(b.image_url, b.alt_text || "Picture"), title);
+  if (!src)
+    return h(
+      "div",
+      { class: "b-file" },
+      icon("file"),
+      link(b.image_url, b.alt_text || "Picture"),
+      title,
+    );
   const img = h("img", { src, alt: b.alt_text || "", loading: "lazy" });
-  return h("figure", { class: "b-image" }, title, h("a", { href: src, target: "_blank", rel: "noopener" }, img));
+  return h(
+    "figure",
+    { class: "b-image" },
+    title,
+    h("a", { href: src, target: "_blank", rel: "noopener" }, img),
+  );
 }
 
 function alert(b) {
   const level = ALERT_ICONS[b.level] ? b.level : "default";
   const words = typeof b.text === "string" ? mrkdwn(b.text) : textObject(b.text);
-  return h("div", { class: `b-alert b-alert-${level}`, role: level === "error" ? "alert" : "note" }, icon(ALERT_ICONS[level]), h("div", null, words));
+  return h(
+    "div",
+    { class: `b-alert b-alert-${level}`, role: level === "error" ? "alert" : "note" },
+    icon(ALERT_ICONS[level]),
+    h("div", null, words),
+  );
 }
 
 function video(b) {
@@ -137,10 +177,20 @@ function video(b) {
     "div",
     { class: "b-file" },
     icon("play"),
-    h("div", null, link(b.title_url || b.video_url, plain(b.title?.text || "Video")), b.description ? h("small", null, plain(b.description.text)) : null),
+    h(
+      "div",
+      null,
+      link(b.title_url || b.video_url, plain(b.title?.text || "Video")),
+      b.description ? h("small", null, plain(b.description.text)) : null,
+    ),
   );
 }
 
 function unknown(block) {
-  return h("div", { class: "b-unknown" }, icon("info"), `This page cannot show a “${String(block.type)}” block.`);
+  return h(
+    "div",
+    { class: "b-unknown" },
+    icon("info"),
+    `This page cannot show a “${String(block.type)}” block.`,
+  );
 }

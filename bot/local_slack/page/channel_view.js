@@ -1,12 +1,13 @@
 // The middle of the page: a channel or direct message with its head, messages, suggested prompts and composer.
 
 import { act, tell, tryAct } from "./api.js";
+import { archiveChannel, renameChannel } from "./channel_dialogs.js";
 import { createComposer } from "./composer.js";
 import { clear, h, icon, iconButton } from "./dom.js";
 import { loadChannel, loadOlder, loadWorkspace, markRead, trimAtEnd } from "./loading.js";
 import { createMessageList } from "./message_list.js";
 import { avatarOfUser, channelSign, presence } from "./people.js";
-import { confirmed, dialog, menu } from "./popover.js";
+import { menu } from "./popover.js";
 import { goNowhere, goToThread } from "./router.js";
 import { toggleSidebar } from "./sidebar.js";
 import { promptCards } from "./prompts.js";
@@ -59,7 +60,12 @@ function build(id) {
   const head = h("header", { class: "main-head" });
   const foot = h("div", { class: "main-foot" });
   const intro = h("div", { class: "intro" });
-  const list = createMessageList({ place, label: `Messages in ${state.nameOfChannel(id)}`, onOlder: () => loadOlder(id), intro });
+  const list = createMessageList({
+    place,
+    label: `Messages in ${state.nameOfChannel(id)}`,
+    onOlder: () => loadOlder(id),
+    intro,
+  });
   const prompts = h("div", { class: "prompts-holder" });
   const node = h("div", { class: "channel-view" }, head, list.node, prompts, foot);
   const built = { channel: id, list, head, foot, intro, prompts, node, frame: "" };
@@ -92,7 +98,8 @@ function draw() {
 function drawIntro(log, messages) {
   const channel = state.channel(view.channel);
   if (!log.loaded) return clear(view.intro).append(skeleton());
-  if (log.hasMore) return clear(view.intro).append(h("div", { class: "older-note" }, "Loading older messages…"));
+  if (log.hasMore)
+    return clear(view.intro).append(h("div", { class: "older-note" }, "Loading older messages…"));
   const key = `${channel.name}|${channel.topic}|${messages.length === 0}`;
   if (view.introKey === key && view.intro.firstChild) return null;
   view.introKey = key;
@@ -102,23 +109,46 @@ function drawIntro(log, messages) {
 function introParts(channel, empty) {
   if (channel.kind === "im") {
     const own = channel.user === state.app()?.bot_user_id;
-    const line = own ? ABOUT_APP : `This is the beginning of your messages with ${state.nameOfUser(channel.user)}.`;
-    return [avatarOfUser(channel.user, "avatar-large"), h("h2", null, state.nameOfUser(channel.user)), h("p", null, line)];
+    const line = own
+      ? ABOUT_APP
+      : `This is the beginning of your messages with ${state.nameOfUser(channel.user)}.`;
+    return [
+      avatarOfUser(channel.user, "avatar-large"),
+      h("h2", null, state.nameOfUser(channel.user)),
+      h("p", null, line),
+    ];
   }
   const name = state.appName();
   const line = empty
     ? `Nothing here yet. Mention @${name} with a problem, and its agent starts working in a thread.`
     : "This is the beginning of the channel.";
-  return [h("span", { class: "intro-sign" }, channelSign(channel)), h("h2", null, channel.name), h("p", null, channel.topic || line), channel.topic ? h("p", null, line) : null].filter(Boolean);
+  return [
+    h("span", { class: "intro-sign" }, channelSign(channel)),
+    h("h2", null, channel.name),
+    h("p", null, channel.topic || line),
+    channel.topic ? h("p", null, line) : null,
+  ].filter(Boolean);
 }
 
 function headParts(channel) {
-  const bars = iconButton("menu", "Show the sidebar", toggleSidebar, { class: "icon-button only-narrow" });
+  const bars = iconButton("menu", "Show the sidebar", toggleSidebar, {
+    class: "icon-button only-narrow",
+  });
   if (channel.kind === "im") return [bars, personTitle(channel)];
-  const title = h("div", { class: "main-title" }, channelSign(channel), h("h1", { title: channel.name }, channel.name));
+  const title = h(
+    "div",
+    { class: "main-title" },
+    channelSign(channel),
+    h("h1", { title: channel.name }, channel.name),
+  );
   const topic = h("p", { class: "main-topic", title: channel.topic || "" }, channel.topic || "");
   const members = channel.members || [];
-  const count = h("span", { class: "member-count", title: members.map(state.nameOfUser).join(", ") }, icon("user"), members.length);
+  const count = h(
+    "span",
+    { class: "member-count", title: members.map(state.nameOfUser).join(", ") },
+    icon("user"),
+    members.length,
+  );
   return [bars, title, topic, inviteButton(channel), count, channelMenu(channel)].filter(Boolean);
 }
 
@@ -126,23 +156,59 @@ function personTitle(channel) {
   const person = state.user(channel.user);
   const name = state.nameOfUser(channel.user);
   const badge = person?.is_bot ? h("span", { class: "badge-app" }, "APP") : null;
-  return h("div", { class: "main-title" }, avatarOfUser(channel.user, "avatar-small"), h("h1", { title: name }, name), presence(person), badge);
+  return h(
+    "div",
+    { class: "main-title" },
+    avatarOfUser(channel.user, "avatar-small"),
+    h("h1", { title: name }, name),
+    presence(person),
+    badge,
+  );
 }
 
 function inviteButton(channel) {
   const name = state.appName();
   if (!name || channel.bot_is_member || channel.is_archived || !channel.is_member) return null;
-  return h("button", { type: "button", class: "button small", onclick: () => tryAct("invite_bot", { channel: channel.id }) }, `Add ${name}`);
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "button small",
+      onclick: () => tryAct("invite_bot", { channel: channel.id }),
+    },
+    `Add ${name}`,
+  );
 }
 
 function channelMenu(channel) {
   const anchor = iconButton("more", "Channel actions", () =>
     menu(anchor, [
-      channel.is_member && !channel.is_archived && { label: "Rename channel", icon: "edit", run: () => rename(channel) },
-      channel.is_member && !channel.is_archived && { label: "Leave channel", icon: "back", run: () => leave(channel) },
-      !channel.is_member && { label: "Join channel", icon: "plus", run: () => tryAct("join", { channel: channel.id }) },
-      channel.is_member && !channel.is_archived && { label: "Archive channel", icon: "archive", danger: true, run: () => archive(channel) },
-      { label: channel.id, note: "Channel ID", icon: "hash", run: () => navigator.clipboard?.writeText(channel.id) },
+      channel.is_member &&
+        !channel.is_archived && {
+          label: "Rename channel",
+          icon: "edit",
+          run: () => renameChannel(channel),
+        },
+      channel.is_member &&
+        !channel.is_archived && { label: "Leave channel", icon: "back", run: () => leave(channel) },
+      !channel.is_member && {
+        label: "Join channel",
+        icon: "plus",
+        run: () => tryAct("join", { channel: channel.id }),
+      },
+      channel.is_member &&
+        !channel.is_archived && {
+          label: "Archive channel",
+          icon: "archive",
+          danger: true,
+          run: () => archiveChannel(channel),
+        },
+      {
+        label: channel.id,
+        note: "Channel ID",
+        icon: "hash",
+        run: () => navigator.clipboard?.writeText(channel.id),
+      },
     ]),
   );
   return anchor;
@@ -155,45 +221,39 @@ async function leave(channel) {
   if (!state.channel(channel.id)) goNowhere();
 }
 
-async function rename(channel) {
-  const input = h("input", { class: "field", value: channel.name, "aria-label": "New name", maxlength: 80, autofocus: true });
-  const shown = dialog({
-    title: "Rename channel",
-    body: input,
-    className: "dialog-small",
-    footer: (close) => [h("button", { type: "button", class: "button primary", onclick: () => close(input.value.trim()) }, "Rename")],
-  });
-  const name = await shown.done;
-  if (name && name !== channel.name) await tryAct("rename", { channel: channel.id, name });
-}
-
-async function archive(channel) {
-  const sure = await confirmed({
-    title: { text: `Archive #${channel.name}?` },
-    text: { text: "Nobody can write there afterwards. Tasks that run in it end." },
-    confirm: { text: "Archive" },
-    style: "danger",
-  });
-  if (sure) await tryAct("archive", { channel: channel.id });
-}
-
 function footKind(channel) {
   if (channel.is_archived) return "archived";
   return channel.is_member || channel.kind === "im" ? "composer" : "join";
 }
 
 function footNode(channel, kind) {
-  if (kind === "archived") return h("div", { class: "foot-note" }, icon("archive"), "This channel is archived. It can be read, not written to.");
+  if (kind === "archived")
+    return h(
+      "div",
+      { class: "foot-note" },
+      icon("archive"),
+      "This channel is archived. It can be read, not written to.",
+    );
   if (kind === "join") return joinRow(channel);
   const name = state.nameOfChannel(channel.id);
   const label = channel.kind === "im" ? `Message ${name}` : `Message #${name}`;
-  view.composer = createComposer({ channel: channel.id, label, onUp: () => view.list.editLast(), onSent: () => view?.list.toEnd() });
+  view.composer = createComposer({
+    channel: channel.id,
+    label,
+    onUp: () => view.list.editLast(),
+    onSent: () => view?.list.toEnd(),
+  });
   return view.composer.node;
 }
 
 function joinRow(channel) {
   const join = () => act("join", { channel: channel.id }).catch(tell);
-  return h("div", { class: "foot-note" }, `You are looking at #${channel.name}.`, h("button", { type: "button", class: "button primary small", onclick: join }, "Join channel"));
+  return h(
+    "div",
+    { class: "foot-note" },
+    `You are looking at #${channel.name}.`,
+    h("button", { type: "button", class: "button primary small", onclick: join }, "Join channel"),
+  );
 }
 
 // The running mark of a root is part of its message row, so the row is drawn again.
@@ -212,12 +272,22 @@ function firstUnread(id, unread) {
 }
 
 function skeleton() {
-  return h("div", { class: "skeleton", "aria-label": "Loading" }, [72, 55, 84].map((w) => h("i", { style: { width: `${w}%` } })));
+  return h(
+    "div",
+    { class: "skeleton", "aria-label": "Loading" },
+    [72, 55, 84].map((w) => h("i", { style: { width: `${w}%` } })),
+  );
 }
 
 function showMissing(main) {
   view = null;
   clear(main).append(
-    h("div", { class: "empty" }, iconButton("menu", "Show the sidebar", toggleSidebar, { class: "icon-button only-narrow" }), h("h2", null, "There is no such conversation"), h("p", null, "It may be private, or gone. Choose another one in the sidebar.")),
+    h(
+      "div",
+      { class: "empty" },
+      iconButton("menu", "Show the sidebar", toggleSidebar, { class: "icon-button only-narrow" }),
+      h("h2", null, "There is no such conversation"),
+      h("p", null, "It may be private, or gone. Choose another one in the sidebar."),
+    ),
   );
 }

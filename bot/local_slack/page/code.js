@@ -5,11 +5,13 @@ import { h, icon } from "./dom.js";
 
 const LONGEST_TINTED = 20000;
 const KEYWORDS = new Set(
-  ("abstract and as assert async await bool break case catch class const continue def default del do echo elif else " +
+  (
+    "abstract and as assert async await bool break case catch class const continue def default del do echo elif else " +
     "elseif end enum except export extends false False finally fn for from func function global if impl import in " +
     "instanceof int interface is lambda let local match mod new nil None nonlocal not null or package pass pub public " +
     "private raise return select self SELECT FROM WHERE JOIN ON GROUP ORDER BY INSERT UPDATE DELETE INTO VALUES LIMIT " +
-    "static str string struct super switch then this throw true True try type typeof undefined use var void while with yield fi done esac").split(" "),
+    "static str string struct super switch then this throw true True try type typeof undefined use var void while with yield fi done esac"
+  ).split(" "),
 );
 const TOKEN =
   /(\/\*[\s\S]*?\*\/|\/\/[^\n]*|#(?![0-9a-fA-F]{3,8}\b)[^\n]*|--[ \t][^\n]*)|("""[\s\S]*?"""|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|(\b\d[\w.]*\b)|([A-Za-z_$][\w$]*)(?=(\s*\()?)/g;
@@ -81,6 +83,9 @@ function kindOf([, comment, string, number, word, call], language) {
 
 function isComment(text, language) {
   if (text.startsWith("--")) return language === "sql" || language === "lua";
-  if (text.startsWith("#")) return !["js", "javascript", "ts", "typescript", "css", "json", "sql", "c", "java"].includes(language);
+  if (text.startsWith("#"))
+    return !["js", "javascript", "ts", "typescript", "css", "json", "sql", "c", "java"].includes(
+      language,
+    );
   return !["py", "python", "bash", "sh", "yaml", "yml", "toml"].includes(language);
 }

@@ -22,7 +22,13 @@ const RANGES = [
 /** A listbox that belongs to `field`; `accept(item, start)` replaces what was typed. */
 export function createCompletion(field, accept) {
   const id = `completion-${++counter}`;
-  const box = h("div", { class: "completion", role: "listbox", id, "aria-label": "Suggestions", hidden: true });
+  const box = h("div", {
+    class: "completion",
+    role: "listbox",
+    id,
+    "aria-label": "Suggestions",
+    hidden: true,
+  });
   const self = { box, items: [], at: 0, start: 0 };
   // A textarea may not be a combobox; as a textbox it may still point at its list.
   field.setAttribute("aria-autocomplete", "list");
@@ -105,25 +111,51 @@ function handle(self, field, event, take) {
 function commands(query) {
   return store.workspace.commands
     .filter((c) => c.command.slice(1).startsWith(query))
-    .map((c) => ({ insert: `${c.command} `, label: c.command, lead: icon("bolt"), note: [c.usage_hint, c.description].filter(Boolean).join(" · ") }));
+    .map((c) => ({
+      insert: `${c.command} `,
+      label: c.command,
+      lead: icon("bolt"),
+      note: [c.usage_hint, c.description].filter(Boolean).join(" · "),
+    }));
 }
 
 function people(query) {
   const found = store.workspace.users
     .filter((u) => fits(nameOfUser(u.id), query) || fits(u.name, query))
-    .map((u) => ({ insert: `@${nameOfUser(u.id)} `, label: nameOfUser(u.id), lead: avatarOfUser(u.id, "avatar-tiny"), note: u.is_bot ? "app" : u.name }));
-  const ranges = RANGES.filter((r) => r.id.startsWith(query)).map((r) => ({ insert: `@${r.id} `, label: `@${r.id}`, lead: icon("at"), note: r.note }));
-  return [...found.sort((a, b) => Number(fits(b.label, query)) - Number(fits(a.label, query))), ...ranges];
+    .map((u) => ({
+      insert: `@${nameOfUser(u.id)} `,
+      label: nameOfUser(u.id),
+      lead: avatarOfUser(u.id, "avatar-tiny"),
+      note: u.is_bot ? "app" : u.name,
+    }));
+  const ranges = RANGES.filter((r) => r.id.startsWith(query)).map((r) => ({
+    insert: `@${r.id} `,
+    label: `@${r.id}`,
+    lead: icon("at"),
+    note: r.note,
+  }));
+  return [
+    ...found.sort((a, b) => Number(fits(b.label, query)) - Number(fits(a.label, query))),
+    ...ranges,
+  ];
 }
 
 function channels(query) {
   return store.workspace.channels
-    .filter((c) => (c.kind === "channel" || c.kind === "private") && !c.is_archived && fits(c.name, query))
+    .filter(
+      (c) =>
+        (c.kind === "channel" || c.kind === "private") && !c.is_archived && fits(c.name, query),
+    )
     .map((c) => ({ insert: `#${c.name} `, label: c.name, lead: channelSign(c), note: c.topic }));
 }
 
 function emoji(query) {
-  return searchEmoji(query, MOST).map((e) => ({ insert: `:${e.name}: `, label: `:${e.name}:`, lead: e.char, note: "" }));
+  return searchEmoji(query, MOST).map((e) => ({
+    insert: `:${e.name}: `,
+    label: `:${e.name}:`,
+    lead: e.char,
+    note: "",
+  }));
 }
 
 function fits(name, query) {

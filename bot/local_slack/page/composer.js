@@ -12,27 +12,22 @@ const TALLEST_PX = 260;
 const drafts = new Map();
 
 /**
- * With `onSubmit` it edits (Save, Cancel); without, it posts to `channel` or the thread `threadTs`.
- * `onUp` is called for the Up key in an empty field.
+ * `options` are {channel, threadTs?, label, initial?, onSubmit?, onCancel?, onUp?, onSent?}. With `onSubmit` it edits
+ * (Save, Cancel); without, it posts to the channel or thread. `onUp` is called for the Up key in an empty field.
  */
-export function createComposer({ channel, threadTs, label, initial, onSubmit, onCancel, onUp, onSent }) {
+export function createComposer(options) {
+  const { channel, threadTs, onSubmit } = options;
   const draftKey = onSubmit ? null : `${channel}:${threadTs || ""}`;
-  const field = h("textarea", {
-    class: "composer-field",
-    rows: 1,
-    placeholder: label,
-    "aria-label": label,
-    value: initial ?? drafts.get(draftKey) ?? "",
-    spellcheck: "true",
-  });
-  const self = { field, channel, threadTs, draftKey, onSubmit, onCancel, onUp, onSent, files: [], sending: false };
+  const field = textField(options.label, options.initial ?? drafts.get(draftKey) ?? "");
+  const self = { ...options, field, draftKey, files: [], sending: false };
   self.completion = createCompletion(field, (item, start) => insertAt(self, start, item.insert));
   self.fileRow = h("div", { class: "composer-files", hidden: true });
   self.also = threadTs && !onSubmit && placeName(channel) ? h("input", { type: "checkbox" }) : null;
-  self.node = h("div", { class: onSubmit ? "composer composer-edit" : "composer" }, self.completion.box, boxed(self), alsoRow(self));
+  const className = onSubmit ? "composer composer-edit" : "composer";
+  self.node = h("div", { class: className }, self.completion.box, boxed(self), alsoRow(self));
   listen(self);
   window.requestAnimationFrame(() => grow(field));
-  return Object.assign(self, { focus: () => focusEnd(field), addFiles: (files) => addFiles(self, files) });
+  return Object.assign(self, { focus: () => focusEnd(field) });
 }
 
 /** What a person typed, with names made references (outside code). */
@@ -44,43 +39,104 @@ function toSlackText(text) {
 }
 
 function withReferences(text) {
-  const users = store.workspace.users.flatMap((u) => [nameOfUser(u.id), u.name].map((n) => [n, `<@${u.id}>`]));
-  const channels = store.workspace.channels.filter((c) => c.kind !== "im").map((c) => [c.name, `<#${c.id}|${c.name}>`]);
+  const users = store.workspace.users.flatMap((u) =>
+    [nameOfUser(u.id), u.name].map((n) => [n, `<@${u.id}>`]),
+  );
+  const channels = store.workspace.channels
+    .filter((c) => c.kind !== "im")
+    .map((c) => [c.name, `<#${c.id}|${c.name}>`]);
   const ranges = ["here", "channel", "everyone"].map((r) => [r, `<!${r}>`]);
   return replaceNames(replaceNames(text, "@", [...users, ...ranges]), "#", channels);
 }
 
 function replaceNames(text, sign, pairs) {
   const byName = new Map(pairs.map(([name, to]) => [name.toLowerCase(), to]));
-  const names = Array.from(byName.keys()).filter(Boolean).sort((a, b) => b.length - a.length);
+  const names = Array.from(byName.keys())
+    .filter(Boolean)
+    .sort((a, b) => b.length - a.length);
   if (!names.length) return text;
   const any = names.map((n) => n.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
   const pattern = new RegExp(`(^|[\\s([{"'*_~])${sign}(${any})(?![\\p{L}\\p{N}_-])`, "giu");
   return text.replace(pattern, (_all, before, name) => before + byName.get(name.toLowerCase()));
 }
 
+function textField(label, value) {
+  return h("textarea", {
+    class: "composer-field",
+    rows: 1,
+    placeholder: label,
+    "aria-label": label,
+    value,
+    spellcheck: "true",
+  });
+}
+
 function boxed(self) {
-  const picker = h("input", { type: "file", multiple: true, hidden: true, "aria-hidden": "true", tabindex: -1 });
+  const picker = filePicker(self);
+  self.sendButton = sendButton(self);
+  const hint = [
+    h("kbd", null, "Enter"),
+    self.onSubmit ? " to save, " : " to send, ",
+    h("kbd", null, "Shift Enter"),
+    " for a new line",
+  ];
+  const tools = [
+    self.onSubmit ? null : iconButton("clip", "Attach files", () => picker.click()),
+    iconButton("smile", "Insert emoji", (event) =>
+      pickEmoji(event.currentTarget, (name) => insertHere(self, `:${name}: `)),
+    ),
+    iconButton("at", "Mention someone", () => insertHere(self, "@")),
+    h("span", { class: "composer-hint" }, hint),
+    self.onCancel
+      ? h("button", { type: "button", class: "button small", onclick: self.onCancel }, "Cancel")
+      : null,
+    self.sendButton,
+  ];
+  return h(
+    "div",
+    { class: "composer-box" },
+    self.field,
+    self.fileRow,
+    picker,
+    h("div", { class: "composer-tools" }, tools),
+  );
+}
+
+function filePicker(self) {
+  const picker = h("input", {
+    type: "file",
+    multiple: true,
+    hidden: true,
+    "aria-hidden": "true",
+    tabindex: -1,
+  });
   picker.addEventListener("change", () => {
     addFiles(self, picker.files);
     picker.value = "";
   });
-  const sendLabel = self.onSubmit ? "Save" : "Send";
-  self.sendButton = h("button", { type: "button", class: "send", "aria-label": sendLabel, title: `${sendLabel} (Enter)`, onclick: () => send(self) }, self.onSubmit ? "Save" : icon("send"));
-  const tools = [
-    self.onSubmit ? null : iconButton("clip", "Attach files", () => picker.click()),
-    iconButton("smile", "Insert emoji", (event) => pickEmoji(event.currentTarget, (name) => insertHere(self, `:${name}: `))),
-    iconButton("at", "Mention someone", () => insertHere(self, "@")),
-    h("span", { class: "composer-hint" }, h("kbd", null, "Enter"), self.onSubmit ? " to save, " : " to send, ", h("kbd", null, "Shift Enter"), " for a new line"),
-    self.onCancel ? h("button", { type: "button", class: "button small", onclick: self.onCancel }, "Cancel") : null,
-    self.sendButton,
-  ];
-  return h("div", { class: "composer-box" }, self.field, self.fileRow, picker, h("div", { class: "composer-tools" }, tools));
+  return picker;
+}
+
+function sendButton(self) {
+  const label = self.onSubmit ? "Save" : "Send";
+  const props = {
+    type: "button",
+    class: "send",
+    "aria-label": label,
+    title: `${label} (Enter)`,
+    onclick: () => send(self),
+  };
+  return h("button", props, self.onSubmit ? label : icon("send"));
 }
 
 function alsoRow(self) {
   if (!self.also) return null;
-  return h("label", { class: "also" }, self.also, h("span", null, `Also send to ${placeName(self.channel)}`));
+  return h(
+    "label",
+    { class: "also" },
+    self.also,
+    h("span", null, `Also send to ${placeName(self.channel)}`),
+  );
 }
 
 function placeName(channel) {
@@ -151,7 +207,8 @@ async function deliver(self, typed) {
 }
 
 async function slash(self, command, text) {
-  if (self.threadTs) throw new Error("Slash commands do not work in threads. Mention the app instead.");
+  if (self.threadTs)
+    throw new Error("Slash commands do not work in threads. Mention the app instead.");
   const known = store.workspace.commands.some((c) => c.command === command);
   if (!known) throw new Error(`${command} is not a command of this workspace.`);
   empty(self);
@@ -244,4 +301,3 @@ function focusEnd(field) {
   field.focus();
   field.setSelectionRange(field.value.length, field.value.length);
 }
-

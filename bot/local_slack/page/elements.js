@@ -58,7 +58,13 @@ function button(element, block, ctx) {
       onclick: async () => {
         if (!(await confirmed(element.confirm))) return;
         if (element.url) window.open(element.url, "_blank", "noopener,noreferrer");
-        await busy(node, () => ctx.dispatch(block, element, { type: "button", value: element.value, text: element.text }));
+        await busy(node, () =>
+          ctx.dispatch(block, element, {
+            type: "button",
+            value: element.value,
+            text: element.text,
+          }),
+        );
       },
     },
     label,
@@ -90,17 +96,24 @@ function feedbackButtons(element, block, ctx) {
   const nodes = sides.map(([side, picture, fallback]) => {
     const part = element[side] || {};
     const label = part.accessibility_label || withEmoji(part.text?.text) || fallback;
-    const node = iconButton(picture, label, () => press(side, part), { class: "icon-button thumb" });
+    const node = iconButton(picture, label, () => press(side, part), {
+      class: "icon-button thumb",
+    });
     node.dataset.side = side;
     return node;
   });
   const show = () => {
-    for (const node of nodes) node.setAttribute("aria-pressed", String(pressed.get(key) === node.dataset.side));
+    for (const node of nodes)
+      node.setAttribute("aria-pressed", String(pressed.get(key) === node.dataset.side));
   };
   const press = async (side, part) => {
     pressed.set(key, side);
     show();
-    await ctx.dispatch(block, element, { type: "feedback_buttons", value: part.value, text: part.text });
+    await ctx.dispatch(block, element, {
+      type: "feedback_buttons",
+      value: part.value,
+      text: part.text,
+    });
   };
   show();
   return h("div", { class: "feedback", role: "group", "aria-label": "Rate this answer" }, nodes);
@@ -112,7 +125,11 @@ function iconElement(element, block, ctx) {
   const picture = { trash: "trash" }[element.icon] || "more";
   const label = element.accessibility_label || withEmoji(element.text?.text) || element.icon;
   const node = iconButton(picture, label, () =>
-    onChange(element, block, ctx)({ type: "icon_button", value: element.value, text: element.text }),
+    onChange(
+      element,
+      block,
+      ctx,
+    )({ type: "icon_button", value: element.value, text: element.text }),
   );
   return node;
 }
@@ -127,4 +144,3 @@ export async function busy(node, work) {
     node.removeAttribute("aria-busy");
   }
 }
-

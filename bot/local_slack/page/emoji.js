@@ -16,7 +16,9 @@ const GROUPS = {
 const TONES = ["🏻", "🏼", "🏽", "🏾", "🏿"];
 
 const groups = Object.entries(GROUPS).map(([title, text]) => ({ title, emoji: parseGroup(text) }));
-const byName = new Map(groups.flatMap((g) => g.emoji.flatMap((e) => e.names.map((n) => [n, e.char]))));
+const byName = new Map(
+  groups.flatMap((g) => g.emoji.flatMap((e) => e.names.map((n) => [n, e.char]))),
+);
 
 /** The character for a name like `+1` or `+1::skin-tone-3`; null when the name is unknown. */
 export function emojiChar(name) {
@@ -32,7 +34,11 @@ export function emojiNode(name, { big = false } = {}) {
   const char = emojiChar(name);
   if (!char) return document.createTextNode(`:${name}:`);
   const label = `:${name}:`;
-  return h("span", { class: big ? "emoji emoji-big" : "emoji", role: "img", "aria-label": label, title: label }, char);
+  return h(
+    "span",
+    { class: big ? "emoji emoji-big" : "emoji", role: "img", "aria-label": label, title: label },
+    char,
+  );
 }
 
 export function searchEmoji(query, limit = 60) {
@@ -47,7 +53,10 @@ export function searchEmoji(query, limit = 60) {
 
 /** Replace `:name:` by characters in plain text (button labels, options). */
 export function withEmoji(text) {
-  return String(text ?? "").replace(/:([a-z0-9_+-]+(?:::skin-tone-[2-6])?):/g, (all, name) => emojiChar(name) || all);
+  return String(text ?? "").replace(
+    /:([a-z0-9_+-]+(?:::skin-tone-[2-6])?):/g,
+    (all, name) => emojiChar(name) || all,
+  );
 }
 
 /** Let the person choose one emoji beside `anchor`. */
@@ -77,7 +86,8 @@ function fill(grid, query, choose) {
     ? [{ title: "", emoji: searchEmoji(query, 90).map((e) => ({ names: [e.name], char: e.char })) }]
     : groups;
   grid.replaceChildren(...sections.flatMap((section) => sectionNodes(section, choose)));
-  if (query && !sections[0].emoji.length) grid.append(h("p", { class: "empty-note" }, "No emoji of that name."));
+  if (query && !sections[0].emoji.length)
+    grid.append(h("p", { class: "empty-note" }, "No emoji of that name."));
 }
 
 function sectionNodes(section, choose) {

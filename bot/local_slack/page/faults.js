@@ -5,7 +5,12 @@ import { h } from "./dom.js";
 import * as state from "./state.js";
 
 const NUMBERS = [
-  ["duplicate_deliveries", "Deliver events twice", "share of deliveries, 0 to 1", { min: 0, max: 1, step: 0.1 }],
+  [
+    "duplicate_deliveries",
+    "Deliver events twice",
+    "share of deliveries, 0 to 1",
+    { min: 0, max: 1, step: 0.1 },
+  ],
   ["stream_expiry_s", "Streams end after", "seconds", { min: 1, step: 1 }],
   ["retry_time_scale", "Time scale of retries", "1 is Slack's pace", { min: 0, step: 0.1 }],
 ];
@@ -44,7 +49,12 @@ async function change(body, draw) {
 
 function parts(faults, draw) {
   return [
-    h("div", { class: "fault-grid" }, SWITCHES.map((s) => switchRow(s, faults, draw)), NUMBERS.map((n) => numberRow(n, faults, draw))),
+    h(
+      "div",
+      { class: "fault-grid" },
+      SWITCHES.map((s) => switchRow(s, faults, draw)),
+      NUMBERS.map((n) => numberRow(n, faults, draw)),
+    ),
     slowRow(faults, draw),
     failRow(faults, draw),
     h(
@@ -57,45 +67,120 @@ function parts(faults, draw) {
 }
 
 function switchRow([name, label, note], faults, draw) {
-  const box = h("input", { type: "checkbox", checked: Boolean(faults[name]), onchange: () => change({ [name]: box.checked }, draw) });
-  return h("label", { class: "choice fault", data: { fault: name } }, box, h("span", null, label, h("small", null, note)));
+  const box = h("input", {
+    type: "checkbox",
+    checked: Boolean(faults[name]),
+    onchange: () => change({ [name]: box.checked }, draw),
+  });
+  return h(
+    "label",
+    { class: "choice fault", data: { fault: name } },
+    box,
+    h("span", null, label, h("small", null, note)),
+  );
 }
 
 function numberRow([name, label, note, props], faults, draw) {
-  const input = h("input", { type: "number", class: "field field-small", value: faults[name] ?? "", ...props, "aria-label": label });
+  const input = h("input", {
+    type: "number",
+    class: "field field-small",
+    value: faults[name] ?? "",
+    ...props,
+    "aria-label": label,
+  });
   input.addEventListener("change", () => {
     if (input.value !== "") change({ [name]: Number(input.value) }, draw);
     else if (faults[name] !== null && name === "stream_expiry_s") change({ [name]: null }, draw);
   });
-  return h("div", { class: "fault", data: { fault: name } }, h("span", null, label, h("small", null, note)), input);
+  return h(
+    "div",
+    { class: "fault", data: { fault: name } },
+    h("span", null, label, h("small", null, note)),
+    input,
+  );
 }
 
 function slowRow(faults, draw) {
-  const method = h("input", { class: "field field-small", placeholder: "chat.update or *", "aria-label": "Method to slow down" });
-  const ms = h("input", { type: "number", class: "field field-small", min: 0, value: 1000, "aria-label": "Milliseconds" });
-  const add = () => method.value.trim() && change({ slow_api_ms: { ...faults.slow_api_ms, [method.value.trim()]: Number(ms.value) } }, draw);
-  return ruleRow("Slow API calls", faults.slow_api_ms, (value) => `${value} ms`, [method, ms, button("Slow down", add)]);
+  const method = h("input", {
+    class: "field field-small",
+    placeholder: "chat.update or *",
+    "aria-label": "Method to slow down",
+  });
+  const ms = h("input", {
+    type: "number",
+    class: "field field-small",
+    min: 0,
+    value: 1000,
+    "aria-label": "Milliseconds",
+  });
+  const add = () =>
+    method.value.trim() &&
+    change(
+      { slow_api_ms: { ...faults.slow_api_ms, [method.value.trim()]: Number(ms.value) } },
+      draw,
+    );
+  return ruleRow("Slow API calls", faults.slow_api_ms, (value) => `${value} ms`, [
+    method,
+    ms,
+    button("Slow down", add),
+  ]);
 }
 
 function failRow(faults, draw) {
-  const method = h("input", { class: "field field-small", placeholder: "chat.postMessage", "aria-label": "Method that fails" });
-  const what = h("input", { class: "field field-small", placeholder: "error name or status", value: "ratelimited", "aria-label": "Error or status" });
-  const times = h("input", { type: "number", class: "field field-small", min: 1, value: 1, "aria-label": "How many times" });
+  const method = h("input", {
+    class: "field field-small",
+    placeholder: "chat.postMessage",
+    "aria-label": "Method that fails",
+  });
+  const what = h("input", {
+    class: "field field-small",
+    placeholder: "error name or status",
+    value: "ratelimited",
+    "aria-label": "Error or status",
+  });
+  const times = h("input", {
+    type: "number",
+    class: "field field-small",
+    min: 1,
+    value: 1,
+    "aria-label": "How many times",
+  });
   const add = () => {
     const name = method.value.trim();
-    if (name) change({ fail_api: { ...faults.fail_api, [name]: failure(what.value.trim(), Number(times.value)) } }, draw);
+    if (name)
+      change(
+        {
+          fail_api: { ...faults.fail_api, [name]: failure(what.value.trim(), Number(times.value)) },
+        },
+        draw,
+      );
   };
-  return ruleRow("Failing API calls", faults.fail_api, (value) => JSON.stringify(value), [method, what, times, button("Make it fail", add)]);
+  return ruleRow("Failing API calls", faults.fail_api, (value) => JSON.stringify(value), [
+    method,
+    what,
+    times,
+    button("Make it fail", add),
+  ]);
 }
 
 function failure(what, times) {
   if (/^\d{3}$/.test(what)) return { status: Number(what), times };
-  return what === "ratelimited" ? { status: 429, error: what, retry_after: 1, times } : { error: what, times };
+  return what === "ratelimited"
+    ? { status: 429, error: what, retry_after: 1, times }
+    : { error: what, times };
 }
 
 function ruleRow(title, rules, words, controls) {
-  const set = Object.entries(rules || {}).map(([name, value]) => h("li", null, h("code", null, name), ` ${words(value)}`));
-  return h("section", { class: "fault-rules" }, h("h3", null, title), h("ul", null, set), h("div", { class: "fault-form" }, controls));
+  const set = Object.entries(rules || {}).map(([name, value]) =>
+    h("li", null, h("code", null, name), ` ${words(value)}`),
+  );
+  return h(
+    "section",
+    { class: "fault-rules" },
+    h("h3", null, title),
+    h("ul", null, set),
+    h("div", { class: "fault-form" }, controls),
+  );
 }
 
 function button(label, onclick) {

@@ -13,7 +13,10 @@ export function fileNodes(files) {
 export function pictureAddress(block) {
   const file = block.slack_file;
   const id = file && (file.id || /\b(F[A-Z0-9]{6,})\b/.exec(file.url || "")?.[1]);
-  if (id) return ownAddress(`/_page/file/${encodeURIComponent(id)}/picture?user=${encodeURIComponent(me())}`);
+  if (id)
+    return ownAddress(
+      `/_page/file/${encodeURIComponent(id)}/picture?user=${encodeURIComponent(me())}`,
+    );
   return ownAddress(block.image_url);
 }
 
@@ -43,7 +46,11 @@ function picture(file) {
     "figure",
     { class: "file-picture" },
     h("figcaption", null, name, h("small", null, sizeWords(file.size))),
-    h("a", { href: src, target: "_blank", rel: "noopener", "aria-label": `Open ${name}` }, h("img", { src, alt: name, loading: "lazy" })),
+    h(
+      "a",
+      { href: src, target: "_blank", rel: "noopener", "aria-label": `Open ${name}` },
+      h("img", { src, alt: name, loading: "lazy" }),
+    ),
   );
 }
 
@@ -51,7 +58,12 @@ function card(file) {
   const href = ownAddress(file.url_private_download) || addressOf(file);
   const name = file.title || file.name || file.id;
   const kind = (file.filetype || file.mimetype || "file").toString().toUpperCase();
-  const words = h("span", { class: "file-words" }, h("span", { class: "file-name" }, name), h("small", null, `${kind} · ${sizeWords(file.size)}`));
+  const words = h(
+    "span",
+    { class: "file-words" },
+    h("span", { class: "file-name" }, name),
+    h("small", null, `${kind} · ${sizeWords(file.size)}`),
+  );
   if (!href) return h("div", { class: "file-card" }, icon("file"), words);
   return h(
     "a",

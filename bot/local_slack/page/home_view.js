@@ -23,7 +23,11 @@ export async function showHome(main) {
       iconButton("menu", "Show the sidebar", toggleSidebar, { class: "icon-button only-narrow" }),
       h("div", { class: "main-title" }, icon("home"), h("h1", null, `${name} Home`)),
     ),
-    h("div", { class: "home-scroll", tabindex: 0, role: "region", "aria-label": `${name} Home` }, holder),
+    h(
+      "div",
+      { class: "home-scroll", tabindex: 0, role: "region", "aria-label": `${name} Home` },
+      holder,
+    ),
   );
   clear(main).append(node);
   draw();
@@ -66,6 +70,12 @@ function emptyHome() {
     { class: "empty" },
     h("img", { src: "/page/mark.svg", alt: "", class: "empty-mark" }),
     h("h2", null, connected ? "The app has not published its Home yet" : "No bot is connected"),
-    h("p", null, connected ? "It appears here as soon as it does." : "Start the bot, and its Home appears here."),
+    h(
+      "p",
+      null,
+      connected
+        ? "It appears here as soon as it does."
+        : "Start the bot, and its Home appears here.",
+    ),
   );
 }

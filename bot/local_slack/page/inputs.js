@@ -30,16 +30,31 @@ export const INPUT_ELEMENTS = {
 
 /** An input block: label, element, hint, and room for an error. */
 export function inputBlock(block, ctx) {
-  const changed = (value) => (block.dispatch_action ? ctx.dispatch(block, block.element, value) : null);
+  const changed = (value) =>
+    block.dispatch_action ? ctx.dispatch(block, block.element, value) : null;
   const make = INPUT_ELEMENTS[block.element?.type] || notShown;
   const control = make(block.element, block, changed, ctx);
   const id = `in-${++counter}`;
-  const hint = block.hint ? h("div", { class: "input-hint", id: `${id}-hint` }, plain(block.hint.text)) : null;
+  const hint = block.hint
+    ? h("div", { class: "input-hint", id: `${id}-hint` }, plain(block.hint.text))
+    : null;
   const error = h("div", { class: "input-error", id: `${id}-error`, role: "alert" });
   const described = [hint?.id, error.id].filter(Boolean).join(" ");
-  const label = control.matches("fieldset") ? groupLabel(control, id, described) : fieldLabel(control, id, described);
-  append(label, [plain(block.label?.text), block.optional ? h("span", { class: "input-optional" }, " (optional)") : null]);
-  return h("div", { class: "b-input", data: { errors: block.block_id || "" } }, label, control, hint, error);
+  const label = control.matches("fieldset")
+    ? groupLabel(control, id, described)
+    : fieldLabel(control, id, described);
+  append(label, [
+    plain(block.label?.text),
+    block.optional ? h("span", { class: "input-optional" }, " (optional)") : null,
+  ]);
+  return h(
+    "div",
+    { class: "b-input", data: { errors: block.block_id || "" } },
+    label,
+    control,
+    hint,
+    error,
+  );
 }
 
 let counter = 0;
@@ -80,12 +95,16 @@ function textInput(kind) {
       maxlength: element.max_length || null,
       autofocus: element.focus_on_load,
     };
-    const input = element.multiline ? h("textarea", { ...props, rows: 4 }) : h("input", { ...props, ...typeProps(kind, element) });
+    const input = element.multiline
+      ? h("textarea", { ...props, rows: 4 })
+      : h("input", { ...props, ...typeProps(kind, element) });
     const read = () => ({ value: input.value === "" ? null : input.value });
     const when = element.dispatch_action_config?.trigger_actions_on || ["on_enter_pressed"];
-    if (when.includes("on_character_entered")) input.addEventListener("input", () => changed(input._read()));
+    if (when.includes("on_character_entered"))
+      input.addEventListener("input", () => changed(input._read()));
     input.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && !element.multiline && when.includes("on_enter_pressed")) changed(input._read());
+      if (event.key === "Enter" && !element.multiline && when.includes("on_enter_pressed"))
+        changed(input._read());
     });
     return holder(input, element, block, element.type, read);
   };
@@ -94,12 +113,22 @@ function textInput(kind) {
 function typeProps(kind, element) {
   if (kind !== "number") return { type: kind };
   const step = element.is_decimal_allowed ? "any" : "1";
-  return { type: "number", min: element.min_value ?? null, max: element.max_value ?? null, step, inputmode: "decimal" };
+  return {
+    type: "number",
+    min: element.min_value ?? null,
+    max: element.max_value ?? null,
+    step,
+    inputmode: "decimal",
+  };
 }
 
 function dateInput(kind, field, initial) {
   return (element, block, changed) => {
-    const input = h("input", { class: "field field-short", type: kind, value: element[initial] ?? "" });
+    const input = h("input", {
+      class: "field field-short",
+      type: kind,
+      value: element[initial] ?? "",
+    });
     input.addEventListener("change", () => changed(input._read()));
     return holder(input, element, block, element.type, () => ({ [field]: input.value || null }));
   };
@@ -113,28 +142,56 @@ function dateTimeInput(element, block, changed) {
   const value = element.initial_date_time ? local(element.initial_date_time) : "";
   const input = h("input", { class: "field field-short", type: "datetime-local", value });
   input.addEventListener("change", () => changed(input._read()));
-  const read = () => ({ selected_date_time: input.value ? Math.floor(new Date(input.value).getTime() / 1000) : null });
+  const read = () => ({
+    selected_date_time: input.value ? Math.floor(new Date(input.value).getTime() / 1000) : null,
+  });
   return holder(input, element, block, element.type, read);
 }
 
 // Each kind of option list: {groups: [{label, options: [{value, label, raw}]}], field, initial}.
 function staticOptions(element) {
-  const one = (option) => ({ value: option.value, label: withEmoji(option.text?.text), raw: option });
+  const one = (option) => ({
+    value: option.value,
+    label: withEmoji(option.text?.text),
+    raw: option,
+  });
   const groups = element.option_groups
-    ? element.option_groups.map((g) => ({ label: withEmoji(g.label?.text), options: (g.options || []).map(one) }))
+    ? element.option_groups.map((g) => ({
+        label: withEmoji(g.label?.text),
+        options: (g.options || []).map(one),
+      }))
     : [{ label: null, options: (element.options || []).map(one) }];
   const initial = element.initial_option?.value ?? null;
-  return { groups, field: "selected_option", initial, initials: (element.initial_options || []).map((o) => o.value) };
+  return {
+    groups,
+    field: "selected_option",
+    initial,
+    initials: (element.initial_options || []).map((o) => o.value),
+  };
 }
 
 function userOptions(element) {
-  const options = store.workspace.users.map((u) => ({ value: u.id, label: nameOfUser(u.id), raw: u.id }));
-  return { groups: [{ label: null, options }], field: "selected_user", initial: element.initial_user, initials: element.initial_users || [] };
+  const options = store.workspace.users.map((u) => ({
+    value: u.id,
+    label: nameOfUser(u.id),
+    raw: u.id,
+  }));
+  return {
+    groups: [{ label: null, options }],
+    field: "selected_user",
+    initial: element.initial_user,
+    initials: element.initial_users || [],
+  };
 }
 
 function channelOptions(element) {
   const found = placeOptions((c) => c.kind === "channel");
-  return { ...found, field: "selected_channel", initial: element.initial_channel, initials: element.initial_channels || [] };
+  return {
+    ...found,
+    field: "selected_channel",
+    initial: element.initial_channel,
+    initials: element.initial_channels || [],
+  };
 }
 
 function conversationOptions(element, ctx) {
@@ -151,9 +208,15 @@ function conversationOptions(element, ctx) {
 }
 
 function placeOptions(accepts) {
-  const places = store.workspace.channels.filter((c) => accepts(c) && !c.is_archived && (c.is_member || c.kind === "channel"));
+  const places = store.workspace.channels.filter(
+    (c) => accepts(c) && !c.is_archived && (c.is_member || c.kind === "channel"),
+  );
   const label = (c) => (c.kind === "im" ? nameOfUser(c.user) : `#${c.name}`);
-  return { groups: [{ label: null, options: places.map((c) => ({ value: c.id, label: label(c), raw: c.id })) }] };
+  return {
+    groups: [
+      { label: null, options: places.map((c) => ({ value: c.id, label: label(c), raw: c.id })) },
+    ],
+  };
 }
 
 function select(optionsOf) {
@@ -161,11 +224,21 @@ function select(optionsOf) {
     const { groups, field, initial } = optionsOf(element, ctx);
     const all = groups.flatMap((g) => g.options);
     const first = h("option", { value: "" }, withEmoji(element.placeholder?.text) || "Choose…");
-    const option = (o) => h("option", { value: String(all.indexOf(o)), selected: o.value === initial }, o.label);
-    const inside = groups.map((g) => (g.label ? h("optgroup", { label: g.label }, g.options.map(option)) : g.options.map(option)));
-    const node = h("select", { class: "field field-select", "aria-label": withEmoji(element.placeholder?.text) || null }, first, inside);
+    const option = (o) =>
+      h("option", { value: String(all.indexOf(o)), selected: o.value === initial }, o.label);
+    const inside = groups.map((g) =>
+      g.label ? h("optgroup", { label: g.label }, g.options.map(option)) : g.options.map(option),
+    );
+    const node = h(
+      "select",
+      { class: "field field-select", "aria-label": withEmoji(element.placeholder?.text) || null },
+      first,
+      inside,
+    );
     node.addEventListener("change", () => changed(node._read()));
-    return holder(node, element, block, element.type, () => ({ [field]: node.value === "" ? null : all[Number(node.value)].raw }));
+    return holder(node, element, block, element.type, () => ({
+      [field]: node.value === "" ? null : all[Number(node.value)].raw,
+    }));
   };
 }
 
@@ -177,11 +250,16 @@ function multi(optionsOf) {
     const list = h("div", { class: "multi-list" }, boxes);
     const filter = all.length >= FILTER_FROM ? filterField(all, boxes) : null;
     const node = h("fieldset", { class: "multi" }, filter, list);
-    const read = () => ({ [`${field}s`]: all.filter((_o, i) => boxes[i].querySelector("input").checked).map((o) => o.raw) });
+    const read = () => ({
+      [`${field}s`]: all
+        .filter((_o, i) => boxes[i].querySelector("input").checked)
+        .map((o) => o.raw),
+    });
     node.addEventListener("change", (event) => {
       if (event.target.type !== "checkbox") return;
       const chosen = node._read()[`${field}s`];
-      if (element.max_selected_items && chosen.length > element.max_selected_items) event.target.checked = false;
+      if (element.max_selected_items && chosen.length > element.max_selected_items)
+        event.target.checked = false;
       else changed(node._read());
     });
     return holder(node, element, block, element.type, read);
@@ -189,7 +267,12 @@ function multi(optionsOf) {
 }
 
 function filterField(all, boxes) {
-  const input = h("input", { class: "field", type: "search", placeholder: "Filter", "aria-label": "Filter the choices" });
+  const input = h("input", {
+    class: "field",
+    type: "search",
+    placeholder: "Filter",
+    "aria-label": "Filter the choices",
+  });
   input.addEventListener("input", () => {
     const wanted = input.value.toLowerCase();
     all.forEach((o, i) => (boxes[i].hidden = !String(o.label).toLowerCase().includes(wanted)));
@@ -200,9 +283,19 @@ function filterField(all, boxes) {
 function radios(element, block, changed) {
   const options = element.options || [];
   const name = `radio-${++counter}`;
-  const boxes = options.map((o) => choice("radio", name, textObject(o.text), o.value === element.initial_option?.value, o.description));
+  const boxes = options.map((o) =>
+    choice(
+      "radio",
+      name,
+      textObject(o.text),
+      o.value === element.initial_option?.value,
+      o.description,
+    ),
+  );
   const node = h("fieldset", { class: "choices" }, boxes);
-  const read = () => ({ selected_option: options.find((_o, i) => boxes[i].querySelector("input").checked) ?? null });
+  const read = () => ({
+    selected_option: options.find((_o, i) => boxes[i].querySelector("input").checked) ?? null,
+  });
   node.addEventListener("change", () => changed(node._read()));
   return holder(node, element, block, element.type, read);
 }
@@ -210,14 +303,23 @@ function radios(element, block, changed) {
 function checkboxes(element, block, changed) {
   const options = element.options || [];
   const initial = (element.initial_options || []).map((o) => o.value);
-  const boxes = options.map((o) => choice("checkbox", "", textObject(o.text), initial.includes(o.value), o.description));
+  const boxes = options.map((o) =>
+    choice("checkbox", "", textObject(o.text), initial.includes(o.value), o.description),
+  );
   const node = h("fieldset", { class: "choices" }, boxes);
-  const read = () => ({ selected_options: options.filter((_o, i) => boxes[i].querySelector("input").checked) });
+  const read = () => ({
+    selected_options: options.filter((_o, i) => boxes[i].querySelector("input").checked),
+  });
   node.addEventListener("change", () => changed(node._read()));
   return holder(node, element, block, element.type, read);
 }
 
 function choice(type, name, label, checked, description) {
   const note = description ? h("small", null, textObject(description)) : null;
-  return h("label", { class: "choice" }, h("input", { type, name, checked }), h("span", null, label, note));
+  return h(
+    "label",
+    { class: "choice" },
+    h("input", { type, name, checked }),
+    h("span", null, label, note),
+  );
 }

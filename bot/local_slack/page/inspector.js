@@ -8,9 +8,23 @@ import * as state from "./state.js";
 
 const MOST = 500;
 const OPEN_KEY = "treadle.inspector";
-const DIRECTIONS = { api: "API call", event: "Event", ack: "Ack", response_url: "Response URL", socket: "Socket" };
+const DIRECTIONS = {
+  api: "API call",
+  event: "Event",
+  ack: "Ack",
+  response_url: "Response URL",
+  socket: "Socket",
+};
 
-const self = { entries: [], paused: false, waiting: 0, filter: "", direction: "", selected: null, tab: "traffic" };
+const self = {
+  entries: [],
+  paused: false,
+  waiting: 0,
+  filter: "",
+  direction: "",
+  selected: null,
+  tab: "traffic",
+};
 
 export function startInspector(node) {
   self.node = node;
@@ -73,38 +87,85 @@ function keep(entry) {
 }
 
 function build() {
-  const filter = h("input", { type: "search", class: "field field-small", placeholder: "Filter by name or content", "aria-label": "Filter the traffic", value: self.filter });
-  filter.addEventListener("input", () => {
-    self.filter = filter.value.toLowerCase();
-    draw();
-  });
-  const kinds = Object.entries(DIRECTIONS).map(([value, label]) => h("option", { value }, label));
-  const direction = h("select", { class: "field field-small field-select", "aria-label": "Kind of traffic" }, h("option", { value: "" }, "Everything"), kinds);
-  direction.value = self.direction;
-  direction.addEventListener("change", () => {
-    self.direction = direction.value;
-    draw();
-  });
   self.pause = iconButton("pause", "Pause", togglePause);
   self.note = h("span", { class: "inspector-note", role: "status" });
   self.rows = h("div", { class: "traffic", role: "listbox", tabindex: 0, "aria-label": "Traffic" });
   self.rows.addEventListener("keydown", onKey);
   self.detail = h("div", { class: "traffic-detail" });
-  const tabs = h("div", { class: "tabs", role: "tablist" }, tab("traffic", "Traffic"), tab("faults", "Faults"));
-  const tools = [filter, direction, self.note, self.pause, iconButton("trash", "Clear", empty)];
-  self.tools = h("div", { class: "inspector-tools" }, tools);
   self.body = h("div", { class: "inspector-body" });
-  clear(self.node).append(h("header", { class: "inspector-head" }, tabs, self.tools, iconButton("close", "Close the inspector", toggleInspector)), self.body);
+  const tools = [
+    filterField(),
+    directionSelect(),
+    self.note,
+    self.pause,
+    iconButton("trash", "Clear", empty),
+  ];
+  self.tools = h("div", { class: "inspector-tools" }, tools);
+  const tabs = h(
+    "div",
+    { class: "tabs", role: "tablist" },
+    tab("traffic", "Traffic"),
+    tab("faults", "Faults"),
+  );
+  const close = iconButton("close", "Close the inspector", toggleInspector);
+  clear(self.node).append(
+    h("header", { class: "inspector-head" }, tabs, self.tools, close),
+    self.body,
+  );
   showTab(self.tab);
 }
 
+function filterField() {
+  const field = h("input", {
+    type: "search",
+    class: "field field-small",
+    placeholder: "Filter by name or content",
+    "aria-label": "Filter the traffic",
+    value: self.filter,
+  });
+  field.addEventListener("input", () => {
+    self.filter = field.value.toLowerCase();
+    draw();
+  });
+  return field;
+}
+
+function directionSelect() {
+  const kinds = Object.entries(DIRECTIONS).map(([value, label]) => h("option", { value }, label));
+  const all = h("option", { value: "" }, "Everything");
+  const select = h(
+    "select",
+    { class: "field field-small field-select", "aria-label": "Kind of traffic" },
+    all,
+    kinds,
+  );
+  select.value = self.direction;
+  select.addEventListener("change", () => {
+    self.direction = select.value;
+    draw();
+  });
+  return select;
+}
+
 function tab(name, label) {
-  return h("button", { type: "button", role: "tab", class: "tab", data: { tab: name }, "aria-selected": "false", onclick: () => showTab(name) }, label);
+  return h(
+    "button",
+    {
+      type: "button",
+      role: "tab",
+      class: "tab",
+      data: { tab: name },
+      "aria-selected": "false",
+      onclick: () => showTab(name),
+    },
+    label,
+  );
 }
 
 function showTab(name) {
   self.tab = name;
-  for (const node of self.node.querySelectorAll(".tab")) node.setAttribute("aria-selected", String(node.dataset.tab === name));
+  for (const node of self.node.querySelectorAll(".tab"))
+    node.setAttribute("aria-selected", String(node.dataset.tab === name));
   self.tools.hidden = name !== "traffic";
   clear(self.body);
   if (name === "faults") self.body.append(faultSwitches());
@@ -116,7 +177,11 @@ function togglePause() {
   self.paused = !self.paused;
   self.waiting = 0;
   self.note.textContent = self.paused ? "Paused" : "";
-  const next = iconButton(self.paused ? "play" : "pause", self.paused ? "Resume" : "Pause", togglePause);
+  const next = iconButton(
+    self.paused ? "play" : "pause",
+    self.paused ? "Resume" : "Pause",
+    togglePause,
+  );
   self.pause.replaceWith(next);
   self.pause = next;
   next.focus();
@@ -134,7 +199,14 @@ function draw() {
   const visible = self.entries.filter(matches);
   const atEnd = self.rows.scrollHeight - self.rows.scrollTop - self.rows.clientHeight < 40;
   self.rows.replaceChildren(...visible.map(rowNode));
-  if (!visible.length) self.rows.append(h("p", { class: "empty-note" }, self.entries.length ? "Nothing fits the filter." : "Nothing yet. Post a message and watch."));
+  if (!visible.length)
+    self.rows.append(
+      h(
+        "p",
+        { class: "empty-note" },
+        self.entries.length ? "Nothing fits the filter." : "Nothing yet. Post a message and watch.",
+      ),
+    );
   if (atEnd) self.rows.scrollTop = self.rows.scrollHeight;
   drawDetail();
 }
@@ -142,7 +214,9 @@ function draw() {
 function matches(entry) {
   if (self.direction && entry.direction !== self.direction) return false;
   if (!self.filter) return true;
-  return JSON.stringify([entry.name, entry.status, entry.request, entry.response]).toLowerCase().includes(self.filter);
+  return JSON.stringify([entry.name, entry.status, entry.request, entry.response])
+    .toLowerCase()
+    .includes(self.filter);
 }
 
 function rowNode(entry) {
@@ -157,26 +231,40 @@ function rowNode(entry) {
       onclick: () => select(entry.id),
     },
     h("time", null, momentWords(entry.at)),
-    h("span", { class: `kind kind-${String(entry.direction).replace(/\W/g, "")}` }, DIRECTIONS[entry.direction] || entry.direction),
+    h(
+      "span",
+      { class: `kind kind-${String(entry.direction).replace(/\W/g, "")}` },
+      DIRECTIONS[entry.direction] || entry.direction,
+    ),
     h("span", { class: "traffic-name" }, entry.name),
     h("span", { class: "traffic-status" }, entry.status ?? ""),
-    h("span", { class: "traffic-ms" }, entry.duration_ms == null ? "" : `${Math.round(entry.duration_ms)} ms`),
+    h(
+      "span",
+      { class: "traffic-ms" },
+      entry.duration_ms == null ? "" : `${Math.round(entry.duration_ms)} ms`,
+    ),
   );
 }
 
 function isFailure(entry) {
   const status = String(entry.status ?? "");
-  return entry.response?.ok === false || /^[45]\d\d$/.test(status) || /error|timeout|fail/i.test(status);
+  return (
+    entry.response?.ok === false || /^[45]\d\d$/.test(status) || /error|timeout|fail/i.test(status)
+  );
 }
 
 function momentWords(at) {
   const date = typeof at === "number" ? new Date(at * 1000) : new Date(at);
-  return Number.isNaN(date.getTime()) ? String(at) : date.toLocaleTimeString([], { hour12: false }) + `.${String(date.getMilliseconds()).padStart(3, "0")}`;
+  return Number.isNaN(date.getTime())
+    ? String(at)
+    : date.toLocaleTimeString([], { hour12: false }) +
+        `.${String(date.getMilliseconds()).padStart(3, "0")}`;
 }
 
 function select(id) {
   self.selected = id;
-  for (const row of self.rows.children) row.setAttribute("aria-selected", String(row.dataset.id === String(id)));
+  for (const row of self.rows.children)
+    row.setAttribute("aria-selected", String(row.dataset.id === String(id)));
   drawDetail();
 }
 
@@ -195,11 +283,17 @@ function onKey(event) {
 function drawDetail() {
   const entry = self.entries.find((e) => e.id === self.selected);
   if (!entry) {
-    clear(self.detail).append(h("p", { class: "empty-note" }, "Choose a line to see what was said."));
+    clear(self.detail).append(
+      h("p", { class: "empty-note" }, "Choose a line to see what was said."),
+    );
     return;
   }
   if (self.detail._entry === entry) return;
-  clear(self.detail).append(h("h3", null, entry.name), jsonPart("Request", entry.request), jsonPart("Response", entry.response));
+  clear(self.detail).append(
+    h("h3", null, entry.name),
+    jsonPart("Request", entry.request),
+    jsonPart("Response", entry.response),
+  );
   self.detail._entry = entry;
 }
 
@@ -207,7 +301,12 @@ function jsonPart(title, value) {
   if (value === undefined || value === null) return h("span");
   const text = JSON.stringify(value, null, 2);
   const button = iconButton("copy", `Copy the ${title.toLowerCase()}`, () => copy(text));
-  return h("section", null, h("div", { class: "json-head" }, h("h4", null, title), button), h("pre", { class: "json", tabindex: 0 }, jsonNodes(text)));
+  return h(
+    "section",
+    null,
+    h("div", { class: "json-head" }, h("h4", null, title), button),
+    h("pre", { class: "json", tabindex: 0 }, jsonNodes(text)),
+  );
 }
 
 function jsonNodes(text) {

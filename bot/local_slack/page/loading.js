@@ -36,7 +36,11 @@ export async function loadOlder(channel) {
   const log = state.logOf(channel);
   if (!log.loaded || !log.hasMore) return;
   const first = state.inOrder(log.messages)[0];
-  const { messages, has_more: hasMore } = await read("messages", { channel, limit: PAGE_SIZE, before_ts: first?.ts });
+  const { messages, has_more: hasMore } = await read("messages", {
+    channel,
+    limit: PAGE_SIZE,
+    before_ts: first?.ts,
+  });
   for (const message of messages) log.messages.set(message.ts, message);
   log.hasMore = hasMore;
   state.emit("log", channel);
@@ -66,7 +70,8 @@ export async function reloadAll() {
   state.adoptState(fresh);
   const { route } = state.store;
   for (const log of state.store.logs.values()) log.loaded = false;
-  if (route.kind === "channel" && state.channel(route.channel)) await loadChannel(route.channel, { anew: true });
+  if (route.kind === "channel" && state.channel(route.channel))
+    await loadChannel(route.channel, { anew: true });
   return route.thread ? loadThread(route.channel, route.thread).catch(tell) : null;
 }
 

@@ -15,7 +15,10 @@ const TABLE_RULE = /^ {0,3}\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
 
 /** A fragment showing Markdown text. */
 export function markdown(text) {
-  const rows = String(text ?? "").replaceAll("\r\n", "\n").replaceAll("\t", "    ").split("\n");
+  const rows = String(text ?? "")
+    .replaceAll("\r\n", "\n")
+    .replaceAll("\t", "    ")
+    .split("\n");
   return h("div", { class: "markdown" }, blocks(rows, 0));
 }
 
@@ -43,7 +46,9 @@ const fence = {
     let end = at + 1;
     const closing = new RegExp(`^ {0,3}${marks[0] === "~" ? "~" : "`"}{${marks.length},}\\s*$`);
     while (end < rows.length && !closing.test(rows[end])) end += 1;
-    const body = rows.slice(at + 1, end).map((row) => row.replace(new RegExp(`^ {0,${indent.length}}`), ""));
+    const body = rows
+      .slice(at + 1, end)
+      .map((row) => row.replace(new RegExp(`^ {0,${indent.length}}`), ""));
     return { node: codeBlock(body.join("\n"), language), next: end + 1 };
   },
 };
@@ -54,7 +59,10 @@ const heading = {
     const [, marks, text] = HEADING.exec(rows[at]);
     // The page's own heading is h1: an answer's start below it.
     const tag = `h${Math.min(6, marks.length + 1)}`;
-    return { node: h(tag, { class: `md-h${marks.length}` }, inlineMarkdown(text || "")), next: at + 1 };
+    return {
+      node: h(tag, { class: `md-h${marks.length}` }, inlineMarkdown(text || "")),
+      next: at + 1,
+    };
   },
 };
 
@@ -75,16 +83,28 @@ const quote = {
 
 const table = {
   starts: (rows, at) =>
-    rows[at].includes("|") && TABLE_RULE.test(rows[at + 1] || "") && cells(rows[at]).length === cells(rows[at + 1]).length,
+    rows[at].includes("|") &&
+    TABLE_RULE.test(rows[at + 1] || "") &&
+    cells(rows[at]).length === cells(rows[at + 1]).length,
   read(rows, at) {
     const aligns = cells(rows[at + 1]).map(alignOf);
     let end = at + 2;
     while (end < rows.length && rows[end].trim() && rows[end].includes("|")) end += 1;
     const row = (tag) => (text) =>
-      h("tr", null, aligns.map((align, i) => h(tag, { class: align && `align-${align}` }, inlineMarkdown(cells(text)[i] ?? ""))));
+      h(
+        "tr",
+        null,
+        aligns.map((align, i) =>
+          h(tag, { class: align && `align-${align}` }, inlineMarkdown(cells(text)[i] ?? "")),
+        ),
+      );
     const head = h("thead", null, row("th")(rows[at]));
     const body = h("tbody", null, rows.slice(at + 2, end).map(row("td")));
-    const node = h("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "Table" }, h("table", null, head, body));
+    const node = h(
+      "div",
+      { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "Table" },
+      h("table", null, head, body),
+    );
     return { node, next: end };
   },
 };
@@ -114,7 +134,11 @@ const indented = {
   read(rows, at) {
     let end = at;
     while (end < rows.length && (/^ {4}/.test(rows[end]) || !rows[end].trim())) end += 1;
-    const body = rows.slice(at, end).map((row) => row.slice(4)).join("\n").trimEnd();
+    const body = rows
+      .slice(at, end)
+      .map((row) => row.slice(4))
+      .join("\n")
+      .trimEnd();
     return { node: codeBlock(body, ""), next: end };
   },
 };
@@ -172,12 +196,20 @@ function itemNode(rows, depth) {
     !loose && node.tagName === "P" ? Array.from(node.childNodes) : [node],
   );
   if (!task) return h("li", null, children);
-  const box = h("input", { type: "checkbox", disabled: true, checked: task[1] !== " ", "aria-label": task[1] === " " ? "To do" : "Done" });
+  const box = h("input", {
+    type: "checkbox",
+    disabled: true,
+    checked: task[1] !== " ",
+    "aria-label": task[1] === " " ? "To do" : "Done",
+  });
   return h("li", { class: "task-item" }, box, h("div", null, children));
 }
 
 function cells(row) {
-  const trimmed = row.trim().replace(/^\|/, "").replace(/(?<!\\)\|$/, "");
+  const trimmed = row
+    .trim()
+    .replace(/^\|/, "")
+    .replace(/(?<!\\)\|$/, "");
   return trimmed.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
 }
 

@@ -9,22 +9,43 @@ const DEEPEST = 8;
 // In order of precedence; the earliest match in the text wins, then the earlier rule.
 const RULES = [
   { at: /\\([!-/:-@[-`{-~])/, make: (m) => m[1] },
-  { at: /(`+)([^`]|[^`][\s\S]*?[^`])\1(?!`)/, make: (m) => h("code", null, m[2].replace(/^ (.+) $/, "$1")) },
+  {
+    at: /(`+)([^`]|[^`][\s\S]*?[^`])\1(?!`)/,
+    make: (m) => h("code", null, m[2].replace(/^ (.+) $/, "$1")),
+  },
   { at: /!\[([^\]]*)\]\(\s*<?([^\s)>]+)>?(?:\s+"[^"]*")?\s*\)/, make: (m) => picture(m[2], m[1]) },
   {
     at: /\[((?:[^[\]\\]|\\.|\[[^[\]]*\])*)\]\(\s*<?((?:[^\s()<>]|\([^\s()]*\))*)>?(?:\s+["'(][^"')]*["')])?\s*\)/,
     make: (m, depth) => link(m[2], inlineMarkdown(m[1], depth + 1)),
   },
-  { at: /<((?:https?:\/\/|mailto:)[^\s<>|]+)(?:\|([^<>]*))?>/i, make: (m) => link(m[1], m[2] || m[1]) },
+  {
+    at: /<((?:https?:\/\/|mailto:)[^\s<>|]+)(?:\|([^<>]*))?>/i,
+    make: (m) => link(m[1], m[2] || m[1]),
+  },
   { at: /<@([A-Z0-9]+)(?:\|[^<>]*)?>/, make: (m) => mention(m[1]) },
   { at: /<#([A-Z0-9]+)(?:\|([^<>]*))?>/, make: (m) => channelLink(m[1], m[2]) },
   { at: /<!(here|channel|everyone)>/, make: (m) => broadcast(m[1]) },
   { at: /\bhttps?:\/\/[^\s<>]*[^\s<>.,;:!?'")\]}*_~`]/i, make: (m) => link(m[0]) },
-  { at: /\*\*\*(?=\S)([\s\S]*?\S)\*\*\*/, make: (m, d) => h("strong", null, h("em", null, inlineMarkdown(m[1], d + 1))) },
-  { at: /\*\*(?=\S)([\s\S]*?\S)\*\*(?!\*)/, make: (m, d) => h("strong", null, inlineMarkdown(m[1], d + 1)) },
-  { at: /(?<!\w)__(?=\S)([\s\S]*?\S)__(?!\w)/, make: (m, d) => h("strong", null, inlineMarkdown(m[1], d + 1)) },
-  { at: /\*(?=[^\s*])((?:[^*]|\*\*[^*]+\*\*)*?[^\s*])\*(?!\*)/, make: (m, d) => h("em", null, inlineMarkdown(m[1], d + 1)) },
-  { at: /(?<!\w)_(?=[^\s_])([^_]*?[^\s_])_(?!\w)/, make: (m, d) => h("em", null, inlineMarkdown(m[1], d + 1)) },
+  {
+    at: /\*\*\*(?=\S)([\s\S]*?\S)\*\*\*/,
+    make: (m, d) => h("strong", null, h("em", null, inlineMarkdown(m[1], d + 1))),
+  },
+  {
+    at: /\*\*(?=\S)([\s\S]*?\S)\*\*(?!\*)/,
+    make: (m, d) => h("strong", null, inlineMarkdown(m[1], d + 1)),
+  },
+  {
+    at: /(?<!\w)__(?=\S)([\s\S]*?\S)__(?!\w)/,
+    make: (m, d) => h("strong", null, inlineMarkdown(m[1], d + 1)),
+  },
+  {
+    at: /\*(?=[^\s*])((?:[^*]|\*\*[^*]+\*\*)*?[^\s*])\*(?!\*)/,
+    make: (m, d) => h("em", null, inlineMarkdown(m[1], d + 1)),
+  },
+  {
+    at: /(?<!\w)_(?=[^\s_])([^_]*?[^\s_])_(?!\w)/,
+    make: (m, d) => h("em", null, inlineMarkdown(m[1], d + 1)),
+  },
   { at: /~~(?=\S)([\s\S]*?\S)~~/, make: (m, d) => h("s", null, inlineMarkdown(m[1], d + 1)) },
   { at: /:([a-z0-9_+-]+(?:::skin-tone-[2-6])?):/, make: (m) => emojiNode(m[1]) },
   { at: /&(amp|lt|gt|quot|nbsp);/, make: (m) => ENTITIES[m[1]] },

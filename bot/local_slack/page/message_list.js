@@ -19,11 +19,30 @@ const OLDER_PX = 400;
 /** `place` is {channel, threadTs?, openThread?}; `onOlder` is called when the top comes near. */
 export function createMessageList({ place, label, onOlder, intro }) {
   const rows = h("div", { class: "rows" });
-  const jump = h("button", { type: "button", class: "jump", hidden: true, onclick: () => list.toEnd(true) }, "New messages ↓");
+  const jump = h(
+    "button",
+    { type: "button", class: "jump", hidden: true, onclick: () => list.toEnd(true) },
+    "New messages ↓",
+  );
   const head = h("div", { class: "list-head" }, intro || null);
-  const scroller = h("div", { class: "scroller", role: "log", "aria-label": label, "aria-live": "off", tabindex: 0 }, head, rows);
+  const scroller = h(
+    "div",
+    { class: "scroller", role: "log", "aria-label": label, "aria-live": "off", tabindex: 0 },
+    head,
+    rows,
+  );
   const node = h("div", { class: "list" }, scroller, jump);
-  const list = { node, rows, scroller, jump, place, atEnd: true, topSeen: 0, loadingOlder: false, head };
+  const list = {
+    node,
+    rows,
+    scroller,
+    jump,
+    place,
+    atEnd: true,
+    topSeen: 0,
+    loadingOlder: false,
+    head,
+  };
   Object.assign(list, {
     show: (messages, options) => show(list, messages, options),
     toEnd: (smooth) => toEnd(list, smooth),
@@ -49,10 +68,14 @@ function show(list, messages, { unreadFrom } = {}) {
   reconcile(list.rows, items, {
     key: (item) => item.key,
     render: (item) => renderRow(item, list.place),
-    patch: (node, item) => (item.message ? patchMessage(node, item) : (node.querySelector("span").textContent = item.label)),
+    patch: (node, item) =>
+      item.message
+        ? patchMessage(node, item)
+        : (node.querySelector("span").textContent = item.label),
   });
   const prepended = firstBefore && list.first < firstBefore;
-  if (prepended && !list.atEnd) list.scroller.scrollTop = topBefore + list.scroller.scrollHeight - heightBefore;
+  if (prepended && !list.atEnd)
+    list.scroller.scrollTop = topBefore + list.scroller.scrollHeight - heightBefore;
   if (list.last > lastBefore && !list.atEnd) list.jump.hidden = false;
   if (list.atEnd) toEnd(list);
 }
@@ -65,17 +88,17 @@ function arranged(messages, { unreadFrom, rootTs }) {
     const newDay = !previous || dayKey(previous.ts) !== day;
     const unread = unreadFrom && message.ts === unreadFrom;
     const isRoot = message.ts === rootTs;
-    if (newDay && !isRoot) items.push({ key: `day:${day}`, label: dayName(message.ts), kind: "day" });
+    if (newDay && !isRoot)
+      items.push({ key: `day:${day}`, label: dayName(message.ts), kind: "day" });
     if (unread) items.push({ key: "unread", label: "New", kind: "unread" });
     const compact = !newDay && !unread && previous.ts !== rootTs && sameGroup(previous, message);
     items.push({ key: message.ts, message, compact });
-    if (isRoot && messages.length > 1) items.push({ key: "replies", label: replyWords(messages.length - 1), kind: "replies" });
+    if (isRoot && messages.length > 1)
+      items.push({ key: "replies", label: replyWords(messages.length - 1), kind: "replies" });
     previous = message;
   }
   return items;
 }
-
-
 
 function sameGroup(a, b) {
   if (isSystem(a) || isSystem(b) || a.ephemeral || b.ephemeral) return false;
@@ -83,7 +106,12 @@ function sameGroup(a, b) {
 }
 
 function renderRow(item, place) {
-  if (!item.message) return h("div", { class: `divider divider-${item.kind}`, role: "separator" }, h("span", null, item.label));
+  if (!item.message)
+    return h(
+      "div",
+      { class: `divider divider-${item.kind}`, role: "separator" },
+      h("span", null, item.label),
+    );
   const node = messageNode(item.message, place);
   patchMessage(node, item);
   return node;
@@ -92,7 +120,10 @@ function renderRow(item, place) {
 function toEnd(list, smooth) {
   list.atEnd = true;
   list.jump.hidden = true;
-  list.scroller.scrollTo({ top: list.scroller.scrollHeight, behavior: smooth ? "smooth" : "instant" });
+  list.scroller.scrollTo({
+    top: list.scroller.scrollHeight,
+    behavior: smooth ? "smooth" : "instant",
+  });
   list.topSeen = list.scroller.scrollTop;
 }
 
@@ -115,19 +146,32 @@ async function onScroll(list, onOlder) {
 // One toolbar serves all messages: it moves to the one under the pointer or with the focus.
 function attachToolbar(list) {
   let current = null;
-  const button = (name, label, run, data) => iconButton(name, label, (event) => run(current, event.currentTarget), { data });
+  const button = (name, label, run, data) =>
+    iconButton(name, label, (event) => run(current, event.currentTarget), { data });
   const bar = h(
     "div",
     { class: "toolbar", role: "toolbar", "aria-label": "Message actions" },
-    button("smile", "Add a reaction", (node, at) => pickEmoji(at, (name) => toggleReaction(list.place.channel, node._message, name)), { tool: "react" }),
-    button("reply", "Reply in thread", (node) => list.place.openThread?.(node._message.thread_ts || node._message.ts), { tool: "reply" }),
+    button(
+      "smile",
+      "Add a reaction",
+      (node, at) =>
+        pickEmoji(at, (name) => toggleReaction(list.place.channel, node._message, name)),
+      { tool: "react" },
+    ),
+    button(
+      "reply",
+      "Reply in thread",
+      (node) => list.place.openThread?.(node._message.thread_ts || node._message.ts),
+      { tool: "reply" },
+    ),
     button("edit", "Edit message", (node) => startEdit(list, node), { tool: "edit" }),
     button("more", "More actions", (node, at) => moreMenu(list, node, at), { tool: "more" }),
   );
   const tool = (name) => bar.querySelector(`[data-tool=${name}]`);
   const move = (event) => {
     const node = event.target.closest?.(".msg");
-    if (!node || node === current || !node._message || node.classList.contains("msg-editing")) return;
+    if (!node || node === current || !node._message || node.classList.contains("msg-editing"))
+      return;
     current = node;
     tool("edit").hidden = !isMine(node._message);
     tool("reply").hidden = !list.place.openThread || Boolean(node._message.ephemeral);
@@ -150,13 +194,22 @@ function moreMenu(list, node, anchor) {
     { label: "Copy text", icon: "copy", run: () => copy(asTyped(message.text)) },
     { label: "Copy link", icon: "link", run: () => copy(address) },
     { label: "Show as JSON", icon: "bolt", run: () => showJson(message) },
-    isMine(message) && { label: "Delete message", icon: "trash", danger: true, run: () => remove(channel, message) },
+    isMine(message) && {
+      label: "Delete message",
+      icon: "trash",
+      danger: true,
+      run: () => remove(channel, message),
+    },
   ]);
 }
 
 function showJson(message) {
   const text = JSON.stringify(message, null, 2);
-  dialog({ title: "Message as JSON", body: h("pre", { class: "json", tabindex: 0 }, text), className: "dialog-wide" });
+  dialog({
+    title: "Message as JSON",
+    body: h("pre", { class: "json", tabindex: 0 }, text),
+    className: "dialog-wide",
+  });
 }
 
 async function remove(channel, message) {
@@ -220,4 +273,3 @@ function focusRow(node) {
   node.focus({ preventScroll: true });
   node.scrollIntoView({ block: "nearest" });
 }
-

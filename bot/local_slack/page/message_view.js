@@ -26,7 +26,13 @@ export function messageNode(message, place) {
       { class: "msg-main" },
       h("div", { class: "msg-note" }),
       h("header", { class: "msg-head" }),
-      h("div", { class: "msg-body" }, h("div", { class: "msg-text" }), h("div", { class: "blocks" }), h("div", { class: "msg-attachments" })),
+      h(
+        "div",
+        { class: "msg-body" },
+        h("div", { class: "msg-text" }),
+        h("div", { class: "blocks" }),
+        h("div", { class: "msg-attachments" }),
+      ),
       h("div", { class: "msg-files" }),
       h("div", { class: "msg-reactions" }),
       h("div", { class: "msg-thread" }),
@@ -53,12 +59,23 @@ export function patchMessage(node, { message, compact, previewThread }) {
   node._message = message;
   node._compact = compact;
   node.className = classes(message, compact);
-  node.setAttribute("aria-label", `${author.name}, ${clock(message.ts)}: ${messageWords(message).slice(0, 140)}`);
+  node.setAttribute(
+    "aria-label",
+    `${author.name}, ${clock(message.ts)}: ${messageWords(message).slice(0, 140)}`,
+  );
   const part = (name) => node.querySelector(`.msg-main > .msg-${name}`);
-  patchChildren(node.firstChild, h("div", null, compact ? time(message, "msg-hover-time") : avatar(author)));
+  patchChildren(
+    node.firstChild,
+    h("div", null, compact ? time(message, "msg-hover-time") : avatar(author)),
+  );
   patchChildren(part("head"), append(h("div"), compact ? [] : heading(author, message)));
   note(part("note"), message, node);
-  if (before.text !== message.text || before.blocks !== message.blocks || before.attachments !== message.attachments) body(node, message);
+  if (
+    before.text !== message.text ||
+    before.blocks !== message.blocks ||
+    before.attachments !== message.attachments
+  )
+    body(node, message);
   editedMark(part("body"), message);
   if (before.files !== message.files) part("files").replaceChildren(...fileNodes(message.files));
   reactions(part("reactions"), message, node._place);
@@ -88,7 +105,9 @@ function messageContext(node) {
 
 /** Give or take back the acting person's reaction. */
 export async function toggleReaction(channel, message, name) {
-  const mine = (message.reactions || []).some((r) => r.name === name && r.users.includes(state.me()));
+  const mine = (message.reactions || []).some(
+    (r) => r.name === name && r.users.includes(state.me()),
+  );
   try {
     await act(mine ? "unreact" : "react", { channel, ts: message.ts, name });
   } catch (error) {
@@ -118,12 +137,28 @@ function heading(author, message) {
 }
 
 function time(message, className) {
-  return h("time", { class: className, title: fullTime(message.ts), datetime: new Date(Number(message.ts) * 1000).toISOString() }, clock(message.ts));
+  return h(
+    "time",
+    {
+      class: className,
+      title: fullTime(message.ts),
+      datetime: new Date(Number(message.ts) * 1000).toISOString(),
+    },
+    clock(message.ts),
+  );
 }
 
 function note(target, message, node) {
   if (!message.ephemeral) return target.replaceChildren();
-  const dismiss = h("button", { type: "button", class: "link-button", onclick: () => state.removeMessage(node._place.channel, message.ts) }, "Dismiss");
+  const dismiss = h(
+    "button",
+    {
+      type: "button",
+      class: "link-button",
+      onclick: () => state.removeMessage(node._place.channel, message.ts),
+    },
+    "Dismiss",
+  );
   return target.replaceChildren(icon("eye"), h("span", null, "Only visible to you"), dismiss);
 }
 
@@ -136,25 +171,42 @@ function body(node, message) {
   if (!hasBlocks && message.markdown_text) next.append(markdown(message.markdown_text));
   else if (!hasBlocks) next.append(mrkdwn(message.text));
   patchChildren(text, next);
-  node.querySelector(".msg-attachments").replaceChildren(...(message.attachments || []).map((a) => attachment(a, node)));
+  node
+    .querySelector(".msg-attachments")
+    .replaceChildren(...(message.attachments || []).map((a) => attachment(a, node)));
 }
 
 // A person's own message carries its text once more as one rich_text block; the text knows *bold* and `code`.
 function isTyped(message) {
-  return !message.bot_id && message.text && message.blocks?.length === 1 && message.blocks[0].type === "rich_text";
+  return (
+    !message.bot_id &&
+    message.text &&
+    message.blocks?.length === 1 &&
+    message.blocks[0].type === "rich_text"
+  );
 }
 
 function attachment(a, node) {
   const inside = h("div", { class: "blocks" });
   if (a.blocks?.length) renderBlocks(inside, a.blocks, messageContext(node));
   const colour = /^#?[0-9a-f]{6}$/i.test(a.color || "") ? `#${a.color.replace("#", "")}` : "";
-  const words = [a.pretext, a.title, a.blocks?.length ? null : a.text || a.fallback].filter(Boolean);
-  return h("div", { class: "attachment", style: colour ? { borderColor: colour } : {} }, words.map((w) => h("div", null, mrkdwn(w))), inside);
+  const words = [a.pretext, a.title, a.blocks?.length ? null : a.text || a.fallback].filter(
+    Boolean,
+  );
+  return h(
+    "div",
+    { class: "attachment", style: colour ? { borderColor: colour } : {} },
+    words.map((w) => h("div", null, mrkdwn(w))),
+    inside,
+  );
 }
 
 function editedMark(target, message) {
   target.querySelector(":scope > .msg-edited")?.remove();
-  if (message.edited) target.append(h("span", { class: "msg-edited", title: fullTime(message.edited.ts) }, "(edited)"));
+  if (message.edited)
+    target.append(
+      h("span", { class: "msg-edited", title: fullTime(message.edited.ts) }, "(edited)"),
+    );
 }
 
 function reactions(target, message, { channel }) {
@@ -167,7 +219,8 @@ function reactions(target, message, { channel }) {
         type: "button",
         class: "reaction reaction-add",
         "aria-label": "Add a reaction",
-        onclick: (event) => pickEmoji(event.currentTarget, (name) => toggleReaction(channel, message, name)),
+        onclick: (event) =>
+          pickEmoji(event.currentTarget, (name) => toggleReaction(channel, message, name)),
       },
       icon("smile"),
     );
@@ -204,18 +257,29 @@ export function replyWords(count) {
 
 function threadLine(target, message, place) {
   if (!place.openThread) return target.replaceChildren();
-  const session = state.store.sessions.get(state.threadKey(place.channel, message.ts)) || message.session;
+  const session =
+    state.store.sessions.get(state.threadKey(place.channel, message.ts)) || message.session;
   const working = session?.status === "processing";
   if (!message.reply_count && !working) return target.replaceChildren();
-  const faces = (message.reply_users || []).slice(0, 4).map((id) => avatarOfUser(id, "avatar-tiny"));
+  const faces = (message.reply_users || [])
+    .slice(0, 4)
+    .map((id) => avatarOfUser(id, "avatar-tiny"));
   const line = h(
     "button",
     { type: "button", class: "thread-line", onclick: () => place.openThread(message.ts) },
     h("span", { class: "faces" }, faces),
-    h("span", { class: "thread-count" }, message.reply_count ? replyWords(message.reply_count) : "Open thread"),
+    h(
+      "span",
+      { class: "thread-count" },
+      message.reply_count ? replyWords(message.reply_count) : "Open thread",
+    ),
     working
       ? h("span", { class: "thread-working" }, h("i", { class: "pulse-dot" }), "working")
-      : h("span", { class: "thread-last" }, message.latest_reply ? `Last reply ${ago(message.latest_reply)}` : ""),
+      : h(
+          "span",
+          { class: "thread-last" },
+          message.latest_reply ? `Last reply ${ago(message.latest_reply)}` : "",
+        ),
     icon("chevron"),
   );
   return target.replaceChildren(line);

@@ -31,7 +31,11 @@ function sync() {
 function open(view) {
   const body = h("div", { class: "blocks modal-blocks" });
   const entry = { view, body };
-  entry.submit = h("button", { type: "button", class: "button primary", onclick: () => submit(entry) });
+  entry.submit = h("button", {
+    type: "button",
+    class: "button primary",
+    onclick: () => submit(entry),
+  });
   entry.cancel = h("button", { type: "button", class: "button", onclick: () => cancel(entry) });
   entry.dialog = dialog({
     title: "",
@@ -55,7 +59,9 @@ function refresh(entry, view) {
   head.textContent = withEmoji(view.title?.text || "");
   entry.submit.textContent = withEmoji(view.submit?.text || "Submit");
   entry.submit.hidden = !view.submit && !view.blocks?.some((b) => b.type === "input");
-  entry.cancel.textContent = withEmoji(view.close?.text || (entry.submit.hidden ? "Close" : "Cancel"));
+  entry.cancel.textContent = withEmoji(
+    view.close?.text || (entry.submit.hidden ? "Close" : "Cancel"),
+  );
   loading(entry, false);
   renderBlocks(entry.body, view.blocks, {
     viewId: view.id,
@@ -90,7 +96,9 @@ async function cancel(entry) {
   const { id } = entry.view;
   state.store.views = state.store.views.filter((v) => v.id !== id);
   state.emit("views");
-  await act("view_close", { view_id: id }).catch((error) => error.code !== "not_found" && tell(error));
+  await act("view_close", { view_id: id }).catch(
+    (error) => error.code !== "not_found" && tell(error),
+  );
 }
 
 // Slack's client checks these before it asks the app.
@@ -106,18 +114,24 @@ function missingValues(entry, values) {
 }
 
 function inputProblem(block, value) {
-  const contents = Object.entries(value || {}).filter(([name]) => name !== "type").map(([, v]) => v);
+  const contents = Object.entries(value || {})
+    .filter(([name]) => name !== "type")
+    .map(([, v]) => v);
   const empty = contents.every((v) => v === null || (Array.isArray(v) && !v.length));
   if (empty) return block.optional ? null : "Please fill in this field.";
   const least = block.element.min_length;
   if (least && String(value.value).length < least) return `At least ${least} characters, please.`;
-  return block.element.type === "number_input" ? numberProblem(block.element, Number(value.value)) : null;
+  return block.element.type === "number_input"
+    ? numberProblem(block.element, Number(value.value))
+    : null;
 }
 
 function numberProblem(element, number) {
   if (Number.isNaN(number)) return "Please enter a number.";
-  if (element.min_value !== undefined && number < Number(element.min_value)) return `At least ${element.min_value}, please.`;
-  if (element.max_value !== undefined && number > Number(element.max_value)) return `At most ${element.max_value}, please.`;
+  if (element.min_value !== undefined && number < Number(element.min_value))
+    return `At least ${element.min_value}, please.`;
+  if (element.max_value !== undefined && number > Number(element.max_value))
+    return `At most ${element.max_value}, please.`;
   return null;
 }
 

@@ -7,7 +7,8 @@ import { emojiNode } from "./emoji.js";
 import { me, nameOfChannel, nameOfUser } from "./state.js";
 import { dateFormat } from "./time.js";
 
-const INLINE = /(`[^`\n]+`)|<([^<>\n]+)>|:([a-z0-9_+-]+(?:::skin-tone-[2-6])?):|(https?:\/\/[^\s<>|]+[^\s<>|.,;:!?)\]}'"])/;
+const INLINE =
+  /(`[^`\n]+`)|<([^<>\n]+)>|:([a-z0-9_+-]+(?:::skin-tone-[2-6])?):|(https?:\/\/[^\s<>|]+[^\s<>|.,;:!?)\]}'"])/;
 const STYLES = [
   ["*", "strong"],
   ["_", "em"],
@@ -39,11 +40,16 @@ export function plain(text, { emoji = true } = {}) {
 /** A text object of Block Kit. */
 export function textObject(object) {
   if (!object) return document.createDocumentFragment();
-  return object.type === "mrkdwn" ? mrkdwn(object.text) : plain(object.text, { emoji: object.emoji !== false });
+  return object.type === "mrkdwn"
+    ? mrkdwn(object.text)
+    : plain(object.text, { emoji: object.emoji !== false });
 }
 
 function unescape(text) {
-  return String(text ?? "").replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
+  return String(text ?? "")
+    .replaceAll("&lt;", "<")
+    .replaceAll("&gt;", ">")
+    .replaceAll("&amp;", "&");
 }
 
 /** Slack's text as a person would have typed it: names instead of references. */
@@ -60,11 +66,19 @@ export function asTyped(text) {
 
 export function mention(id, label) {
   const own = id === me();
-  return h("span", { class: own ? "mention mention-me" : "mention", data: { user: id } }, `@${label || nameOfUser(id)}`);
+  return h(
+    "span",
+    { class: own ? "mention mention-me" : "mention", data: { user: id } },
+    `@${label || nameOfUser(id)}`,
+  );
 }
 
 export function channelLink(id, label) {
-  return h("a", { class: "mention", href: `#/${encodeURIComponent(id)}` }, `#${label || nameOfChannel(id)}`);
+  return h(
+    "a",
+    { class: "mention", href: `#/${encodeURIComponent(id)}` },
+    `#${label || nameOfChannel(id)}`,
+  );
 }
 
 export function broadcast(range) {
@@ -170,7 +184,8 @@ function angledNode(inner) {
   if (target.startsWith("@")) return mention(target.slice(1), unescape(label));
   if (target.startsWith("#")) return channelLink(target.slice(1), unescape(label));
   if (target.startsWith("!date^")) return dateNode(target, label);
-  if (target.startsWith("!subteam^")) return broadcast(unescape(label || "group").replace(/^@/, ""));
+  if (target.startsWith("!subteam^"))
+    return broadcast(unescape(label || "group").replace(/^@/, ""));
   if (target.startsWith("!")) return broadcast(target.slice(1));
   return link(unescape(target), unescape(label || target.replace(/^mailto:/, "")));
 }

@@ -4,6 +4,9 @@ import { h, icon, ownAddress } from "./dom.js";
 import { emojiChar } from "./emoji.js";
 import { app, appName, nameOfUser, store, user } from "./state.js";
 
+const FIRST_HUE = 205;
+const GOLDEN_ANGLE = 137.5;
+
 /** Who a message is from, with the name and icon it asked for. */
 export function authorOf(message) {
   const found = user(message.user);
@@ -29,7 +32,7 @@ export function avatar(author, size = "") {
   else if (author.isApp && author.id === app()?.bot_user_id) node.append(appMark());
   else node.append(initials(author.name));
   node.classList.toggle("avatar-app", author.isApp);
-  if (!char && !src) node.style.setProperty("--hue", String(hueOf(author.id || author.name)));
+  if (!char && !src) node.style.setProperty("--hue", String(hueOf(author)));
   return node;
 }
 
@@ -43,7 +46,11 @@ export function avatarOfUser(id, size) {
 export function presence(person) {
   const isApp = person?.id === app()?.bot_user_id;
   const here = isApp ? store.connectedBots > 0 : person?.presence === "active";
-  return h("span", { class: here ? "presence here" : "presence", role: "img", "aria-label": here ? "active" : "away" });
+  return h("span", {
+    class: here ? "presence here" : "presence",
+    role: "img",
+    "aria-label": here ? "active" : "away",
+  });
 }
 
 export function channelSign(channel) {
@@ -56,13 +63,17 @@ function appMark() {
 }
 
 function initials(name) {
-  const words = String(name).trim().split(/[\s._-]+/).filter(Boolean);
+  const words = String(name)
+    .trim()
+    .split(/[\s._-]+/)
+    .filter(Boolean);
   const letters = words.length > 1 ? words[0][0] + words[1][0] : String(name).slice(0, 2);
   return letters.toUpperCase();
 }
 
-function hueOf(text) {
-  let sum = 7;
-  for (const char of String(text)) sum = (sum * 31 + char.codePointAt(0)) % 3600;
-  return sum % 360;
+// Neighbours in the list of people get hues far apart (the golden angle); others one by their name.
+function hueOf(author) {
+  const place = store.workspace.users.findIndex((u) => u.id === author.id);
+  const letters = Array.from(String(author.name)).reduce((sum, c) => sum + c.codePointAt(0), 0);
+  return Math.round(FIRST_HUE + GOLDEN_ANGLE * (place < 0 ? letters : place)) % 360;
 }

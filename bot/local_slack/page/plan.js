@@ -5,13 +5,23 @@ import { h, icon, link, patchChildren, reconcile } from "./dom.js";
 import { plain, textObject, mrkdwn } from "./mrkdwn.js";
 import { richText, richTextWords } from "./rich_text.js";
 
-const STATUS_WORDS = { pending: "Pending", in_progress: "In progress", complete: "Complete", error: "Error" };
+const STATUS_WORDS = {
+  pending: "Pending",
+  in_progress: "In progress",
+  complete: "Complete",
+  error: "Error",
+};
 
 export function planBlock(b) {
   const node = h(
     "section",
     { class: "plan", "aria-label": "Plan" },
-    h("header", { class: "plan-head" }, h("span", { class: "plan-title" }), h("span", { class: "plan-count" })),
+    h(
+      "header",
+      { class: "plan-head" },
+      h("span", { class: "plan-title" }),
+      h("span", { class: "plan-count" }),
+    ),
     h("div", { class: "plan-bar", "aria-hidden": "true" }, h("i")),
     h("ol", { class: "plan-tasks" }),
   );
@@ -24,7 +34,8 @@ export function patchPlan(node, b) {
   const done = tasks.filter((t) => t.status === "complete").length;
   setText(node.querySelector(".plan-title"), words(b.title) || "Plan");
   setText(node.querySelector(".plan-count"), tasks.length ? `${done} of ${tasks.length}` : "");
-  node.querySelector(".plan-bar i").style.width = `${tasks.length ? (100 * done) / tasks.length : 0}%`;
+  node.querySelector(".plan-bar i").style.width =
+    `${tasks.length ? (100 * done) / tasks.length : 0}%`;
   node.dataset.state = stateOf(tasks, done);
   reconcile(node.querySelector(".plan-tasks"), tasks, {
     key: (task) => task.task_id,
@@ -42,10 +53,21 @@ export function taskCard(b) {
       "summary",
       { class: "task-head" },
       h("span", { class: "task-mark", role: "img" }),
-      h("span", { class: "task-words" }, h("span", { class: "task-title" }), h("span", { class: "task-line" })),
+      h(
+        "span",
+        { class: "task-words" },
+        h("span", { class: "task-title" }),
+        h("span", { class: "task-line" }),
+      ),
       icon("chevron"),
     ),
-    h("div", { class: "task-body" }, h("div", { class: "task-details" }), h("div", { class: "task-output" }), h("ul", { class: "task-sources" })),
+    h(
+      "div",
+      { class: "task-body" },
+      h("div", { class: "task-details" }),
+      h("div", { class: "task-output" }),
+      h("ul", { class: "task-sources" }),
+    ),
   );
   node.querySelector("summary").addEventListener("click", (event) => {
     if (node.classList.contains("task-bare")) event.preventDefault();
@@ -78,8 +100,11 @@ function showStatus(node, status) {
 // What a closed card says of itself: the outcome when there is one, else what is being done.
 function oneLine(b) {
   const part = b.output || b.details;
-  const text = typeof part === "string" ? part : part?.text?.text ?? part?.text ?? richTextWords(part);
-  return String(text || "").split("\n")[0].slice(0, 240);
+  const text =
+    typeof part === "string" ? part : (part?.text?.text ?? part?.text ?? richTextWords(part));
+  return String(text || "")
+    .split("\n")[0]
+    .slice(0, 240);
 }
 
 function setPart(node, part) {
@@ -108,7 +133,7 @@ function setText(node, text) {
 }
 
 function words(part) {
-  const text = typeof part === "string" ? part : part?.text ?? "";
+  const text = typeof part === "string" ? part : (part?.text ?? "");
   const holder = h("span", null, plain(text));
   return holder.textContent;
 }

@@ -9,7 +9,11 @@ let open = null;
 /** Show `content` beside `anchor` until a click outside, Escape, or close(). */
 export function popover(anchor, content, { label, onclose } = {}) {
   open?.close();
-  const panel = h("div", { class: "popover", role: "dialog", "aria-label": label || "Menu" }, content);
+  const panel = h(
+    "div",
+    { class: "popover", role: "dialog", "aria-label": label || "Menu" },
+    content,
+  );
   const host = anchor.closest("dialog") || document.body;
   host.append(panel);
   place(panel, anchor);
@@ -53,7 +57,12 @@ export function menu(anchor, items, label = "Menu") {
         },
       },
       item.lead || (item.icon ? icon(item.icon) : null),
-      h("span", { class: "menu-label" }, item.label, item.note ? h("small", null, item.note) : null),
+      h(
+        "span",
+        { class: "menu-label" },
+        item.label,
+        item.note ? h("small", null, item.note) : null,
+      ),
       item.checked ? icon("check") : null,
     ),
   );
@@ -104,10 +113,19 @@ export async function confirmed(confirm) {
     body: h("p", { class: "dialog-text" }, text(confirm.text, "")),
     className: "dialog-small",
     footer: (close) => [
-      h("button", { type: "button", class: "button", onclick: () => close(false) }, text(confirm.deny, "Cancel")),
       h(
         "button",
-        { type: "button", class: danger ? "button danger" : "button primary", autofocus: true, onclick: () => close(true) },
+        { type: "button", class: "button", onclick: () => close(false) },
+        text(confirm.deny, "Cancel"),
+      ),
+      h(
+        "button",
+        {
+          type: "button",
+          class: danger ? "button danger" : "button primary",
+          autofocus: true,
+          onclick: () => close(true),
+        },
         text(confirm.confirm, "Yes"),
       ),
     ],

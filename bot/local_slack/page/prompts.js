@@ -10,7 +10,14 @@ export function promptCards(suggested, messages, send) {
   if (!suggested?.prompts?.length || messages.length > QUIET_MESSAGES) return [];
   const cards = suggested.prompts.map((prompt) => promptCard(prompt, send));
   const title = h("div", { class: "prompts-title" }, plain(suggested.title || "Try one of these"));
-  return [h("section", { class: "prompts", "aria-label": "Suggested prompts" }, title, h("div", { class: "prompt-cards" }, cards))];
+  return [
+    h(
+      "section",
+      { class: "prompts", "aria-label": "Suggested prompts" },
+      title,
+      h("div", { class: "prompt-cards" }, cards),
+    ),
+  ];
 }
 
 function promptCard(prompt, send) {

@@ -11,7 +11,8 @@ const ORDERED_STYLES = ["decimal", "lower-alpha", "lower-roman"];
 const GROUPS = {
   rich_text_section: (e) => h("div", { class: "rt-section" }, inlines(e.elements)),
   rich_text_quote: (e) => h("blockquote", null, inlines(e.elements)),
-  rich_text_preformatted: (e) => codeBlock((e.elements || []).map(textOf).join(""), e.language || ""),
+  rich_text_preformatted: (e) =>
+    codeBlock((e.elements || []).map(textOf).join(""), e.language || ""),
 };
 
 const INLINES = {
@@ -24,7 +25,8 @@ const INLINES = {
   broadcast: (e) => broadcast(e.range),
   emoji: (e) => emojiNode(e.skin_tone ? `${e.name}::skin-tone-${e.skin_tone}` : e.name),
   color: (e) => h("span", { class: "rt-color" }, swatch(e.value), e.value),
-  date: (e) => h("time", { title: e.fallback }, dateFormat(e.timestamp, e.format) || e.fallback || ""),
+  date: (e) =>
+    h("time", { title: e.fallback }, dateFormat(e.timestamp, e.format) || e.fallback || ""),
 };
 
 export function richText(block) {
@@ -78,7 +80,11 @@ function listNode(part, indent) {
   const ordered = part.style === "ordered";
   const start = ordered && part.offset ? part.offset + 1 : null;
   const style = ordered ? { listStyleType: ORDERED_STYLES[indent % 3] } : {};
-  return h(ordered ? "ol" : "ul", { start, style, class: part.border ? "rt-bordered" : null }, items(part));
+  return h(
+    ordered ? "ol" : "ul",
+    { start, style, class: part.border ? "rt-bordered" : null },
+    items(part),
+  );
 }
 
 function items(part) {
@@ -86,7 +92,9 @@ function items(part) {
 }
 
 function inlines(elements) {
-  return (elements || []).map((element) => styled(element, INLINES[element.type]?.(element) ?? textOf(element)));
+  return (elements || []).map((element) =>
+    styled(element, INLINES[element.type]?.(element) ?? textOf(element)),
+  );
 }
 
 function styled(element, node) {

@@ -24,6 +24,8 @@ export function listenForHelp() {
 }
 
 function showKeys() {
-  const rows = KEYS.map(([keys, words]) => h("div", { class: "key-row" }, h("kbd", null, keys), h("span", null, words)));
+  const rows = KEYS.map(([keys, words]) =>
+    h("div", { class: "key-row" }, h("kbd", null, keys), h("span", null, words)),
+  );
   dialog({ title: "Keyboard", body: h("div", { class: "keys" }, rows), className: "dialog-small" });
 }

@@ -2,9 +2,11 @@
 
 import { act, rememberPerson, tell, tryAct } from "./api.js";
 import { clear, h, icon, iconButton, rovingFocus } from "./dom.js";
+import { askForChannel } from "./channel_dialogs.js";
 import { toggleInspector } from "./inspector.js";
+import { loadWorkspace } from "./loading.js";
 import { avatarOfUser, channelSign, presence } from "./people.js";
-import { dialog, menu } from "./popover.js";
+import { menu } from "./popover.js";
 import { goHome, goToChannel } from "./router.js";
 import * as state from "./state.js";
 
@@ -28,7 +30,8 @@ export function startSidebar(node, changePerson) {
 
 export function toggleSidebar() {
   const open = document.getElementById("shell").classList.toggle("sidebar-open");
-  if (open) document.querySelector("#sidebar .side-item[aria-current], #sidebar .side-item")?.focus();
+  if (open)
+    document.querySelector("#sidebar .side-item[aria-current], #sidebar .side-item")?.focus();
 }
 
 function closeSidebar() {
@@ -40,7 +43,11 @@ function drawSidebar(node) {
   if (!workspace) return;
   const focused = node.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   const top = node.querySelector(".side-lists")?.scrollTop || 0;
-  clear(node).append(headNode(workspace), h("div", { class: "side-lists" }, appPart(), channelsPart(), directPart()), footNode());
+  clear(node).append(
+    headNode(workspace),
+    h("div", { class: "side-lists" }, appPart(), channelsPart(), directPart()),
+    footNode(),
+  );
   node.querySelector(".side-lists").scrollTop = top;
   const items = Array.from(node.querySelectorAll(".side-item"));
   const current = items.find((i) => i.getAttribute("aria-current")) || items[0];
@@ -54,33 +61,65 @@ function headNode(workspace) {
     lost: "The server is gone",
     connecting: "Connecting…",
   }[state.store.connection];
-  const kind = state.store.connection === "open" ? (state.store.connectedBots ? "good" : "idle") : "bad";
+  const kind =
+    state.store.connection === "open" ? (state.store.connectedBots ? "good" : "idle") : "bad";
   return h(
     "header",
     { class: "side-head" },
     h("img", { src: "/page/mark.svg", alt: "", class: "side-mark" }),
-    h("div", { class: "side-name" }, h("b", { title: workspace.workspace.name }, workspace.workspace.name), h("span", { class: `link-state ${kind}` }, h("i"), words)),
+    h(
+      "div",
+      { class: "side-name" },
+      h("b", { title: workspace.workspace.name }, workspace.workspace.name),
+      h("span", { class: `link-state ${kind}` }, h("i"), words),
+    ),
     iconButton("close", "Close the sidebar", closeSidebar, { class: "icon-button only-narrow" }),
   );
 }
 
 function appPart() {
   const app = state.app();
-  const dm = state.store.workspace.channels.find((c) => c.kind === "im" && c.user === app?.bot_user_id);
+  const dm = state.store.workspace.channels.find(
+    (c) => c.kind === "im" && c.user === app?.bot_user_id,
+  );
   return part(state.appName(), null, [
-    item({ key: "home", label: "Home", lead: icon("home"), current: state.store.route.kind === "home", run: goHome }),
-    item({ key: "dm-app", label: "Messages", lead: icon("reply"), current: isOpen(dm), channel: dm, run: () => openApp(dm) }),
+    item({
+      key: "home",
+      label: "Home",
+      lead: icon("home"),
+      current: state.store.route.kind === "home",
+      run: goHome,
+    }),
+    item({
+      key: "dm-app",
+      label: "Messages",
+      lead: icon("reply"),
+      current: isOpen(dm),
+      channel: dm,
+      run: () => openApp(dm),
+    }),
   ]);
 }
 
 function channelsPart() {
-  const all = state.store.workspace.channels.filter((c) => c.kind === "channel" || c.kind === "private");
+  const all = state.store.workspace.channels.filter(
+    (c) => c.kind === "channel" || c.kind === "private",
+  );
   const live = all.filter((c) => !c.is_archived).sort((a, b) => a.name.localeCompare(b.name));
   const old = all.filter((c) => c.is_archived);
   const add = iconButton("plus", "Create a channel", createChannel);
   const archived =
     old.length > 0 &&
-    h("details", { class: "side-archived", open: archivedOpen, ontoggle: (event) => (archivedOpen = event.target.open) }, h("summary", null, `Archived (${old.length})`), old.map(channelItem));
+    h(
+      "details",
+      {
+        class: "side-archived",
+        open: archivedOpen,
+        ontoggle: (event) => (archivedOpen = event.target.open),
+      },
+      h("summary", null, `Archived (${old.length})`),
+      old.map(channelItem),
+    );
   return part("Channels", add, [...live.map(channelItem), archived]);
 }
 
@@ -102,16 +141,33 @@ function directPart() {
   const people = users.filter((u) => u.id !== state.me() && u.id !== bot);
   const rows = people.map((person) => {
     const dm = channels.find((c) => c.kind === "im" && c.user === person.id);
-    const lead = h("span", { class: "side-face" }, avatarOfUser(person.id, "avatar-tiny"), presence(person));
+    const lead = h(
+      "span",
+      { class: "side-face" },
+      avatarOfUser(person.id, "avatar-tiny"),
+      presence(person),
+    );
     const run = () => (dm ? goToChannel(dm.id) : openDm(person.id));
-    return item({ key: person.id, label: state.nameOfUser(person.id), lead, current: isOpen(dm), channel: dm, run });
+    return item({
+      key: person.id,
+      label: state.nameOfUser(person.id),
+      lead,
+      current: isOpen(dm),
+      channel: dm,
+      run,
+    });
   });
   const groups = channels.filter((c) => c.kind === "mpim").map(channelItem);
   return part("Direct messages", null, [...rows, ...groups]);
 }
 
 function part(title, action, rows) {
-  return h("section", { class: "side-part", "aria-label": title }, h("div", { class: "side-title" }, h("h2", null, title), action), rows);
+  return h(
+    "section",
+    { class: "side-part", "aria-label": title },
+    h("div", { class: "side-title" }, h("h2", null, title), action),
+    rows,
+  );
 }
 
 const NOTHING_UNREAD = { unread: 0, mentions: 0 };
@@ -155,54 +211,46 @@ export async function openDm(user) {
   const reply = await tryAct("open_dm", { user });
   if (!reply) return;
   const id = reply.channel.id || reply.channel;
-  if (!state.channel(id)) await reloadFor(id);
+  if (!state.channel(id)) await loadWorkspace();
   goToChannel(id);
 }
 
-async function reloadFor() {
-  const { loadWorkspace } = await import("./loading.js");
-  await loadWorkspace();
-}
-
 async function createChannel() {
-  const name = h("input", { class: "field", id: "new-channel", maxlength: 80, placeholder: "e.g. data-questions", autofocus: true, autocomplete: "off" });
-  const hidden = h("input", { type: "checkbox", id: "new-private" });
-  const make = async (close) => {
-    const slug = name.value.trim().toLowerCase().replace(/^#/, "").replace(/\s+/g, "-");
-    if (!slug) return name.focus();
-    const reply = await tryAct("create_channel", { name: slug, private: hidden.checked });
-    return reply && close(reply.channel?.id || reply.channel);
-  };
-  const shown = dialog({
-    title: "Create a channel",
-    body: [
-      h("label", { class: "input-label", for: "new-channel" }, "Name"),
-      name,
-      h("div", { class: "input-hint" }, "A channel is an agent: name it after what it should do."),
-      h("label", { class: "choice" }, hidden, h("span", null, "Private", h("small", null, "Only people who are added can see it."))),
-    ],
-    className: "dialog-small",
-    footer: (close) => [h("button", { type: "button", class: "button primary", onclick: () => make(close) }, "Create")],
-  });
-  name.addEventListener("keydown", (event) => event.key === "Enter" && make(shown.close));
-  const id = await shown.done;
+  const id = await askForChannel();
   if (!id) return;
-  if (!state.channel(id)) await reloadFor(id);
+  if (!state.channel(id)) await loadWorkspace();
   goToChannel(id);
 }
 
 function footNode() {
   const mine = state.me();
   const choice = window.treadleTheme.chosen();
-  const theme = iconButton(THEME_ICONS[choice], `Theme: ${THEME_WORDS[choice]}`, () => {
-    window.treadleTheme.next();
-    state.emit("workspace");
-  }, { data: { key: "theme" } });
+  const theme = iconButton(
+    THEME_ICONS[choice],
+    `Theme: ${THEME_WORDS[choice]}`,
+    () => {
+      window.treadleTheme.next();
+      state.emit("workspace");
+    },
+    { data: { key: "theme" } },
+  );
   const switcher = h(
     "button",
-    { type: "button", class: "person", data: { key: "person" }, "aria-haspopup": "menu", "aria-label": `Acting as ${state.nameOfUser(mine)}. Change person`, onclick: () => personMenu(switcher) },
+    {
+      type: "button",
+      class: "person",
+      data: { key: "person" },
+      "aria-haspopup": "menu",
+      "aria-label": `Acting as ${state.nameOfUser(mine)}. Change person`,
+      onclick: () => personMenu(switcher),
+    },
     avatarOfUser(mine, "avatar-small"),
-    h("span", { class: "person-name" }, h("small", null, "Acting as"), h("b", null, state.nameOfUser(mine))),
+    h(
+      "span",
+      { class: "person-name" },
+      h("small", null, "Acting as"),
+      h("b", null, state.nameOfUser(mine)),
+    ),
   );
   const inspect = iconButton("pulse", "Inspector", toggleInspector, { data: { key: "inspect" } });
   return h("footer", { class: "side-foot" }, switcher, theme, inspect);

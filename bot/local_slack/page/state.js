@@ -82,7 +82,8 @@ export function forgetPerson() {
 }
 
 export function logOf(id) {
-  if (!store.logs.has(id)) store.logs.set(id, { messages: new Map(), hasMore: true, loaded: false });
+  if (!store.logs.has(id))
+    store.logs.set(id, { messages: new Map(), hasMore: true, loaded: false });
   return store.logs.get(id);
 }
 
@@ -166,7 +167,8 @@ function placesOf(id, ts, rootTs, change) {
     emit("log", id);
   }
   for (const [key, thread] of store.threads) {
-    if (!key.startsWith(`${id}:`) || !(thread.messages.has(ts) || key === threadKey(id, rootTs))) continue;
+    if (!key.startsWith(`${id}:`) || !(thread.messages.has(ts) || key === threadKey(id, rootTs)))
+      continue;
     change(thread.messages);
     emit("thread", { channel: id, ts: key.slice(id.length + 1) });
   }

@@ -9,52 +9,110 @@ const DEFAULT_PAGE_SIZE = 5;
 export function tableBlock(b) {
   const [head, ...body] = b.rows || [];
   const settings = b.column_settings || [];
-  const row = (tag) => (cells) => h("tr", null, (cells || []).map((cell, i) => cellNode(tag, cell, settings[i])));
-  return scrolling(h("table", null, head ? h("thead", null, row("th")(head)) : null, h("tbody", null, body.map(row("td")))));
+  const row = (tag) => (cells) =>
+    h(
+      "tr",
+      null,
+      (cells || []).map((cell, i) => cellNode(tag, cell, settings[i])),
+    );
+  return scrolling(
+    h(
+      "table",
+      null,
+      head ? h("thead", null, row("th")(head)) : null,
+      h("tbody", null, body.map(row("td"))),
+    ),
+  );
 }
 
 /** A table that sorts by a click on its heads and turns pages. */
 export function dataTable(b) {
   const [head = [], ...body] = b.rows || [];
   const size = Math.max(1, Math.min(100, b.page_size || DEFAULT_PAGE_SIZE));
-  const shown = { page: 0, by: -1, down: false };
-  const tbody = h("tbody");
-  const note = h("span", { class: "table-note" });
   const pages = Math.max(1, Math.ceil(body.length / size));
-  const turn = (step) => () => {
-    shown.page = Math.max(0, Math.min(pages - 1, shown.page + step));
-    draw();
-  };
-  const sort = (column) => () => {
-    shown.down = shown.by === column && !shown.down;
-    shown.by = column;
-    draw();
-  };
-  const draw = () => {
-    const rows = sorted(body, shown).slice(shown.page * size, (shown.page + 1) * size);
-    tbody.replaceChildren(...rows.map((cells) => h("tr", null, cells.map((cell) => cellNode("td", cell)))));
-    note.textContent = `${shown.page + 1} of ${pages}`;
-  };
-  draw();
-  const align = (i) => (body[0]?.[i]?.type === "raw_number" ? "align-right" : null);
-  const heads = head.map((cell, i) => h("th", { class: align(i) }, h("button", { type: "button", class: "table-sort", onclick: sort(i) }, cellWords(cell))));
+  const self = { body, size, pages, page: 0, by: -1, down: false };
+  self.tbody = h("tbody");
+  self.note = h("span", { class: "table-note" });
+  drawPage(self);
   const caption = b.caption ? h("caption", null, plain(b.caption.text ?? b.caption)) : null;
-  const foot =
-    pages > 1 &&
-    h("div", { class: "table-foot" }, button("Previous", turn(-1)), note, button("Next", turn(1)));
-  return h("div", null, scrolling(h("table", null, caption, h("thead", null, h("tr", null, heads)), tbody)), foot);
+  const heads = h(
+    "thead",
+    null,
+    h(
+      "tr",
+      null,
+      head.map((cell, column) => sortHead(self, cell, column)),
+    ),
+  );
+  return h(
+    "div",
+    null,
+    scrolling(h("table", null, caption, heads, self.tbody)),
+    pages > 1 ? pageFoot(self) : null,
+  );
 }
 
 /** Charts are shown as what they are made of: names, numbers, and a bar for each. */
 export function dataVisualization(b) {
   const chart = b.chart || b;
-  const points = (chart.series || []).flatMap((s) => s.data || s.data_points || []).concat(chart.segments || []);
-  const rows = points.map((p) => [String(p.label ?? p.x ?? p.name ?? ""), Number(p.value ?? p.y ?? 0)]);
+  const points = (chart.series || [])
+    .flatMap((s) => s.data || s.data_points || [])
+    .concat(chart.segments || []);
+  const rows = points.map((p) => [
+    String(p.label ?? p.x ?? p.name ?? ""),
+    Number(p.value ?? p.y ?? 0),
+  ]);
   const most = Math.max(1e-9, ...rows.map(([, value]) => Math.abs(value)));
   const bars = rows.map(([label, value]) =>
-    h("div", { class: "chart-row" }, h("span", null, label), bar(value, most), h("b", null, String(value))),
+    h(
+      "div",
+      { class: "chart-row" },
+      h("span", null, label),
+      bar(value, most),
+      h("b", null, String(value)),
+    ),
   );
-  return h("div", { class: "b-chart" }, h("div", { class: "b-card-title" }, plain(b.title?.text ?? b.title ?? "Chart")), bars);
+  return h(
+    "div",
+    { class: "b-chart" },
+    h("div", { class: "b-card-title" }, plain(b.title?.text ?? b.title ?? "Chart")),
+    bars,
+  );
+}
+
+function drawPage(self) {
+  const rows = sorted(self.body, self).slice(self.page * self.size, (self.page + 1) * self.size);
+  const cells = (row) => row.map((cell) => cellNode("td", cell));
+  self.tbody.replaceChildren(...rows.map((row) => h("tr", null, cells(row))));
+  self.note.textContent = `${self.page + 1} of ${self.pages}`;
+}
+
+function sortHead(self, cell, column) {
+  const sort = () => {
+    self.down = self.by === column && !self.down;
+    self.by = column;
+    drawPage(self);
+  };
+  const numeric = self.body[0]?.[column]?.type === "raw_number";
+  return h(
+    "th",
+    { class: numeric ? "align-right" : null },
+    h("button", { type: "button", class: "table-sort", onclick: sort }, cellWords(cell)),
+  );
+}
+
+function pageFoot(self) {
+  const turn = (step) => () => {
+    self.page = Math.max(0, Math.min(self.pages - 1, self.page + step));
+    drawPage(self);
+  };
+  return h(
+    "div",
+    { class: "table-foot" },
+    button("Previous", turn(-1)),
+    self.note,
+    button("Next", turn(1)),
+  );
 }
 
 function bar(value, most) {
@@ -66,13 +124,19 @@ function button(label, onclick) {
 }
 
 function scrolling(table) {
-  return h("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "Table" }, table);
+  return h(
+    "div",
+    { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "Table" },
+    table,
+  );
 }
 
 function cellNode(tag, cell, setting) {
   const numeric = cell?.type === "raw_number";
   const align = setting?.align || (numeric ? "right" : null);
-  const classes = [align && `align-${align}`, setting?.is_wrapped === false && "nowrap"].filter(Boolean).join(" ");
+  const classes = [align && `align-${align}`, setting?.is_wrapped === false && "nowrap"]
+    .filter(Boolean)
+    .join(" ");
   const inner = cell?.type === "rich_text" ? richText(cell) : cellWords(cell);
   return h(tag, { class: classes || null }, inner);
 }

@@ -41,7 +41,10 @@ export function hideThread(aside) {
 
 export function listenToThreads() {
   state.on("thread", ({ channel, ts }) => view?.channel === channel && view.ts === ts && draw());
-  state.on("session", ({ channel, ts }) => view?.channel === channel && view.ts === ts && drawSession());
+  state.on(
+    "session",
+    ({ channel, ts }) => view?.channel === channel && view.ts === ts && drawSession(),
+  );
 }
 
 function build(channel, ts) {
@@ -49,13 +52,27 @@ function build(channel, ts) {
   const list = createMessageList({ place, label: "Messages in this thread" });
   const title = h("div", { class: "thread-title" });
   const status = h("div", { class: "session", "aria-live": "polite" });
-  const back = iconButton("back", "Back to the channel", () => goToChannel(channel), { class: "icon-button only-narrow-thread" });
-  const close = iconButton("close", "Close the thread", () => goToChannel(channel), { class: "icon-button not-narrow-thread" });
+  const back = iconButton("back", "Back to the channel", () => goToChannel(channel), {
+    class: "icon-button only-narrow-thread",
+  });
+  const close = iconButton("close", "Close the thread", () => goToChannel(channel), {
+    class: "icon-button not-narrow-thread",
+  });
   const head = h("header", { class: "main-head thread-head" }, back, title, close);
   const built = { channel, ts, list, title, status };
   const found = state.channel(channel);
-  const foot = found && !found.is_archived && (found.is_member || found.kind === "im") ? composerFor(built) : archivedNote();
-  built.node = h("div", { class: "channel-view" }, head, list.node, status, h("div", { class: "main-foot" }, foot));
+  const foot =
+    found && !found.is_archived && (found.is_member || found.kind === "im")
+      ? composerFor(built)
+      : archivedNote();
+  built.node = h(
+    "div",
+    { class: "channel-view" },
+    head,
+    list.node,
+    status,
+    h("div", { class: "main-foot" }, foot),
+  );
   built.node.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !event.defaultPrevented) goToChannel(channel);
   });
@@ -64,7 +81,13 @@ function build(channel, ts) {
 
 function composerFor(built) {
   const { channel, ts, list } = built;
-  built.composer = createComposer({ channel, threadTs: ts, label: "Reply…", onUp: () => list.editLast(), onSent: () => list.toEnd() });
+  built.composer = createComposer({
+    channel,
+    threadTs: ts,
+    label: "Reply…",
+    onUp: () => list.editLast(),
+    onSent: () => list.toEnd(),
+  });
   return built.composer.node;
 }
 
@@ -83,8 +106,12 @@ function draw() {
 function drawSession() {
   const session = state.store.sessions.get(state.threadKey(view.channel, view.ts));
   const place = state.channel(view.channel);
-  const where = place?.kind === "im" ? state.nameOfUser(place.user) : `#${state.nameOfChannel(view.channel)}`;
-  clear(view.title).append(h("h2", { title: session?.title || "" }, session?.title || "Thread"), h("span", null, where));
+  const where =
+    place?.kind === "im" ? state.nameOfUser(place.user) : `#${state.nameOfChannel(view.channel)}`;
+  clear(view.title).append(
+    h("h2", { title: session?.title || "" }, session?.title || "Thread"),
+    h("span", null, where),
+  );
   const parts = sessionParts(session);
   const text = JSON.stringify([session?.status, session?.status_text]);
   if (view.sessionText === text) return;
@@ -100,7 +127,12 @@ function sessionParts(session) {
   const working = session.status === "processing";
   const stop = h(
     "button",
-    { type: "button", class: "button small stop", onclick: () => busy(stop, () => tryAct("stop_session", { channel: view.channel, thread_ts: view.ts })) },
+    {
+      type: "button",
+      class: "button small stop",
+      onclick: () =>
+        busy(stop, () => tryAct("stop_session", { channel: view.channel, thread_ts: view.ts })),
+    },
     icon("stop"),
     "Stop",
   );

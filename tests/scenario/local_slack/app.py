@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -12,7 +13,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.local_slack.config import LocalWorkspaceConfig
 from bot.local_slack.server import LocalWorkspace
 
-QUICK = LocalWorkspaceConfig(ack_timeout_s=0.3, retry_delays_s=(0.0, 0.05, 0.1))
+QUICK = LocalWorkspaceConfig(retry_delays_s=(0.0, 0.05, 0.1))
+IMPATIENT = replace(QUICK, ack_timeout_s=0.5)
 
 
 def client_of(workspace: LocalWorkspace) -> AsyncWebClient:

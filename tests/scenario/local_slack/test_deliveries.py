@@ -1,6 +1,7 @@
 """Acknowledgements, retries, reconnections and injected trouble of Socket Mode."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,15 +13,30 @@ from bot.local_slack.config import LocalWorkspaceConfig
 from bot.local_slack.errors import RefusedError
 from bot.local_slack.server import LocalWorkspace
 from bot.local_slack.traffic import Direction
-from tests.scenario.local_slack.app import QUICK, bodies, client_of, connected, error_of, new_app
+from tests.scenario.local_slack.app import (
+    IMPATIENT,
+    bodies,
+    client_of,
+    connected,
+    error_of,
+    new_app,
+)
+
+
+@pytest.fixture
+async def impatient() -> AsyncIterator[LocalWorkspace]:
+    """A workspace that waits for acknowledgements only half a second."""
+    async with LocalWorkspace(IMPATIENT) as running:
+        yield running
+
 
 RETRIES = ("x-slack-retry-num", "x-slack-retry-reason")
 
 
 async def test_an_event_that_is_not_acknowledged_comes_again_with_the_same_id(
-    workspace: LocalWorkspace,
+    impatient: LocalWorkspace,
 ) -> None:
-    app = AsyncApp(client=client_of(workspace), process_before_response=True)
+    app = AsyncApp(client=client_of(impatient), process_before_response=True)
     attempts: list[tuple[str, Any]] = []
 
     @app.event("message")
@@ -29,69 +45,69 @@ async def test_an_event_that_is_not_acknowledged_comes_again_with_the_same_id(
         if len(attempts) < 3:
             raise RuntimeError("not saved")
 
-    async with connected(workspace, app):
-        await workspace.person("ada").post("general", "hello")
-        await workspace.until(lambda: len(attempts) == 3)
-        await workspace.until(lambda: _statuses(workspace) == ["timeout", "timeout", "ok"])
+    async with connected(impatient, app):
+        await impatient.person("ada").post("general", "hello")
+        await impatient.until(lambda: len(attempts) == 3)
+        await impatient.until(lambda: _statuses(impatient) == ["timeout", "timeout", "ok"])
     assert len({event_id for event_id, _ in attempts}) == 1
     assert [number for _, number in attempts] == [None, ["1"], ["2"]]
 
 
-async def test_an_event_is_given_up_after_three_retries(workspace: LocalWorkspace) -> None:
-    app = AsyncApp(client=client_of(workspace))  # no listener, so Bolt acknowledges nothing
-    async with connected(workspace, app):
-        await workspace.person("ada").post("general", "hello")
-        await workspace.until(lambda: len(_statuses(workspace)) == 4)
-        await workspace.person("ada").react(
-            "general", workspace.channel("general").roots[0], "eyes"
+async def test_an_event_is_given_up_after_three_retries(impatient: LocalWorkspace) -> None:
+    app = AsyncApp(client=client_of(impatient))  # no listener, so Bolt acknowledges nothing
+    async with connected(impatient, app):
+        await impatient.person("ada").post("general", "hello")
+        await impatient.until(lambda: len(_statuses(impatient)) == 4)
+        await impatient.person("ada").react(
+            "general", impatient.channel("general").roots[0], "eyes"
         )
-        await workspace.until(lambda: len(bodies(workspace, "reaction_added")) == 2)
-    assert _statuses(workspace) == ["timeout"] * 4
-    sent = [e.request for e in workspace.traffic if e.name == "message"]
+        await impatient.until(lambda: len(bodies(impatient, "reaction_added")) == 2)
+    assert _statuses(impatient) == ["timeout"] * 4
+    sent = [e.request for e in impatient.traffic if e.name == "message"]
     assert [r.get("retry_num", 0) for r in sent] == [0, 1, 2, 3]
     assert sent[1]["retry_reason"] == "timeout"
 
 
-async def test_retries_can_be_switched_off(workspace: LocalWorkspace) -> None:
-    workspace.faults.ack_timeout_retries = False
-    app = AsyncApp(client=client_of(workspace))
-    async with connected(workspace, app):
-        await workspace.person("ada").post("general", "hello")
-        await workspace.until(lambda: len(_statuses(workspace)) == 1)
-    assert _statuses(workspace) == ["timeout"]
+async def test_retries_can_be_switched_off(impatient: LocalWorkspace) -> None:
+    impatient.faults.ack_timeout_retries = False
+    app = AsyncApp(client=client_of(impatient))
+    async with connected(impatient, app):
+        await impatient.person("ada").post("general", "hello")
+        await impatient.until(lambda: len(_statuses(impatient)) == 1)
+    assert _statuses(impatient) == ["timeout"]
 
 
 async def test_commands_are_not_retried_and_time_out_for_their_caller(
-    workspace: LocalWorkspace,
+    impatient: LocalWorkspace,
 ) -> None:
-    app = AsyncApp(client=client_of(workspace))
+    app = AsyncApp(client=client_of(impatient))
     ran: list[str] = []
 
     @app.command("/solve")
     async def never_acknowledge(command: dict[str, str]) -> None:
         ran.append(command["text"])
 
-    async with connected(workspace, app):
-        refusal = await _refusal(workspace.person("ada").slash("general", "/solve", "x"))
+    async with connected(impatient, app):
+        refusal = await _refusal(impatient.person("ada").slash("general", "/solve", "x"))
     assert refusal == "operation_timeout"
     assert ran == ["x"]
 
 
 async def test_a_late_acknowledgement_is_recorded_and_changes_nothing(
-    workspace: LocalWorkspace, app: AsyncApp
+    impatient: LocalWorkspace,
 ) -> None:
-    release = asyncio.Event()
+    app, release = new_app(impatient), asyncio.Event()
 
     @app.command("/solve")
     async def acknowledge_late(ack: Any) -> None:
         await release.wait()
         await ack("too late")
 
-    async with connected(workspace, app):
-        ada = workspace.person("ada")
+    async with connected(impatient, app):
+        ada = impatient.person("ada")
         assert await _refusal(ada.slash("general", "/solve")) == "operation_timeout"
         release.set()
-        late = await workspace.until(lambda: workspace.traffic.of(Direction.ACK))
+        late = await impatient.until(lambda: impatient.traffic.of(Direction.ACK))
     assert late[0].request["payload"] == {"text": "too late"}
     assert ada.ephemerals() == []
 
@@ -263,7 +279,7 @@ async def test_the_app_token_and_the_bot_token_are_not_interchangeable(
 
 async def test_a_workspace_with_work_in_flight_stops_at_once() -> None:
     async with asyncio.timeout(2):
-        async with LocalWorkspace(QUICK) as workspace:
+        async with LocalWorkspace(IMPATIENT) as workspace:
             await workspace.person("ada").post("general", "nobody listens")
             workspace.faults.retry_time_scale = 1000.0
             await workspace.until(lambda: _statuses(workspace) == ["timeout"])

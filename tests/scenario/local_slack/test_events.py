@@ -7,6 +7,7 @@ import pytest
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.local_slack import streams
 from bot.local_slack.config import LocalWorkspaceConfig, PersonSeed
 from bot.local_slack.default_manifest import DEFAULT_MANIFEST
 from bot.local_slack.server import LocalWorkspace
@@ -282,12 +283,13 @@ async def test_a_deleted_stream_ends_in_silence(
     channel = workspace.dm("ada").id
     async with connected(workspace, app):
         root = await workspace.person("ada").post(channel, "hello")
-        workspace.faults.stream_expiry_s = 0.05
         started = await client.chat_startStream(channel=channel, thread_ts=root, markdown_text="x")
+        message = workspace.thread(channel, root)[1]
         await client.chat_delete(channel=channel, ts=str(started["ts"]))
-        await asyncio.sleep(0.06)  # the stream's own end by age is what must stay unheard
+        streams.finalise(workspace.core, message)
         await workspace.person("ada").post(channel, "marker")
         await workspace.until(lambda: any(e.get("text") == "marker" for e in seen))
+    assert not message.is_streaming
     assert [e.get("subtype") for e in seen if e.get("subtype")] == ["message_deleted"]
 
 

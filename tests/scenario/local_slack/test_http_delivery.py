@@ -169,7 +169,7 @@ async def test_an_app_that_hangs_is_asked_again_and_a_command_times_out() -> Non
     application = web.Application()
     application.router.add_post("/slack/events", hang_once)
     async with served(application) as url:
-        config = replace(QUICK, http_delivery_url=f"{url}/slack/events", ack_timeout_s=0.1)
+        config = replace(QUICK, http_delivery_url=f"{url}/slack/events", ack_timeout_s=0.5)
         async with LocalWorkspace(config) as workspace:
             await workspace.person("ada").post("general", "hello")
             await workspace.until(lambda: len(workspace.traffic.of(Direction.EVENT)) == 2)

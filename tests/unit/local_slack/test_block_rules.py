@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.local_slack.block_rules import Surface, block_problems, check_blocks
@@ -219,6 +219,7 @@ _JSON = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.dictionaries(_KEYS, _JSON, max_size=5), max_size=3))
 def test_no_blocks_however_wrong_make_the_check_fail(blocks: list[Block]) -> None:
     problems = block_problems(blocks, surface=Surface.MESSAGE)
