@@ -61,6 +61,9 @@ def route_reaction(event: ReactionAdded | ReactionRemoved, facts: Facts) -> Rout
     if unwelcome := why_unwelcome(facts):
         return Ignored(reason=unwelcome)
     if event.name in STOPS:
+        if facts.run is None or facts.run.status.is_final:
+            # A cross under an answer is an opinion, not a question that wants a reply.
+            return Ignored(reason="already_ended")
         return _stop_run(facts, keys=delivery_keys(event.origin))
     if isinstance(event, ReactionRemoved):
         return Do(command=_unrate(event), keys=delivery_keys(event.origin))

@@ -16,6 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from agent_engine.errors import RetryableError
 from bot.errors import SlackUnavailableError
 from bot.inbound.whoami import IdentityUnknownError, Whoami
+from bot.outbound.proxies import reach_directly
 
 _EXPECTED = (RetryableError, SlackUnavailableError, IdentityUnknownError)
 """Trouble that passes by itself; the event comes again."""
@@ -49,7 +50,9 @@ def build_bolt_app(
     with _without_hints():
         app = AsyncApp(
             name="treadle",
-            client=AsyncWebClient(token=token, base_url=base_url, retry_handlers=[]),
+            client=reach_directly(
+                AsyncWebClient(token=token, base_url=base_url, retry_handlers=[])
+            ),
             signing_secret=signing_secret or "",
             request_verification_enabled=signing_secret is not None,
             process_before_response=True,

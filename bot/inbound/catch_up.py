@@ -122,7 +122,14 @@ class CatchUp:
 
     async def _take(self, message: MessagePosted, *, is_new: bool) -> None:
         intake = self.intake if is_new else self.intake.for_replay()
-        await intake.take(message)
+        try:
+            await intake.take(message)
+        except (SlackError, StorageError):
+            raise
+        except Exception:
+            # Our bug with one message must not keep the others from being taken in.
+            facts = {"channel": message.channel_id, "ts": message.ts}
+            logger.exception("message_not_caught_up", extra=facts)
 
     async def _member_channels(self, workspace_id: WorkspaceId) -> Sequence[Channel]:
         """Return the channels we are in: those known, and those joined while nobody listened."""

@@ -15,6 +15,7 @@ from agent_engine.places import Channel, ChannelKind
 from agent_engine.types import AgentId, AgentProfile, ChannelId, WorkspaceId
 from bot.agents_file import DEFAULT_AGENT, AgentsFile
 from bot.errors import SlackRefusedError, SlackUnavailableError
+from bot.inbound.lanes import Lanes
 from bot.inbound.talk import SlackTalk
 from bot.ports import ChannelStore
 
@@ -42,19 +43,31 @@ class ChannelDirectory:
         self._engine = engine
         self._talk = talk
         self._file = file
+        self._lanes = Lanes()
+        self._shared = frozenset({DEFAULT_AGENT, *map(AgentId, file.agents)})
+        self._checked: set[ChannelId] = set()
 
     async def meet(
         self, workspace_id: WorkspaceId, channel_id: ChannelId, kind: ChannelKind | None
     ) -> Channel:
         """Return the channel's row; made now if this is the first we hear of it.
 
+        A row from before is brought in line with the file, once per process: the file may give the
+        channel another agent now. An agent of the channel's own, made with ``/agent``, stays.
         Asks Slack only if the configuration gives agents to channels by name, and raises
         SlackUnavailableError if that cannot be answered now: the wrong agent would stay for good.
         """
         known = await self._store.channel(workspace_id, channel_id)
-        if known is not None:
+        if known is not None and not self._may_move(known):
             return known
-        return await self._store.save_channel(await self._new(workspace_id, channel_id, kind))
+        async with self._lanes.turn(channel_id):
+            known = await self._store.channel(workspace_id, channel_id)
+            if known is None:
+                wanted = await self._new(workspace_id, channel_id, kind)
+            else:
+                wanted = await self._as_configured(known)
+            self._checked.add(channel_id)
+            return known if wanted == known else await self._store.save_channel(wanted)
 
     async def peek(self, workspace_id: WorkspaceId, channel_id: ChannelId) -> Channel:
         """Return the channel's row, or the one it would get, without storing anything."""
@@ -79,9 +92,8 @@ class ChannelDirectory:
         Agents of ``treadle.toml``, the default one too, may live in many channels, so the first
         edit gives the channel its own.
         """
-        shared = {DEFAULT_AGENT, *self._file.agents}
-        own_id = AgentId(f"channel-{channel.channel_id.lower()}")
-        own = replace(profile, id=own_id) if profile.id in shared else profile
+        own_id = own_agent_id(channel.channel_id)
+        own = replace(profile, id=own_id) if profile.id in self._shared else profile
         await self._engine.save_agent(own)
         if own.id != channel.agent_id:
             await self._store.save_channel(replace(channel, agent_id=own.id))
@@ -121,6 +133,18 @@ class ChannelDirectory:
         if known is not None:
             await self._store.save_channel(replace(known, **changes))
 
+    def _may_move(self, channel: Channel) -> bool:
+        """Whether the file may have come to say something else about the channel's agent."""
+        return channel.channel_id not in self._checked and channel.agent_id in self._shared
+
+    async def _as_configured(self, known: Channel) -> Channel:
+        """Return the channel with the agent that the file, which may have changed, gives it."""
+        name = known.name
+        if not name and self._needs_name(known.channel_id):
+            name = str((await self._ask(known.channel_id)).get("name") or "")
+        wanted = self._agent_for(known.channel_id, name, known.kind)
+        return replace(known, name=name, agent_id=wanted)
+
     def _needs_name(self, channel_id: ChannelId) -> bool:
         is_direct = channel_id.startswith("D")
         return self._file.names_channels and not is_direct and not self._file.agent_of(channel_id)
@@ -154,6 +178,11 @@ class ChannelDirectory:
             facts = {"channel": channel_id, "error": refused.error}
             logger.warning("channel_name_unknown", extra=facts)
             return {}
+
+
+def own_agent_id(channel_id: ChannelId) -> AgentId:
+    """Return the id of the agent that a channel gets when people first change its agent."""
+    return AgentId(f"channel-{channel_id.lower()}")
 
 
 def kind_of(raw: Mapping[str, Any], channel_id: ChannelId) -> ChannelKind:

@@ -6,13 +6,21 @@ keys of the command make the second time harmless. A mention by someone known co
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from agent_engine.commands import Say
 from agent_engine.engine import Engine
 from agent_engine.places import Channel, ChannelKind
-from agent_engine.types import PersonMessage, RunId, RunSnapshot, Thread, UserId
+from agent_engine.types import (
+    ChannelId,
+    JsonObject,
+    PersonMessage,
+    RunId,
+    RunSnapshot,
+    Thread,
+    UserId,
+)
 from bot.errors import SlackError
 from bot.inbound import acts, routing, sentences, words
 from bot.inbound.channels import ChannelDirectory
@@ -48,11 +56,11 @@ from bot.inbound.slack_events import (
 from bot.inbound.talk import SlackTalk
 from bot.inbound.whoami import Whoami
 from bot.outbound.blocks import ids
-from bot.outbound.slack_values import Page
 from bot.ports import PostStore
 
 EARLIER_MESSAGES = 100
-"""So many of a thread's messages are read when a task starts in the middle of it."""
+"""So many of a thread's newest messages, and its first, are context when a task starts in it."""
+EARLIER_PAGES = 5
 EARLIER_S = 1.5
 
 logger = logging.getLogger(__name__)
@@ -210,17 +218,30 @@ class Intake:
             return say
         try:
             async with asyncio.timeout(EARLIER_S):
-                page = await self._around.talk.replies(
-                    event.channel_id, event.thread_ts, limit=EARLIER_MESSAGES
-                )
+                thread = await self._thread(event.channel_id, event.thread_ts)
         except (SlackError, TimeoutError) as error:
             logger.warning("earlier_messages_unread", extra={"error": repr(error)[:200]})
             return say
-        return replace(say, earlier=tuple(self._context(page, event)))
+        said = list(self._context(thread, event))
+        return replace(say, earlier=(*said[:1], *said[1:][-EARLIER_MESSAGES:]))
 
-    def _context(self, page: Page, event: MessagePosted) -> Iterator[PersonMessage]:
+    async def _thread(self, channel_id: ChannelId, thread_ts: str) -> list[JsonObject]:
+        """Read a thread to its end: Slack gives the oldest first, the newest matter most."""
+        messages: list[JsonObject] = []
+        cursor: str | None = None
+        for _ in range(EARLIER_PAGES):
+            page = await self._around.talk.replies(channel_id, thread_ts, cursor=cursor)
+            messages += page.messages
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        return messages
+
+    def _context(
+        self, thread: Sequence[JsonObject], event: MessagePosted
+    ) -> Iterator[PersonMessage]:
         workspace_id, us = event.origin.workspace_id, self._around.whoami.us
-        for raw in page.messages:
+        for raw in thread:
             said = read_history(
                 raw, workspace_id=workspace_id, channel_id=event.channel_id, kind=event.kind
             )

@@ -13,6 +13,7 @@ from agent_engine.places import Person
 from agent_engine.ports import Clock
 from agent_engine.types import UserId, WorkspaceId
 from bot.errors import SlackError
+from bot.inbound.lanes import Lanes
 from bot.inbound.slack_events import Author
 from bot.inbound.talk import SlackTalk
 from bot.ports import PersonStore
@@ -31,6 +32,7 @@ class PeopleDirectory:
         self._store = store
         self._talk = talk
         self._clock = clock
+        self._lanes = Lanes()
 
     async def who(self, workspace_id: WorkspaceId, author: Author) -> Person:
         """Return the person behind an event.
@@ -44,7 +46,10 @@ class PeopleDirectory:
         known = await self._store.person(workspace_id, author.user_id)
         if known is not None:
             return known
-        found = await self._look_up(workspace_id, author.user_id)
+        async with self._lanes.turn(author.user_id):
+            # Somebody new who says ten things at once is looked up once.
+            found = await self._store.person(workspace_id, author.user_id)
+            found = found or await self._look_up(workspace_id, author.user_id)
         return found or self._guess(workspace_id, author)
 
     async def refresh(self, person: Person) -> None:

@@ -181,6 +181,8 @@ class _Line:
             app, app_token, ping_interval=times.ping_every_s, logger=_quiet_logger()
         )
         self._client = self._handler.client
+        # The SDK would take the environment's proxy here even where the app's client has none.
+        self._client.proxy = app.client.proxy
         self._times = times
         self._texts = 0
         self._client.on_message_listeners.append(self._count)

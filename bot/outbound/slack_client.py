@@ -24,6 +24,7 @@ from bot.errors import SlackRefusedError
 from bot.outbound.blocks import ids
 from bot.outbound.content import Block, Content, block_types
 from bot.outbound.pacing import Pacer, Sleep, Urgency
+from bot.outbound.proxies import reach_directly
 from bot.outbound.slack_values import (
     AT_ONCE,
     Identity,
@@ -64,12 +65,14 @@ async def open_slack(
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     timeout = aiohttp.ClientTimeout(total=UPLOAD_TIMEOUT_S)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-        web = AsyncWebClient(
-            token=token,
-            base_url=base_url,
-            session=session,
-            retry_handlers=[],
-            logger=_quiet_logger(),
+        web = reach_directly(
+            AsyncWebClient(
+                token=token,
+                base_url=base_url,
+                session=session,
+                retry_handlers=[],
+                logger=_quiet_logger(),
+            )
         )
         calls = WebCalls(clock=clock, pacer=Pacer(clock=clock, sleep=sleep), sleep=sleep)
         yield SlackClient(web=web, session=session, calls=calls, clock=clock)

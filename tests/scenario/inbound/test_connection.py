@@ -167,3 +167,46 @@ async def test_mentions_of_long_ago_are_left_alone(world):
         later = datetime.now(UTC) + timedelta(days=8)
         await replace(bot.entrance.catch_up, now=lambda: later).once()
         assert old not in [c.message.id for c in world.core.carried[before:]]
+
+
+async def test_a_message_that_breaks_us_does_not_keep_the_others(world, caplog):
+    ada = world.workspace.person("ada")
+    async with world.running() as bot:
+        await ada.post("general", "@treadle one")
+        await world.settled()
+        await bot.entrance.seen.flush_all()
+    world.workspace.faults.ack_timeout_retries = False
+    poison = await ada.post("general", "@treadle poison")
+    fine = await ada.post("general", "@treadle fine")
+    carry_out = world.core.carry_out
+
+    async def breaking(command, *, keys):
+        if poison in str(keys):
+            raise ZeroDivisionError
+        return await carry_out(command, keys=keys)
+
+    world.core.carry_out = breaking
+    async with world.running():
+        await world.core.until(lambda: fine in {s.message.id for s in world.core.said()})
+    assert "message_not_caught_up" in caplog.text
+
+
+async def test_a_proxy_in_the_environment_is_not_used_for_this_machine(world, monkeypatch):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with world.running():
+        ts = await world.workspace.person("ada").post("general", "@treadle hello")
+        await world.core.until(world.core.said)
+        assert world.core.said()[0].message.id == ts
+
+
+async def test_other_slack_settings_in_the_environment_change_nothing(world, monkeypatch, caplog):
+    """Bolt reads these by itself and would switch to OAuth, or warn about tokens."""
+    monkeypatch.setenv("SLACK_CLIENT_ID", "1.2")
+    monkeypatch.setenv("SLACK_CLIENT_SECRET", "s")
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-of-another-app")
+    monkeypatch.setenv("SLACK_APP_TOKEN", "xapp-of-another-app")
+    async with world.running():
+        await world.workspace.person("ada").post("general", "@treadle hello")
+        assert len(await world.settled()) == 1
+    assert "slack_bolt" not in {record.name.split(".")[0] for record in caplog.records}

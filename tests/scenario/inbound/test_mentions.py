@@ -160,3 +160,16 @@ async def test_an_empty_mention_that_gets_its_problem_by_an_edit_starts_the_task
     await ada.edit("general", ts, "@treadle add 1 and 2")
     (say,) = await world.settled()
     assert say.message.text == "add 1 and 2"
+
+
+async def test_of_a_long_thread_the_root_and_the_newest_messages_are_known(world):
+    world.workspace.faults.enforce_rate_limits = False
+    ada = world.workspace.person("ada")
+    root = await ada.post("general", "the root")
+    for number in range(320):
+        await ada.post("general", f"reply {number}", thread_ts=root)
+    await ada.post("general", "@treadle sum it up", thread_ts=root)
+    (say,) = await world.settled()
+    assert say.earlier[0].text == "the root"
+    assert say.earlier[-1].text == "reply 319"
+    assert len(say.earlier) == 101

@@ -97,3 +97,26 @@ async def test_an_uninstalled_app_is_reported(world, bot):
     gone = read_event({"event": {"type": "app_uninstalled"}, "team_id": "T"})
     await bot.entrance.intake.take(gone)
     assert world.heard == ["uninstalled"]
+
+
+async def test_a_file_that_changed_moves_channels_but_not_those_with_an_agent_of_their_own(
+    workspace,
+):
+    ada, ops = workspace.person("ada"), workspace.channel("ops").id
+    before = World(workspace)
+    async with before.running() as bot:
+        for place in ("data", "ops", "general"):
+            await ada.post(place, "@treadle hello")
+        await before.core.until(lambda: len(before.core.said()) == 3)
+        row = before.rows.channel_rows[workspace.team_id, ops]
+        own = await bot.entrance.directory.give_own_agent(row, before.core.agent_rows["default"])
+    text = f"[agents.numbers]\nchannels = ['#data', '{ops}']\n"
+    file, _ = parse_agents_file(tomllib.loads(text), name="t")
+    after = World(workspace, core=before.core, rows=before.rows, file=file)
+    async with after.running():
+        for place in ("data", "ops", "general"):
+            await ada.post(place, "@treadle hello again")
+        await after.core.until(lambda: len(after.core.said()) == 6)
+    agents = {s.thread.channel_id: s.agent_id for s in after.core.said()[3:]}
+    channels = {name: workspace.channel(name).id for name in ("data", "general")}
+    assert agents == {channels["data"]: "numbers", ops: own.id, channels["general"]: "default"}

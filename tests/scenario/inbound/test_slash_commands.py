@@ -4,7 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from bot.agents_file import parse_agents_file
 from bot.inbound.slash import command_names
+from bot.local_slack.server import LocalWorkspace
+from bot.manifest import load_manifest, with_commands
+from tests.scenario.inbound.conftest import QUICK, World
 
 pytestmark = pytest.mark.usefixtures("bot")
 
@@ -212,3 +216,15 @@ def filled(view, **changes):
         }
         state[block["block_id"]] = {element["action_id"]: now}
     return state
+
+
+async def test_commands_under_other_names_work_the_same():
+    renamed = with_commands(load_manifest(), prefix="x-", has_short=True)
+    file, _ = parse_agents_file({"slack": {"command_prefix": "x-"}}, name="t")
+    async with LocalWorkspace(replace(QUICK, manifest=renamed)) as workspace:
+        world = World(workspace, file=file)
+        async with world.running():
+            await workspace.person("ada").slash("general", "/x-solve", "add 1 and 2")
+            assert [s.message.text for s in await world.settled()] == ["add 1 and 2"]
+            answer = await workspace.person("ada").slash("general", "/x-solve")
+            assert "/x-solve what is" in answer["text"]

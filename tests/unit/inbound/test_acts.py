@@ -74,23 +74,21 @@ def test_reactions_that_mean_nothing(event, known, reason):
 
 @pytest.mark.parametrize("name", sorted(acts.STOPS))
 @pytest.mark.parametrize(
-    ("who", "run", "stops"),
+    ("who", "run", "kind"),
     [
-        (person(ADA), RUN, True),
-        (person(GRACE), RUN, False),
-        (person(GRACE, is_admin=True), RUN, True),
-        (person(ADA), replace(RUN, status=TaskStatus.ERROR), False),
-        (person(ADA), None, False),
+        (person(ADA), RUN, Do),
+        (person(GRACE), RUN, Reply),
+        (person(GRACE, is_admin=True), RUN, Do),
+        (person(ADA), replace(RUN, status=TaskStatus.ERROR), Ignored),
+        (person(ADA), None, Ignored),
     ],
 )
-def test_reactions_that_stop(name, who, run, stops):
+def test_reactions_that_stop(name, who, run, kind):
     route = acts.route_reaction(added(name, who.user_id), facts(post=POST, person=who, run=run))
-    if stops:
-        assert isinstance(route, Do)
+    assert isinstance(route, kind)
+    if isinstance(route, Do):
         assert isinstance(route.command, Cancel)
         assert route.command.run_id == "r1"
-    else:
-        assert isinstance(route, Reply)
 
 
 def test_slacks_own_stop_button_stops_the_thread():

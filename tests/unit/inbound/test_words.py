@@ -10,7 +10,14 @@ from bot.inbound.slack_events import SlashCommand
 from bot.inbound.slash import command_names, read_order
 from bot.inbound.words import Verb
 
-MODULES = ["inbound.words", "inbound.moments", "inbound.read_slack", "inbound.slash", "logs"]
+MODULES = [
+    "inbound.words",
+    "inbound.moments",
+    "inbound.read_slack",
+    "inbound.slash",
+    "logs",
+    "outbound.proxies",
+]
 
 
 @pytest.mark.parametrize("name", MODULES)
