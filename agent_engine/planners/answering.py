@@ -19,6 +19,7 @@ from agent_engine.planners.prompts import (
     render_context,
     step_line,
 )
+from agent_engine.planners.references import REFERENCE
 from agent_engine.planners.reply_parsing import without_thinking
 from agent_engine.ports import AnswerContext, ModelClient, ModelRequest, Role, Turn
 from agent_engine.tokens import estimate_tokens, shorten
@@ -123,13 +124,18 @@ _SHOWN_TOKENS = 700
 
 def record(context: AnswerContext) -> str:
     """Return the steps' results as Markdown: sums, outputs, files, and what failed."""
-    parts = [part for step in context.steps if (part := _step_record(step))]
+    seen = {step.number: step.observation.content for step in context.steps if step.observation}
+    parts = [part for step in context.steps if (part := _step_record(step, seen))]
     if context.incomplete_because:
         parts.append(f"**Not finished:** {context.incomplete_because}")
     return "\n\n".join(parts) or "Nothing was done, so there is no result."
 
 
-def _step_record(step: Step) -> str:
+_Seen = Mapping[int, Mapping[str, Any]]
+"""What each step returned, by number."""
+
+
+def _step_record(step: Step, seen: _Seen) -> str:
     match step.status:
         case StepStatus.DROPPED:
             return ""
@@ -141,7 +147,7 @@ def _step_record(step: Step) -> str:
             return _failure(step)
         case StepStatus.DONE:
             surprise = f"\n\n**Not as expected:** {step.surprise}" if step.surprise else ""
-            return f"{_success(step)}{surprise}"
+            return f"{_success(step, seen)}{surprise}"
 
 
 def _line(step: Step) -> str:
@@ -156,24 +162,30 @@ def _failure(step: Step) -> str:
     return f"{said}\n\n{output}" if output else said
 
 
-def _success(step: Step) -> str:
+def _success(step: Step, seen: _Seen) -> str:
     content = step.observation.content if step.observation else {}
     asked = step.action.parameters
     if step.action.action_type == ActionType.ANSWER:
         return str(content.get("text") or asked.get("text") or "")
     if "expression" in asked and "result" in content:
-        return f"{_code(_worked(asked, content))} = **{_plain(str(content['result']))}**"
+        worked = _code(_worked(str(asked["expression"]), seen))
+        return f"{worked} = **{_plain(str(content['result']))}**"
     if said := _file_success(asked, content):
         return said
     if output := _outputs(content):
         return f"{_line(step)}:\n\n{output}"
-    seen = step.observation.outcome if step.observation else ""
-    return f"{_line(step)}: {_plain(seen)}" if seen else f"{_line(step)}: done."
+    came = step.observation.outcome if step.observation else ""
+    return f"{_line(step)}: {_plain(came)}" if came else f"{_line(step)}: done."
 
 
-def _worked(asked: Mapping[str, Any], content: Mapping[str, Any]) -> str:
-    """Return the expression as it was worked out, references resolved where the tool says so."""
-    return str(content.get("expression") or asked["expression"])
+def _worked(expression: str, seen: _Seen) -> str:
+    """Return the expression with earlier results in place of the references to them."""
+
+    def result(match: re.Match[str]) -> str:
+        content = seen.get(int(match.group(1)), {})
+        return str(content.get(match.group(2).lstrip(".") or "result", match.group(0)))
+
+    return REFERENCE.sub(result, expression)
 
 
 def _file_success(asked: Mapping[str, Any], content: Mapping[str, Any]) -> str:

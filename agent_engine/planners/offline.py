@@ -151,7 +151,8 @@ def _action(wish: Wish, last: str) -> AgentAction:
     match wish:
         case Calculate(expression=expression):
             worked = expression.replace("{last}", last)
-            return _use(CALCULATE, {"expression": worked}, f"Calculate {worked}", "a number")
+            said = expression.replace("({last})", "{last}").replace("{last}", "the result")
+            return _use(CALCULATE, {"expression": worked}, f"Calculate {said}", "a number")
         case RunCode(language=language, code=code, stdin=stdin):
             arguments = {"language": language, "code": code} | ({"stdin": stdin} if stdin else {})
             said = f"Run the {_NAMES[language]} code"
@@ -230,11 +231,9 @@ def _result_of(wish: Wish, number: int) -> str:
             return reference(number, "stdout")
         case OnFile(operation="read"):
             return reference(number, "content")
-        case OnFile(operation="list"):
-            return reference(number, "items") + "\n"
-        case Fetch():
-            # With more text around it a reference to data becomes text, which a file needs.
-            return reference(number, "data") + "\n"
+        case OnFile(operation="list") | Fetch():
+            # Without a field a reference always stands for text, which a file needs.
+            return reference(number)
         case _:
             return ""
 

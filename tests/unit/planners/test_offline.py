@@ -219,7 +219,7 @@ async def test_an_address_is_fetched_where_the_tool_is_there(goal, url):
 
 async def test_a_fetched_page_can_be_saved():
     _, save = await planned("fetch https://example.com/y then save it to y.txt", (API, FILES))
-    assert save.parameters["content"] == "{{step1.data}}\n"
+    assert save.parameters["content"] == "{{step1}}"
     assert save.depends_on == (1,)
 
 
@@ -237,6 +237,11 @@ async def test_numbers_continue_the_runs():
     _, save = await planned("calculate 2+2 then save it to a.txt", context=context)
     assert save.parameters["content"] == "{{step4.result}}"
     assert save.depends_on == (4,)
+
+
+async def test_people_read_the_result_where_the_plan_holds_a_reference():
+    _, double = await planned("calculate 6*7 then double it")
+    assert double.description == "Calculate the result * 2"
 
 
 async def test_sums_wait_for_nothing_and_files_for_what_came_before():
