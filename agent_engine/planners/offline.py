@@ -84,13 +84,15 @@ class OfflinePlanner:
         Steps that need a failed one are left out: by rules alone there is no other way to try.
         """
         del execution_results
-        kept = _still_possible(current_plan, new_context.next_step)
+        possible = _still_possible(current_plan)
+        kept = _moved_behind(possible, new_context.next_step)
+        note = _given_up(current_plan, possible)
         newest = _newest_wish(new_context)
         if newest is None or _is_planned(newest, current_plan):
-            return Proposal(actions=kept, note="" if kept else "There is no other way by rules.")
+            return Proposal(actions=kept, note=note)
         context = replace(new_context, next_step=new_context.next_step + len(kept))
         added = await self.create_plan(newest, context, available_tools)
-        return Proposal(actions=(*kept, *added.actions))
+        return Proposal(actions=(*kept, *added.actions), note=note)
 
 
 # -- from wishes to actions ----------------------------------------------------------------------
@@ -264,8 +266,8 @@ def _said(problem: str, tools: frozenset[str]) -> Proposal:
 # -- planning again ------------------------------------------------------------------------------
 
 
-def _still_possible(plan: Plan, first: int) -> tuple[AgentAction, ...]:
-    """Return the pending steps that need no failed one, renumbered to follow ``first``."""
+def _still_possible(plan: Plan) -> tuple[Step, ...]:
+    """Return the pending steps that need no failed one."""
     lost = {step.number for step in plan.steps if step.status in _LOST}
     kept: list[Step] = []
     for step in plan.steps:
@@ -274,8 +276,19 @@ def _still_possible(plan: Plan, first: int) -> tuple[AgentAction, ...]:
                 kept.append(step)
             else:
                 lost.add(step.number)
-    numbers = {step.number: first + index for index, step in enumerate(kept)}
-    return tuple(_moved(step, numbers) for step in kept)
+    return tuple(kept)
+
+
+def _moved_behind(steps: Sequence[Step], first: int) -> tuple[AgentAction, ...]:
+    numbers = {step.number: first + index for index, step in enumerate(steps)}
+    return tuple(_moved(step, numbers) for step in steps)
+
+
+def _given_up(plan: Plan, possible: Sequence[Step]) -> str:
+    """Say what is not done because it needs a step that failed; empty when that is nothing."""
+    pending = [step for step in plan.steps if step.status is StepStatus.PENDING]
+    lost = [step.action.description for step in pending if step not in possible]
+    return f"Not done, for a step before it failed: {'; '.join(lost)}." if lost else ""
 
 
 _LOST = frozenset({StepStatus.FAILED, StepStatus.DROPPED, StepStatus.STOPPED})

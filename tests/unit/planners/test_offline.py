@@ -318,7 +318,7 @@ async def test_when_nothing_is_possible_any_more_it_says_so_by_an_empty_proposal
     plan = plan_of(replace(failed, status=StepStatus.FAILED), save)
     proposal = await PLANNER.replan(plan, (), replace(CONTEXT, next_step=3), TOOLS)
     assert len(proposal) == 0
-    assert proposal.note
+    assert proposal.note == ("Not done, for a step before it failed: Write the result to a.txt.")
 
 
 async def test_what_is_still_to_do_is_renumbered_with_its_references():
