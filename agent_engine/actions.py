@@ -7,6 +7,7 @@ observed; or it opens a wait and returns nothing. It stores nothing but through 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from agent_engine.equipment import Equipment
@@ -43,6 +44,8 @@ class Doing:
     step: Step
     parameters: JsonObject
     equipment: Equipment
+    folder: Path
+    """The task folder; exists."""
     clock: Clock
 
 
@@ -123,7 +126,7 @@ async def _use_tool(doing: Doing) -> AgentObservation:
         task_id=run.task.id,
         step=step.number,
         requester=run.requester,
-        task_folder=doing.equipment.folders.folder(run.scope, run.task.id),
+        task_folder=doing.folder,
         idempotency_key=f"{run.run_id}:{step.number}",
     )
     return await doing.equipment.tools.call(

@@ -1,5 +1,6 @@
 """What planners and writers are told: a snapshot turned into their contexts; writes nothing."""
 
+import os
 from pathlib import Path
 
 from agent_engine.memory.working import remembered
@@ -83,15 +84,14 @@ def sub_goal_result(steps: tuple[Step, ...]) -> dict[str, object]:
 
 def files_in(folder: Path) -> tuple[str, ...]:
     """Return the files of a task folder, relative to it, a bounded number of them."""
-    if not folder.is_dir():
-        return ()
     found: list[str] = []
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            found.append(path.relative_to(folder).as_posix())
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        paths = (Path(place, name) for name in sorted(names))
+        found += [p.relative_to(folder).as_posix() for p in paths if not p.is_symlink()]
         if len(found) >= MOST_FILES:
             break
-    return tuple(found)
+    return tuple(found[:MOST_FILES])
 
 
 def _why_failed(failed: list[Step]) -> str:

@@ -243,7 +243,7 @@ class DurableRuns:
             serializer=DBOSPortableJSONSerializer(),
             notification_listener_polling_interval_sec=0.1,
             max_executor_threads=32,
-            log_level="WARNING",
+            log_level="ERROR",  # it warns of every run that a shutdown leaves to be continued
         )
         if self._is_sqlite:
             config["system_database_engine"] = _sqlite_engine(self._url)

@@ -505,7 +505,7 @@ class _Worker:
 
     def _doing(self, step: Step, parameters: object) -> Doing:
         checked = parameters if isinstance(parameters, dict) else {}
-        return Doing(self._session, step, checked, self._equipment, self._clock)
+        return Doing(self._session, step, checked, self._equipment, self._folder, self._clock)
 
     def _now(self, step: Step) -> Step:
         plan = self._session.run.plan

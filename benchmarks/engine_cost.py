@@ -1,7 +1,7 @@
 """What a task of five tool steps costs: the engine against a bare ``openai`` client loop.
 
-Six model calls per task, five of them tool calls, 50 tasks at a time, against a scripted server in a
-process of its own. Each variant runs in a fresh process; CPU counts all its threads.
+Six model calls per task, five of them tool calls, 50 tasks at a time, against a scripted server in
+a process of its own. Each variant runs in a fresh process; CPU counts all its threads.
 """
 
 from benchmarks.fake_model import fake_model

@@ -16,7 +16,7 @@ import psycopg
 
 from agent_engine.ports import Bell, Topic
 from agent_engine.types import new_id
-from storage.database import Database, Dialect, psycopg_address
+from storage.database import CONNECT_TIMEOUT_S, Database, Dialect, psycopg_address
 
 logger = logging.getLogger(__name__)
 
@@ -116,13 +116,16 @@ class _SharedBell:
         def run() -> None:
             while not self._closing.is_set():
                 try:
-                    with psycopg.connect(self._address, autocommit=True) as connection:
+                    with self._connect() as connection:
                         work(connection)
                 except psycopg.Error:
                     logger.warning("bell_connection_lost", exc_info=True)
                     self._closing.wait(_RECONNECT_AFTER_S)
 
         return run
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(self._address, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
 
     def _listen(self, connection: psycopg.Connection) -> None:
         connection.execute(f"LISTEN {_CHANNEL}")

@@ -37,6 +37,7 @@ BUSY_TIMEOUT_S = 10.0
 SQLITE_READERS = 3
 POSTGRES_THREADS = 8
 CONNECT_TIMEOUT_S = 10
+_OWNER_ONLY = 0o600
 _RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})
 """PostgreSQL's serialization failure, deadlock and lock not available: all rolled back."""
 
@@ -265,8 +266,25 @@ def _sqlite_engine(url: URL) -> sa.Engine:
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # The driver's own BEGIN comes late and deferred; ours comes at once.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+    _use_wal(connection)
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # SQLite does not wait for others here, whatever its busy timeout.
+    until = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > until:
+                raise
+            time.sleep(FIRST_PAUSE_S)
+            continue
+        if mode != "wal":  # a file system without shared memory: slower, and still right
+            logger.warning("sqlite_without_wal", extra={"journal_mode": mode})
+        return
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -289,16 +307,21 @@ def _postgres_engine(url: URL) -> sa.Engine:
 
 def _first_connection(engine: sa.Engine, dialect: Dialect) -> None:
     if dialect is Dialect.SQLITE:
-        _check_folder(Path(str(engine.url.database)))
+        _make_file(Path(str(engine.url.database)))
     try:
         bring_up_to_date(engine)
     except sa.exc.SQLAlchemyError as error:
         raise StorageError(_sentence(error)) from error
 
 
-def _check_folder(path: Path) -> None:
+def _make_file(path: Path) -> None:
+    """Make the file, for its owner's eyes only: people's words will stand in it."""
     if not path.parent.is_dir():
         raise StorageError(f"The folder {path.parent} of the database does not exist.")
+    try:
+        path.touch(mode=_OWNER_ONLY)
+    except OSError as error:
+        raise StorageError(f"The database {path} cannot be written: {error.strerror}.") from error
 
 
 # -- errors --------------------------------------------------------------------------------------
@@ -307,10 +330,14 @@ def _check_folder(path: Path) -> None:
 def _is_passing(error: sa.exc.DBAPIError) -> bool:
     """Whether the same transaction may well succeed when it is tried again."""
     if isinstance(error.orig, sqlite3.Error):
-        name = getattr(error.orig, "sqlite_errorname", "")
-        return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+        return _is_busy(error.orig)
     state = getattr(error.orig, "sqlstate", None)
     return error.connection_invalidated or state in _RETRIED_STATES
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    name: str = getattr(error, "sqlite_errorname", "")
+    return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
 def _sentence(error: sa.exc.SQLAlchemyError) -> str:
@@ -323,13 +350,14 @@ def _sentence(error: sa.exc.SQLAlchemyError) -> str:
 
 
 def _copy_sqlite(source: str, target: Path) -> None:
-    if target.exists():
-        raise StorageError(f"{target} exists; a backup never overwrites a file.")
     try:
+        target.touch(mode=_OWNER_ONLY, exist_ok=False)
         with (
             closing(sqlite3.connect(source, timeout=BUSY_TIMEOUT_S)) as live,
             closing(sqlite3.connect(target)) as copy,
         ):
             live.backup(copy)
-    except sqlite3.Error as error:
+    except FileExistsError as error:
+        raise StorageError(f"{target} exists; a backup never overwrites a file.") from error
+    except (OSError, sqlite3.Error) as error:
         raise StorageError(f"The backup could not be written: {error}.") from error

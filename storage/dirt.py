@@ -6,10 +6,11 @@ runs are fully shown. Both are raised in one transaction: first the run's row, t
 
 from datetime import datetime
 
-from sqlalchemy import bindparam, case, select, update
+from sqlalchemy import bindparam, case, or_, select, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.types import now_utc
+from storage.mapping import AnyRow
 from storage.tables import runs, threads
 
 NEXT_SEQ = (
@@ -30,6 +31,27 @@ _MARK = (
     )
 )
 _MARK_ENDED = _MARK.values(ended_seq=threads.c.dirty_seq + 1)
+_queued_with = (
+    select(runs.c.show_thread_id)
+    .where(
+        runs.c.workspace_id == bindparam("in_workspace"),
+        runs.c.queued,
+        or_(
+            runs.c.agent_id == bindparam("of_agent"),
+            runs.c.channel_id == bindparam("in_channel"),
+            runs.c.requester == bindparam("for_person"),
+        ),
+    )
+    .scalar_subquery()
+)
+_MARK_QUEUE = (
+    update(threads)
+    .where(threads.c.id.in_(_queued_with))
+    .values(
+        dirty_seq=threads.c.dirty_seq + 1,
+        dirty_at=case((_was_clean, bindparam("now")), else_=threads.c.dirty_at),
+    )
+)
 
 
 def mark_dirty(
@@ -44,3 +66,15 @@ def mark_ended(connection: Connection, thread_id: int | None) -> None:
     """The same, and that a run has ended, which is shown before other news."""
     if thread_id is not None:
         connection.execute(_MARK_ENDED, {"thread": thread_id, "now": now_utc()})
+
+
+def mark_queue(connection: Connection, left: AnyRow) -> None:
+    """Note that a run has left the queue: those that waited with it have a new place to show."""
+    where = {
+        "in_workspace": left.workspace_id,
+        "of_agent": left.agent_id,
+        "in_channel": left.channel_id,
+        "for_person": left.requester,
+        "now": now_utc(),
+    }
+    connection.execute(_MARK_QUEUE, where)

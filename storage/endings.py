@@ -72,6 +72,7 @@ _WAITING_PARENTS = (
     .where(
         waits.c.sub_task_id == bindparam("task"),
         waits.c.resolved_at.is_(None),
+        ~waits.c.over,
         runs.c.end_reason.is_(None),
     )
 )

@@ -23,7 +23,7 @@ from agent_engine.types import (
     new_id,
     now_utc,
 )
-from storage.dirt import NEXT_SEQ, mark_dirty
+from storage.dirt import mark_dirty
 from storage.mapping import agent_from, message_values
 from storage.tables import agents, dependencies, messages, runs, tasks, threads
 from storage.upsert import insert_or_ignore
@@ -70,12 +70,10 @@ _number = (
     .where(runs.c.task_id == bindparam("of_task"))
     .scalar_subquery()
 )
-_INSERT_RUN = insert(runs).values(number=_number)
-_SHOW_RUN = (
-    update(runs)
-    .where(runs.c.id == bindparam("run"))
-    .values(changed_seq=func.coalesce(NEXT_SEQ, runs.c.changed_seq))
+_changed_seq = (
+    select(threads.c.dirty_seq + 1).where(threads.c.id == bindparam("shown_in")).scalar_subquery()
 )
+_INSERT_RUN = insert(runs).values(number=_number, changed_seq=func.coalesce(_changed_seq, 0))
 _REOPEN_TASK = (
     update(tasks)
     .where(tasks.c.id == bindparam("task"))
@@ -98,11 +96,8 @@ def known_agent(
 def thread_row_id(connection: Connection, thread: Thread) -> int:
     """Return the number of the thread's row, which is made where there is none."""
     where = asdict(thread)
-    found: int | None = connection.execute(_THREAD, where).scalar_one_or_none()
-    if found is None:
-        values = {**where, "dirty_at": now_utc()}
-        insert_or_ignore(connection, threads, [values])
-        found = connection.execute(_THREAD, where).scalar_one()
+    insert_or_ignore(connection, threads, [{**where, "dirty_at": now_utc()}])
+    found: int = connection.execute(_THREAD, where).scalar_one()
     return found
 
 
@@ -132,12 +127,19 @@ def add_task(connection: Connection, task: Task, scope: Scope, place: Place) -> 
 def add_messages(connection: Connection, task_id: str, heard: Iterable[PersonMessage]) -> int:
     """Append the messages to the task's thread and return how many there were before."""
     before: int = connection.execute(_LAST_MESSAGE, {"task_id": task_id}).scalar_one()
+    add_first_messages(connection, task_id, heard, before=before)
+    return before
+
+
+def add_first_messages(
+    connection: Connection, task_id: str, heard: Iterable[PersonMessage], *, before: int = 0
+) -> None:
+    """Store the messages of a new task, or those after the first ``before``."""
     rows = [
         message_values(task_id, seq, message) for seq, message in enumerate(heard, start=before + 1)
     ]
     if rows:
         connection.execute(_INSERT_MESSAGES, rows)
-    return before
 
 
 def add_run(connection: Connection, new: NewRun) -> RunId:
@@ -156,11 +158,10 @@ def add_run(connection: Connection, new: NewRun) -> RunId:
         "messages_read": new.messages_read,
         "warned_of": [],
     }
-    connection.execute(_INSERT_RUN, {**values, "of_task": new.task_id})
+    places = {"of_task": new.task_id, "shown_in": new.show_thread_id}
+    connection.execute(_INSERT_RUN, {**values, **places})
     write_wakeup(connection, run_id, WakeupKind.START)
-    if new.show_thread_id is not None:
-        connection.execute(_SHOW_RUN, {"run": run_id})
-        mark_dirty(connection, new.show_thread_id)
+    mark_dirty(connection, new.show_thread_id)
     return run_id
 
 

@@ -6,7 +6,7 @@ own, so that the hot rows stay small.
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
@@ -79,8 +79,10 @@ _TASK_WAITS = (
     update(tasks).where(tasks.c.id == bindparam("task")).values(status=str(TaskStatus.WAITING))
 )
 _INSERT_WAIT = insert(waits)
-_FORGET_WAITS = delete(waits).where(
-    waits.c.run_id == bindparam("run"), waits.c.step == bindparam("step")
+_CLOSE_WAITS = (
+    update(waits)
+    .where(waits.c.run_id == bindparam("run"), waits.c.step == bindparam("number"))
+    .values(over=True)
 )
 _INSERT_USAGE = insert(usage)
 
@@ -136,14 +138,14 @@ def _write(connection: Connection, run: AnyRow, seq: int, event: RunEvent) -> No
 
 
 def _start_steps(connection: Connection, run_id: str, started: Sequence[RunEvent]) -> None:
-    rows: list[dict[str, Any]] = [
+    rows: list[Values] = [
         {"run": run_id, "step": event.step, "new_attempt": event.attempt, "at": event.at}
         for event in started
         if isinstance(event, StepStarted)
     ]
     connection.execute(_START, rows)
-    if again := [row for row in rows if row["new_attempt"] > 1]:
-        connection.execute(_FORGET_WAITS, [{"run": r["run"], "step": r["step"]} for r in again])
+    if again := [row["step"] for row in rows if row["new_attempt"] > 1]:
+        connection.execute(_CLOSE_WAITS, [{"run": run_id, "number": step} for step in again])
 
 
 def _finish_step(connection: Connection, run_id: str, event: StepFinished) -> None:

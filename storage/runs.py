@@ -21,7 +21,7 @@ from agent_engine.ports import Fence, NotRunnable, Queued, RunSignal, WakeupKind
 from agent_engine.run_state import usage_after
 from agent_engine.types import RunId, RunSnapshot, TaskStatus, Usage, now_utc
 from storage.database import Database
-from storage.dirt import NEXT_SEQ, mark_dirty, mark_ended
+from storage.dirt import NEXT_SEQ, mark_dirty, mark_ended, mark_queue
 from storage.endings import EndedRun, blocked_by, end_unbegun, why_blocked
 from storage.mapping import AnyRow, cancel_from
 from storage.run_events import write_events
@@ -205,6 +205,8 @@ def _begin(
     connection.execute(_BEGIN, {"run": run_id, "by": worker, "now": now_utc()})
     _set_task_status(connection, row, TaskStatus.RUNNING)
     mark_dirty(connection, row.show_thread_id)
+    if row.queued:
+        mark_queue(connection, row)
     return read_snapshot(connection, run_id)
 
 

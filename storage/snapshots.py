@@ -63,6 +63,7 @@ _LIVE_WAITS = (
     .join(steps, (steps.c.run_id == waits.c.run_id) & (steps.c.number == waits.c.step))
     .where(
         waits.c.run_id == bindparam("run_id"),
+        ~waits.c.over,
         steps.c.status.not_in(["done", "failed", "dropped", "stopped"]),
     )
     .order_by(waits.c.position)

@@ -139,6 +139,7 @@ tasks = Table(
     Column("completed_at", UtcTime),
     Column("result", Json),
     CheckConstraint(f"status IN {_STATUSES}", name="status"),
+    Index("ix_tasks_recent", "workspace_id", "created_at"),
 )
 
 dependencies = Table(
@@ -307,6 +308,8 @@ waits = Table(
     Column("resolved_by", Text),
     Column("resolved_at", UtcTime),
     Column("success", Boolean),
+    # The step was started again: kept only to say who decided what.
+    Column("over", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("run_id", "wait_id"),
     CheckConstraint("(value IS NULL) = (resolved_at IS NULL)", name="resolved"),
 )

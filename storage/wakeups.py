@@ -29,6 +29,7 @@ _UNSTARTED = select(runs.c.id, runs.c.task_id).where(
 )
 _wait_is_over = exists().where(
     waits.c.run_id == runs.c.id,
+    ~waits.c.over,
     steps.c.run_id == waits.c.run_id,
     steps.c.number == waits.c.step,
     steps.c.status == "waiting",

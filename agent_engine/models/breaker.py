@@ -73,7 +73,7 @@ class CircuitBreaker:
     def failed(self) -> None:
         """Report that the server did not answer."""
         self._failures += 1
-        if self._is_trying or self._failures >= self._failures_to_open:
+        if self._failures >= self._failures_to_open:
             self._opened_at = self._monotonic_s()
         self._is_trying = False
 

@@ -5,10 +5,11 @@ by then. At ``max_depth`` only concrete actions are proposed, so the depth has a
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agent_engine.planners.llm import PLAN_MODES, SPLIT_MODES, LLMPlanner
 from agent_engine.ports import ModelClient, PlanningContext, StepResult, ToolSpec
-from agent_engine.types import Plan, Proposal
+from agent_engine.types import ActionType, Plan, Proposal
 
 DEFAULT_MAX_DEPTH = 3
 
@@ -32,12 +33,14 @@ class HierarchicalPlanner:
         self, goal: str, context: PlanningContext, available_tools: Sequence[ToolSpec]
     ) -> Proposal:
         """Propose sub-goals for a complex goal, else a plan or the answer."""
-        if context.depth >= self._max_depth:
-            return await self._concrete(goal, context, available_tools)
-        proposal = await self._planner.create_plan_in(SPLIT_MODES, goal, context, available_tools)
-        if proposal.actions:
-            return proposal
-        return await self._concrete(goal, context, available_tools)
+        proposal = Proposal(actions=())
+        if context.depth < self._max_depth:
+            proposal = await self._planner.create_plan_in(
+                SPLIT_MODES, goal, context, available_tools
+            )
+        if not proposal.actions:
+            proposal = await self._concrete(goal, context, available_tools)
+        return _without_answers(proposal) if context.depth > 0 else proposal
 
     async def replan(
         self,
@@ -56,6 +59,22 @@ class HierarchicalPlanner:
     ) -> Proposal:
         modes = PLAN_MODES if context.depth == 0 else _NESTED_MODES
         return await self._planner.create_plan_in(modes, goal, context, available_tools)
+
+
+def _without_answers(proposal: Proposal) -> Proposal:
+    """Keep a sub-goal's answer as a thought: an answer would end the whole task."""
+    actions = tuple(
+        replace(
+            action,
+            action_type=ActionType.THINK,
+            parameters={"thought": action.parameters["text"]},
+            description="Note what is known already",
+        )
+        if action.action_type is ActionType.ANSWER
+        else action
+        for action in proposal.actions
+    )
+    return replace(proposal, actions=actions)
 
 
 _NESTED_MODES = ("answer", "plan", "ask")

@@ -8,7 +8,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from agent_engine.planners.phrases import (
+from agent_engine.planners.phrases import read_goal
+from agent_engine.planners.references import (
+    reference,
+    referenced_steps,
+    renumbered,
+    without_references,
+)
+from agent_engine.planners.wishes import (
     Calculate,
     Fetch,
     Nothing,
@@ -19,13 +26,6 @@ from agent_engine.planners.phrases import (
     Unclear,
     Wish,
     WriteFile,
-    read_goal,
-)
-from agent_engine.planners.references import (
-    reference,
-    referenced_steps,
-    renumbered,
-    without_references,
 )
 from agent_engine.ports import ModelClient, PlanningContext, StepResult, ToolSpec
 from agent_engine.types import (

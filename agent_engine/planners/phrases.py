@@ -5,104 +5,65 @@ wants, in the words of ``Wish``'s cases; anything it cannot read is ``Unclear``,
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent_engine.planners.spoken_arithmetic import LAST, expression_in
+from agent_engine.planners.wishes import (
+    Calculate,
+    Fetch,
+    Nothing,
+    OnFile,
+    Recall,
+    Remember,
+    RunCode,
+    Unclear,
+    Wish,
+    WriteFile,
+)
 
 MAX_GOAL_CHARS = 20_000
+MAX_PROSE_CHARS = 1_500
+"""Words beside code and quotations; who writes more wants a language model."""
+
 MAX_WISHES = 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calculate:
-    """Evaluate an expression; ``{last}`` in it stands for the previous result."""
-
-    expression: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunCode:
-    """Run a block of code."""
-
-    language: str
-    code: str
-    stdin: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteFile:
-    """Write a text to a file; None for the previous result."""
-
-    path: str
-    content: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnFile:
-    """``read``, ``list``, ``exists`` or ``delete``."""
-
-    operation: str
-    path: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetch:
-    """Get what is at an address."""
-
-    url: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remember:
-    """Keep a fact."""
-
-    fact: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recall:
-    """Say what is known about something."""
-
-    query: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Nothing:
-    """Needs no step of its own: a greeting, "and show me the result"."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unclear:
-    """Not understood."""
-
-    text: str
-
-
-Wish = Calculate | RunCode | WriteFile | OnFile | Fetch | Remember | Recall | Nothing | Unclear
 
 
 def read_goal(goal: str) -> tuple[Wish, ...]:
     """Return the wishes in a goal, in order, without those that need nothing done."""
     held = _Held()
-    text = held.take_out(goal[:MAX_GOAL_CHARS].replace("\0", ""))
+    text = _SPACES.sub(" ", held.take_out(goal[:MAX_GOAL_CHARS].replace("\0", "")))
+    if len(text) > MAX_PROSE_CHARS:
+        return (Unclear(text=held.put_back(text[:MAX_PROSE_CHARS])),)
     wishes: list[Wish] = []
     for clause in _clauses(text):
         if len(wishes) == MAX_WISHES:
             return (*wishes, Unclear(text=held.put_back(clause)))
-        wish = _read(clause, held)
+        wish = _with_path(_read(clause, held), wishes)
         if not isinstance(wish, Nothing):
             wishes.append(wish)
     return tuple(wishes)
 
 
+def _with_path(wish: Wish, before: Sequence[Wish]) -> Wish:
+    """Let "it" be the file spoken of before."""
+    if not isinstance(wish, OnFile) or wish.path.lower() not in _IT:
+        return wish
+    paths = [earlier.path for earlier in before if isinstance(earlier, WriteFile | OnFile)]
+    if not paths:
+        return Unclear(text=f"{wish.operation} {wish.path}")
+    return OnFile(operation=wish.operation, path=paths[-1])
+
+
+_IT = frozenset({"it", "this", "that"})
+
 # -- what must not be cut ------------------------------------------------------------------------
 
-_FENCE = re.compile(
-    r"(`{3,})(?:([A-Za-z0-9+#.-]*)[ \t]*\r?\n"
-    r"|(python3?|py|javascript|js|node|bash|sh|shell)[ \t]+|)"
-    r"(.*?)\r?\n?[ \t]*\1",
-    re.DOTALL | re.IGNORECASE,
+_SPACES = re.compile(r"[ \t\r\f\v\u00a0]+")
+_TICKS = re.compile(r"`{3,}")
+_LANGUAGE = re.compile(
+    r"([A-Za-z0-9+#.-]*)[ \t]*\r?\n|(python3?|py|javascript|js|node|bash|sh|shell)[ \t]+",
+    re.IGNORECASE,
 )
 _QUOTED = re.compile(
     r"(?<![\w'])(?:\"([^\"\n]*)\"|'([^'\n]*)'(?!\w)|`([^`\n]+)`|“([^”\n]*)”|‘([^’\n]*)’(?!\w))"  # noqa: RUF001  # the quotation marks people type
@@ -126,7 +87,7 @@ class _Held:
 
     def take_out(self, text: str) -> str:
         """Return the text with a mark in place of each code block, address and quotation."""
-        text = _FENCE.sub(self._code, text)
+        text = self._without_code(text)
         text = _URL.sub(self._url, text)
         return _QUOTED.sub(self._quote, text)
 
@@ -134,9 +95,28 @@ class _Held:
         """Return the text as the person wrote it, near enough to be quoted back."""
         return _HELD.sub(self._original, text).strip()
 
-    def _code(self, match: re.Match[str]) -> str:
-        language = (match.group(2) or match.group(3) or "").lower()
-        self.codes.append(_Code(language=language, code=match.group(4)))
+    def _without_code(self, text: str) -> str:
+        """Take out each block between two runs of ticks, the second as long as the first."""
+        parts: list[str] = []
+        at = 0
+        opening: re.Match[str] | None = None
+        for run in _TICKS.finditer(text):
+            if opening is None:
+                parts.append(text[at : run.start()])
+                opening = run
+            elif len(run.group()) >= len(opening.group()):
+                parts.append(self._code(text[opening.end() : run.start()]))
+                opening = None
+            at = run.end()
+        if opening is not None:
+            return "".join(parts) + text[opening.start() :]
+        return "".join(parts) + text[at:]
+
+    def _code(self, block: str) -> str:
+        marked = _LANGUAGE.match(block)
+        language = (marked.group(1) or marked.group(2) or "").lower() if marked else ""
+        code = block[marked.end() :] if marked else block
+        self.codes.append(_Code(language=language, code=code.rstrip(" \t").removesuffix("\n")))
         return f" \0C{len(self.codes) - 1}\0 "
 
     def _url(self, match: re.Match[str]) -> str:

@@ -158,14 +158,24 @@ def tool_arguments(step: DraftStep, tools: Mapping[str, ToolSpec]) -> dict[str, 
 
 def _converted(text: str, schema: object) -> Any:  # noqa: ANN401  # any JSON value
     """Return text as what the schema wants; text stays text where it may, or holds a reference."""
-    kinds = schema.get("type") if isinstance(schema, Mapping) else None
-    wanted = {kinds} if isinstance(kinds, str) else set(kinds or ())
+    wanted = _kinds(schema)
     if not wanted or "string" in wanted or REFERENCE.search(text):
         return text
     try:
         return json.loads(text)
     except ValueError:
         return text  # the tool's own validation tells the model what is wrong with it
+
+
+def _kinds(schema: object) -> set[str]:
+    """Return the types that a schema allows, those of its alternatives included."""
+    if not isinstance(schema, Mapping):
+        return set()
+    kinds = schema.get("type")
+    found = {kinds} if isinstance(kinds, str) else set(kinds or ())
+    for alternative in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        found |= _kinds(alternative)
+    return found
 
 
 def inner_parameters(

@@ -149,7 +149,7 @@ def _mode(value: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
 
 def _only_answer(step: Mapping[str, Any], texts: list[frozenset[str]]) -> dict[str, Any]:
     texts.clear()
-    said = step["arguments"].get("text") or step["arguments"].get("answer") or step["description"]
+    said = step["arguments"].get("text") or step["arguments"].get("answer")
     empty: dict[str, Any] = {"question": "", "choices": [], "steps": [], "sub_goals": []}
     return {"mode": "answer", "answer": _text(said), **empty}
 

@@ -49,13 +49,17 @@ class Fence:
 
     def clean(self, text: str) -> str:
         """Return the text without anything that looks like a fence or a speaker's mark."""
-        if self._code in text:
-            text = text.replace(self._code, "·" * len(self._code))
-        if "<" in text or "[" in text:
-            text = _TEMPLATE.sub(
-                lambda mark: f"{mark.group(0)} ", _FORGED.sub("\u2039\u2039", text)
-            )
+        text = without_marks(text)
+        if self._code in text.lower():
+            text = re.sub(self._code, "·" * len(self._code), text, flags=re.IGNORECASE)
         return text
+
+
+def without_marks(text: str) -> str:
+    """Return the text with forged fences and speakers' marks of chat templates broken."""
+    if "<" not in text and "[" not in text:
+        return text
+    return _TEMPLATE.sub(lambda mark: f"{mark.group(0)} ", _FORGED.sub("\u2039\u2039", text))
 
 
 # -- sections ------------------------------------------------------------------------------------
@@ -223,7 +227,7 @@ def render_tools(tools: Sequence[ToolSpec]) -> str:
 
 
 def _about(tool: ToolSpec) -> str:
-    line = " ".join(tool.description.split())
+    line = without_marks(" ".join(tool.description.split()))
     return line if len(line) <= _DESCRIPTION_CHARS else f"{line[:_DESCRIPTION_CHARS]}…"
 
 

@@ -5,20 +5,15 @@ keeps no state between calls, so any worker can go on.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from agent_engine.errors import ModelRefusedError
-from agent_engine.planners.plan_actions import (
-    Bounds,
-    bounds,
-    inner_parameters,
-    plan_actions,
-    tool_arguments,
-)
-from agent_engine.planners.plan_reply import DraftStep, arguments_object, read_draft
+from agent_engine.planners.native_calls import called, calls_in_words, inner_tools, written_calls
+from agent_engine.planners.plan_actions import Bounds, bounds, plan_actions
+from agent_engine.planners.plan_reply import read_draft
 from agent_engine.planners.plan_schema import (
     action_words,
     arguments_schema,
@@ -28,7 +23,6 @@ from agent_engine.planners.plan_schema import (
 from agent_engine.planners.prompts import (
     FENCE_RULE,
     Fence,
-    compact_json,
     context_parts,
     history,
     introduction,
@@ -37,7 +31,7 @@ from agent_engine.planners.prompts import (
     render_tools,
     seen_history,
 )
-from agent_engine.planners.reply_parsing import json_candidates, without_thinking
+from agent_engine.planners.reply_parsing import without_thinking
 from agent_engine.planners.structured import (
     Question,
     UnfitError,
@@ -58,7 +52,7 @@ from agent_engine.ports import (
     Turn,
 )
 from agent_engine.tokens import estimate_tokens, shorten
-from agent_engine.types import ActionType, AgentAction, AgentId, Plan, Proposal
+from agent_engine.types import ActionType, AgentAction, Plan, Proposal
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +89,6 @@ _EXAMPLE = (
 )
 _REFUSED_TOOLS = frozenset({400, 404, 422})
 _OVERHEAD_TOKENS = 150
-_LINE_CHARS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +197,10 @@ class StepwisePlanner:
             purpose=moment.purpose,
             temperature=self._temperature,
             max_tokens=self._max_tokens,
-            tools=(*moment.tools, *_inner_tools(moment)),
+            tools=(
+                *moment.tools,
+                *inner_tools(moment.tools, moment.words, moment.context.delegates),
+            ),
         )
 
     def _from_native(self, reply: ModelReply, limits: Bounds) -> Proposal:
@@ -218,7 +214,7 @@ class StepwisePlanner:
         problems: list[str] = []
         for call in requests[:MAX_PARALLEL]:
             try:
-                actions.append(_called(call, limits))
+                actions.append(called(call, limits))
             except UnfitError as problem:
                 problems.append(str(problem))
         if not actions:
@@ -228,13 +224,11 @@ class StepwisePlanner:
 
     def _written_calls(self, reply: ModelReply, limits: Bounds) -> tuple[ToolRequest, ...]:
         """Return calls that a small model wrote as text, and remember that it does so."""
-        for value in json_candidates(reply):
-            calls = tuple(_written(value if isinstance(value, list) else [value], limits))
-            if calls:
-                self._model.dialect.native_tools = False
-                logger.info("native_tools_unreliable", extra={"model": self._model.name})
-                return calls
-        return ()
+        calls = written_calls(reply, limits)
+        if calls:
+            self._model.dialect.native_tools = False
+            logger.info("native_tools_unreliable", extra={"model": self._model.name})
+        return calls
 
     # -- an action as a JSON object --------------------------------------------------------------
 
@@ -318,93 +312,7 @@ def _limits(moment: _Moment) -> Bounds:
     return bounds(moment.context, moment.tools, moment.words, max_steps=MAX_PARALLEL)
 
 
-# -- actions that are no tools, offered as native tools --------------------------------------------
-
-_STRING = {"type": "string"}
-_INNER = {
-    ActionType.ASK: ToolSpec(
-        name="ask",
-        description="Ask the person something that only they know; the task waits for the reply.",
-        parameters_schema=closed_object({"question": _STRING}),
-    ),
-    ActionType.RECALL: ToolSpec(
-        name="recall",
-        description="Search your long-term memory.",
-        parameters_schema=closed_object({"query": _STRING}),
-    ),
-    ActionType.REMEMBER: ToolSpec(
-        name="remember",
-        description="Keep a fact in your long-term memory, only if the person wants it kept.",
-        parameters_schema=closed_object({"key": _STRING, "value": _STRING}),
-    ),
-    ActionType.WAIT: ToolSpec(
-        name="wait",
-        description="Wait some seconds before going on.",
-        parameters_schema=closed_object({"seconds": {"type": "number"}}),
-    ),
-}
-
-
-def _inner_tools(moment: _Moment) -> Iterable[ToolSpec]:
-    """Yield the engine's own actions as tools, but for names that a real tool has."""
-    taken = {tool.name for tool in moment.tools}
-    for word in moment.words:
-        if word in _INNER and word not in taken:
-            yield _INNER[ActionType(word)]
-    if moment.context.delegates and ActionType.DELEGATE.value not in taken:
-        yield _delegate_tool(moment.context.delegates)
-
-
-def _delegate_tool(delegates: Sequence[AgentId]) -> ToolSpec:
-    agents = {"type": "string", "enum": list(delegates)}
-    return ToolSpec(
-        name=ActionType.DELEGATE.value,
-        description="Give a sub-task to another agent and wait for its result.",
-        parameters_schema=closed_object({"agent": agents, "task": _STRING}),
-    )
-
-
 # -- reading -------------------------------------------------------------------------------------
-
-
-def _called(call: ToolRequest, limits: Bounds) -> AgentAction:
-    try:
-        arguments, _ = arguments_object(call.arguments)
-    except UnfitError as error:
-        raise UnfitError(f"the arguments of {call.name[:60]} are no JSON object") from error
-    if call.name in limits.tools or call.name not in limits.actions:
-        step = DraftStep(
-            number=1, action="", tool=call.name, arguments=arguments, texts=frozenset()
-        )
-        return AgentAction(
-            action_type=ActionType.USE_TOOL,
-            tool_name=call.name,
-            parameters=tool_arguments(step, limits.tools),
-            description=_described(call.name, arguments),
-        )
-    kind = ActionType(call.name)
-    parameters = inner_parameters(kind, arguments, "")
-    if kind is ActionType.DELEGATE and parameters["agent"] not in limits.delegates:
-        raise UnfitError(f"there is no agent {str(parameters['agent'])[:60]!r}")
-    return AgentAction(
-        action_type=kind, parameters=parameters, description=_described(call.name, parameters)
-    )
-
-
-def _described(name: str, arguments: dict[str, Any]) -> str:
-    """Return a line for people: the call and the beginning of its first text."""
-    first = next((value for value in arguments.values() if isinstance(value, str)), "")
-    line = " ".join(first.split())
-    shown = line if len(line) <= _LINE_CHARS else f"{line[:_LINE_CHARS]}…"
-    return f"{name}: {shown}" if shown else name
-
-
-def _written(values: Iterable[Any], limits: Bounds) -> Iterable[ToolRequest]:
-    for value in values:
-        if isinstance(value, dict) and value.get("name") in limits.tools:
-            raw = value.get("arguments", value.get("parameters"))
-            text = raw if isinstance(raw, str) else compact_json(raw or {})
-            yield ToolRequest(name=str(value["name"]), arguments=text)
 
 
 def _from_object(value: Any, limits: Bounds, *, last_try: bool) -> Proposal:  # noqa: ANN401  # JSON
@@ -451,11 +359,6 @@ def _complaint(reply: ModelReply, problem: UnfitError) -> tuple[Turn, Turn]:
     """Show the model its own call, in words so that the history stays valid, and what is wrong."""
     wrong = f"That call cannot be made: {problem}\nCall a tool again, correctly."
     return (
-        Turn(role=Role.ASSISTANT, text=_calls_in_words(reply)),
+        Turn(role=Role.ASSISTANT, text=calls_in_words(reply)),
         Turn(role=Role.USER, text=wrong),
     )
-
-
-def _calls_in_words(reply: ModelReply) -> str:
-    calls = "; ".join(f"{call.name}({call.arguments})" for call in reply.tool_requests)
-    return shorten(calls or reply.text or "(nothing)", 500)

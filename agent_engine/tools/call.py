@@ -158,7 +158,9 @@ class ToolCaller:
             return _failure(self._redact(error.message))
         except RetryableError as error:
             return _failure(self._redact(f"not available at the moment: {error.message}"))
-        except Exception:
+        except Exception as error:
+            if told := _tool_error_in(error):
+                return _failure(self._redact(told.message))
             logger.exception("tool_failed", extra=_facts(name, call.context))
             return _failure(f"{name} failed with an error of its own; other arguments may work")
 
@@ -222,6 +224,13 @@ def _spec(tool: Tool) -> ToolSpec:
 
 def _facts(name: str, context: ToolContext) -> dict[str, object]:
     return {"tool": name, "run_id": context.run_id, "step": context.step}
+
+
+def _tool_error_in(error: Exception) -> ToolError | None:
+    """Return what the model is to be told where a tool's own task group failed for that alone."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error if isinstance(error, ToolError) else None
 
 
 def _failure(error: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -61,8 +62,12 @@ class DeclaredTool(Generic[P]):
         return await self.run(parameters, context)
 
 
+@cache
 def schema_of(parameters: type[BaseModel]) -> JsonObject:
-    """Return the model's JSON schema: closed objects, no titles, references written out."""
+    """Return the model's JSON schema: closed objects, no titles, references written out.
+
+    The same object every time; it must not be changed.
+    """
     schema = parameters.model_json_schema()
     definitions: Mapping[str, Any] = schema.pop("$defs", {})
     tidied: dict[str, Any] = _tidy(schema, definitions, depth=0)

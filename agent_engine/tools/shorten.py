@@ -66,7 +66,7 @@ def cut_text(text: str, max_chars: int) -> str:
     """Keep the head and the tail and say between them how many characters were left out.
 
     >>> cut_text("a" * 50 + "b" * 50, 60)
-    'aaaaaaaaaaaaaaaaaaaa … [70 characters left out] … bbbbbbbbbb'
+    'aaaaaaaaaaaaaaaaaaaa … [71 characters left out] … bbbbbbbbb'
     """
     if len(text) <= max_chars:
         return text
@@ -80,7 +80,8 @@ def cut_text(text: str, max_chars: int) -> str:
 
 def one_line(text: str, max_chars: int = 140) -> str:
     """Make one printable line of any text."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    start = text[: 4 * max_chars]
+    line = " ".join("".join(char if char.isprintable() else " " for char in start).split())
     return line if len(line) <= max_chars else f"{line[: max_chars - 1]}…"
 
 

@@ -17,7 +17,7 @@ from agent_engine.types import (
     Wait,
     WaitKind,
 )
-from bot.outbound.blocks.answer import ANSWER_FILE, answer_messages
+from bot.outbound.blocks.answer import ANSWER_FILE, AnswerMessages, answer_messages, resent
 from bot.outbound.blocks.notice import end_content
 from bot.outbound.blocks.plan import has_real_steps, plan_content, plan_hash, waits_for_people
 from bot.outbound.blocks.question import closed_content, question_content
@@ -43,8 +43,8 @@ class Wanted:
     urgency: Urgency
     patient: bool = True
     """Whether it is worth waiting for; False for a plan that will soon look different again."""
-    is_last: bool = False
-    """Whether it will look like this for good, so that no distance to the last edit is kept."""
+    is_last: bool = True
+    """Whether it is to look like this for good, so that no distance to the last edit is kept."""
     only_if_free: bool = False
     """Post it only if that costs no waiting; else never."""
 
@@ -95,7 +95,8 @@ def desired(
     files: list[WantedFile] = []
     for run in runs:
         if run.thread is not None:
-            view = _RunView(run, run.thread, posts, scales.get(run.run_id, 1.0), early_plan)
+            scale = scales.get(run.run_id, 1.0)
+            view = _RunView(run, run.thread, posts, _answer(run, scale), scale, early_plan)
             found += view.messages()
             files += view.files()
     found.sort(key=lambda wanted: (not wanted.only_if_free, wanted.urgency))
@@ -125,6 +126,7 @@ class _RunView:
     run: RunSnapshot
     thread: Thread
     posts: Mapping[str, Post]
+    answer: AnswerMessages
     scale: float
     early_plan: bool
 
@@ -135,10 +137,9 @@ class _RunView:
         yield from self._end()
 
     def files(self) -> Iterator[WantedFile]:
-        run = self.run
+        run, whole = self.run, self.answer.whole
         if run.answer is None or run.end is None:
             return
-        whole = answer_messages(run, run.answer, scale=self.scale).whole
         if whole is not None:
             post = self._post("answer-file", PostKind.NOTICE)
             yield WantedFile(post=post, run=run, name=ANSWER_FILE, path=None, text=whole)
@@ -150,17 +151,12 @@ class _RunView:
     # -- the kinds of messages -------------------------------------------------------------------
 
     def _answers(self) -> Iterator[Wanted]:
-        run = self.run
-        if run.answer is None or run.end is None:
-            return
-        firsts = answer_messages(run, run.answer, scale=self.scale).contents
-        seconds = answer_messages(run, run.answer, scale=self.scale, resent=True).contents
-        for part, (first, second) in enumerate(zip(firsts, seconds, strict=False)):
+        for part, content in enumerate(self.answer.contents):
             yield Wanted(
                 post=self._post(f"answer:{part}", PostKind.ANSWER),
-                content=first,
-                resent=second,
-                body_hash=body_hash(first.text, first.blocks),
+                content=content,
+                resent=resent(content),
+                body_hash=body_hash(content.text, content.blocks),
                 urgency=Urgency.ANSWER,
             )
 
@@ -204,6 +200,8 @@ class _RunView:
         run = self.run
         answered = run.end is not None and run.end.reason is EndReason.ANSWERED
         is_new = not self._is_known("plan")
+        if self._is_abandoned("plan"):
+            return
         if is_new and not self._is_plan_worth_posting(answered=answered):
             return
         yield Wanted(
@@ -268,6 +266,13 @@ class _RunView:
     def _is_abandoned(self, name: str) -> bool:
         post = self._found(name)
         return post is not None and post.state is PostState.ABANDONED
+
+
+def _answer(run: RunSnapshot, scale: float) -> AnswerMessages:
+    """Render the run's answer, which is costly, once; nothing before the run has ended."""
+    if run.answer is None or run.end is None:
+        return AnswerMessages(contents=())
+    return answer_messages(run, run.answer, scale=scale)
 
 
 def _session(runs: Sequence[RunSnapshot], shown: str | None) -> SessionStatus | None:

@@ -204,7 +204,7 @@ class Poster:
         except SlackRefusedError:
             self._unsent.add(post.key)
             raise
-        self._edited_at_s[post.key] = self._clock.monotonic_s()
+        self._note_time(wanted, post)
         await self._posts.posted(post.key, ts=ts, body_hash=wanted.body_hash)
         facts = {"key": post.key, "kind": post.kind.value}
         logger.info("post_sent", extra=facts)
@@ -233,10 +233,14 @@ class Poster:
             if wanted.patient:
                 raise
             raise NotNowError(after_s=unavailable.retry_after_s, why="edit") from unavailable
-        self._edited_at_s[post.key] = self._clock.monotonic_s()
+        self._note_time(wanted, post)
+        await self._posts.posted(post.key, ts=post.ts, body_hash=wanted.body_hash)
+
+    def _note_time(self, wanted: Wanted, post: Post) -> None:
         if wanted.is_last:
             self._edited_at_s.pop(post.key, None)
-        await self._posts.posted(post.key, ts=post.ts, body_hash=wanted.body_hash)
+        else:
+            self._edited_at_s[post.key] = self._clock.monotonic_s()
 
     def _keep_distance(self, wanted: Wanted, post: Post) -> None:
         last_s = self._edited_at_s.get(post.key)

@@ -37,6 +37,7 @@ SPREAD_S = 1.2
 """Between threads that wait for the same limit."""
 MIN_SCALE = 0.1
 
+_TROUBLE = "trouble"
 _LOST_CHANNEL = frozenset(
     {
         "channel_not_found",
@@ -138,14 +139,14 @@ class Reconciler:
             SlackUnavailableError: Slack does not answer; nothing is lost.
         """
         try:
-            status, later = await self._show(dirty)
+            waits = await self._show(dirty)
         except _LostError as lost:
             await self._lose(dirty, lost)
             return
-        if later is not None:
-            raise later
+        if waits:
+            raise min(waits, key=lambda wait: wait.after_s)
+        status = self._statuses.pop(dirty.thread, dirty.session_status)
         await self._threads.shown(dirty.thread, seq=dirty.seq, session_status=status)
-        self._statuses.pop(dirty.thread, None)
         self._troubles.pop(dirty.thread, None)
 
     def own_message_seen(self, ts: str, metadata: object) -> None:
@@ -194,7 +195,9 @@ class Reconciler:
         later = self._later.get(dirty.thread)
         if dirty.thread in self._busy:
             return False
-        return later is None or later.at_s <= now_s or later.seq != dirty.seq
+        if later is None or later.at_s <= now_s:
+            return True
+        return later.seq != dirty.seq and later.why != _TROUBLE
 
     async def _work(self, dirty: DirtyThread) -> None:
         """Settle one thread; whatever goes wrong stays in it and is tried again."""
@@ -206,11 +209,12 @@ class Reconciler:
         except NotNowError as error:
             later = self._at(error.after_s, dirty, why=error.why)
         except SlackUnavailableError as error:
-            logger.warning("slack_unavailable", extra={"method": error.method})
+            facts = {"method": error.method, "after_s": round(error.retry_after_s, 1)}
+            logger.info("thread_postponed", extra=thread_facts(thread) | facts)
             later = self._at(error.retry_after_s, dirty, why=error.method)
         except Exception:
             logger.exception("thread_not_settled", extra=thread_facts(thread))
-            later = self._at(self._trouble_pause_s(thread), dirty, why="trouble")
+            later = self._at(self._trouble_pause_s(thread), dirty, why=_TROUBLE)
         finally:
             self._busy.discard(thread)
             self._later.pop(thread, None)
@@ -239,21 +243,28 @@ class Reconciler:
 
     # -- one thread ------------------------------------------------------------------------------
 
-    async def _show(self, dirty: DirtyThread) -> tuple[str | None, NotNowError | None]:
-        """Show all that can be shown now; return the session status and what has to wait."""
+    async def _show(self, dirty: DirtyThread) -> list[NotNowError]:
+        """Show all that can be shown now and return what has to wait.
+
+        A first sign goes before the messages; that the work rests or is done comes after them.
+        """
+        thread = dirty.thread
         while True:
-            runs = await self._runs(dirty.thread)
-            posts = await self._posts.posts_of([run.run_id for run in runs])
-            known = self._poster.as_known(posts)
-            shown = self._statuses.get(dirty.thread, dirty.session_status)
+            runs = await self._runs(thread)
+            known = self._poster.as_known(await self._posts.posts_of([r.run_id for r in runs]))
+            shown = self._statuses.get(thread, dirty.session_status)
             wanted = self._desired(runs, known, shown)
-            status = await self._show_status(dirty.thread, wanted, shown)
+            status = wanted.session or self._fading(thread, shown)
+            is_first = status is SessionStatus.PROCESSING
+            waits = await self._show_status(thread, status, wanted.title) if is_first else []
             if not self._slack.shows_status:
                 wanted = self._desired(runs, known, shown)
             try:
-                return status, await self._show_messages(wanted, known)
+                waits += await self._show_messages(wanted, known)
             except _TooLongError as error:
                 self._shrink(error.run_id)
+                continue
+            return waits if is_first else waits + await self._show_status(thread, status, "")
 
     async def _runs(self, thread: Thread) -> Sequence[RunSnapshot]:
         found = await self._threads.runs(thread)
@@ -270,23 +281,25 @@ class Reconciler:
             scales=self._scales,
         )
 
-    async def _show_status(self, thread: Thread, wanted: Desired, shown: str | None) -> str | None:
-        """Show the session status where it changed; return what is shown now."""
-        status = wanted.session or self._fading(thread, shown)
+    async def _show_status(
+        self, thread: Thread, status: SessionStatus | None, title: str
+    ) -> list[NotNowError]:
+        """Show the session status; one that cannot be shown now holds no message up."""
         if status is None:
-            return shown
+            return []
         self._lines.pop(thread, None)
-        if self._slack.shows_status:
-            try:
-                sign = await self._slack.set_session_status(thread, status, title=wanted.title)
-            except SlackRefusedError as refused:
-                _raise_if_lost(refused)
-                logger.warning("status_refused", extra={"error": refused.error})
-            else:
-                if sign is SessionSign.LINE and status is SessionStatus.PROCESSING:
-                    self._lines[thread] = self._clock.monotonic_s()
+        try:
+            sign = await self._slack.set_session_status(thread, status, title=title)
+        except SlackUnavailableError as unavailable:
+            return [NotNowError(after_s=unavailable.retry_after_s, why=unavailable.method)]
+        except SlackRefusedError as refused:
+            _raise_if_lost(refused)
+            logger.warning("status_refused", extra={"error": refused.error})
+            sign = SessionSign.NONE
+        if sign is SessionSign.LINE and status is SessionStatus.PROCESSING:
+            self._lines[thread] = self._clock.monotonic_s()
         self._statuses[thread] = status
-        return status
+        return []
 
     def _fading(self, thread: Thread, shown: str | None) -> SessionStatus | None:
         """Return the status to show again because Slack takes its line away by itself."""
@@ -298,20 +311,18 @@ class Reconciler:
     def _is_old(self, line_at_s: float) -> bool:
         return self._clock.monotonic_s() - line_at_s > LINE_LASTS_S
 
-    async def _show_messages(
-        self, wanted: Desired, known: Mapping[str, Post]
-    ) -> NotNowError | None:
-        later: NotNowError | None = None
+    async def _show_messages(self, wanted: Desired, known: Mapping[str, Post]) -> list[NotNowError]:
+        waits: list[NotNowError] = []
         for message in wanted.messages:
             try:
                 await self._poster.show(message, known.get(message.post.key))
-            except NotNowError as error:
-                later = error if later is None or error.after_s < later.after_s else later
+            except NotNowError as wait:
+                waits.append(wait)
             except SlackRefusedError as refused:
                 await self._refused(message, refused)
         for file in wanted.files:
             await self._hand_over(file, known.get(file.post.key))
-        return later
+        return waits
 
     async def _hand_over(self, file: WantedFile, post: Post | None) -> None:
         try:
@@ -346,6 +357,7 @@ class Reconciler:
         facts = thread_facts(dirty.thread) | {"error": lost.error}
         logger.warning("thread_lost", extra=facts)
         self._lines.pop(dirty.thread, None)
+        self._statuses.pop(dirty.thread, None)
         if self._on_lost is not None:
             whole = lost.error in _LOST_CHANNEL
             place = LostPlace(thread=dirty.thread, error=lost.error, whole_channel=whole)

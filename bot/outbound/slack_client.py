@@ -44,6 +44,7 @@ CONNECTIONS = 50
 PAGE = 200
 """Messages per page of a history; Slack allows up to 1,000."""
 MAX_TITLE = 200
+STATUS_PATIENCE_S = 3.0
 
 _STATUS_METHODS = ("agents.sessions.setStatus", "assistant.threads.setStatus")
 _STATUS_WORDS = {"processing": "is working…", "suspended": "waits for an answer…"}
@@ -378,7 +379,11 @@ class SlackClient:
         Returns how it is shown; a Slack that knows neither way is no error.
         """
         if await self._optional(
-            Call(method="agents.sessions.setStatus", urgency=Urgency.ANSWER),
+            Call(
+                method="agents.sessions.setStatus",
+                urgency=Urgency.ANSWER,
+                patience_s=STATUS_PATIENCE_S,
+            ),
             lambda: self._web.agents_sessions_setStatus(
                 channel_id=thread.channel_id,
                 thread_ts=thread.thread_ts,
@@ -392,6 +397,7 @@ class SlackClient:
                 method="assistant.threads.setStatus",
                 channel_id=thread.channel_id,
                 urgency=Urgency.ANSWER,
+                patience_s=STATUS_PATIENCE_S,
             ),
             lambda: self._web.assistant_threads_setStatus(
                 channel_id=thread.channel_id,

@@ -27,6 +27,7 @@ MAX_ATTEMPTS = 4
 BACKOFF_S = 0.4
 """Before the first repetition; doubled each time, with jitter."""
 DEFAULT_RETRY_AFTER_S = 5.0
+MIN_RETRY_AFTER_S = 0.5
 REFUSAL_MEMORY_S = 3_600.0
 """How long a method that this app may not use is not tried again."""
 
@@ -102,6 +103,8 @@ class WebCalls:
                 )
             except SlackUnavailableError as unavailable:
                 if attempt >= MAX_ATTEMPTS or (unavailable.maybe_done and not call.repeatable):
+                    facts = {"method": call.method, "attempts": attempt}
+                    logger.warning("slack_unavailable", extra=facts)
                     raise
                 await self._sleep(_backoff_s(attempt))
 
@@ -186,7 +189,7 @@ def _retry_after_s(response: object) -> float:
     headers = getattr(response, "headers", None) or {}
     found = {str(name).lower(): value for name, value in headers.items()}.get("retry-after")
     try:
-        return max(0.0, float(str(found)))
+        return max(MIN_RETRY_AFTER_S, float(str(found)))
     except ValueError:
         return DEFAULT_RETRY_AFTER_S
 

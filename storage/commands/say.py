@@ -23,6 +23,7 @@ from storage.mapping import AnyRow
 from storage.new_runs import (
     NewRun,
     Place,
+    add_first_messages,
     add_messages,
     add_run,
     add_task,
@@ -83,7 +84,7 @@ def _start_task(connection: Connection, command: Say) -> Started:
         for message in command.earlier
         if message.id != command.message.id
     }
-    add_messages(connection, task.id, [*context.values(), command.message])
+    add_first_messages(connection, task.id, [*context.values(), command.message])
     run = NewRun(
         task_id=task.id,
         scope=scope,

@@ -9,8 +9,17 @@ from threading import Thread
 import pytest
 
 from storage.database import Database, open_database
+from storage.schema import REVISIONS
+from storage.tables import metadata
 from tests.contract.house import House
 from tests.contract.postgres import PostgresServer
+
+_EMPTY = "; ".join(
+    [
+        *(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)),  # noqa: S608  # our own names
+        f"UPDATE alembic_version SET version_num = '{REVISIONS[-1]}'",  # noqa: S608  # as above
+    ]
+)
 
 
 @pytest.fixture(scope="session")
@@ -35,31 +44,37 @@ def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]
 
 
 @pytest.fixture(scope="session")
-def empty_postgres(postgres: PostgresServer) -> Callable[[], str]:
-    """The name of a PostgreSQL database with all tables and no rows."""
-    made: list[str] = []
+def idle_postgres() -> list[str]:
+    """The names of databases that a test may have: they have all tables and no rows."""
+    return []
 
-    def name() -> str:
-        if not made:
-            made.append(postgres.new_database())
-            _make_tables(postgres.address(made[0]))
-        return made[0]
 
-    return name
+@pytest.fixture
+def sqlite_url(empty_sqlite: Callable[[], Path], tmp_path: Path) -> str:
+    shutil.copy(empty_sqlite(), tmp_path / "treadle.db")
+    return f"sqlite:///{tmp_path / 'treadle.db'}"
+
+
+@pytest.fixture
+def postgres_name(postgres: PostgresServer, idle_postgres: list[str]) -> Iterator[str]:
+    if not idle_postgres:
+        idle_postgres.append(postgres.new_database())
+        _make_tables(postgres.address(idle_postgres[-1]))
+    name = idle_postgres.pop()
+    yield name
+    postgres.cut_off(name)
+    postgres.execute(_EMPTY, database=name)
+    idle_postgres.append(name)
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer, postgres_name: str) -> str:
+    return postgres.address(postgres_name)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(
-    request: pytest.FixtureRequest, tmp_path: Path, postgres: PostgresServer
-) -> Iterator[str]:
-    if request.param == "sqlite":
-        template = request.getfixturevalue("empty_sqlite")()
-        shutil.copy(template, tmp_path / "treadle.db")
-        yield f"sqlite:///{tmp_path / 'treadle.db'}"
-        return
-    name = postgres.new_database(template=request.getfixturevalue("empty_postgres")())
-    yield postgres.address(name)
-    postgres.drop_database(name)
+def database_url(request: pytest.FixtureRequest) -> str:
+    return request.getfixturevalue(f"{request.param}_url")
 
 
 @pytest.fixture
@@ -71,9 +86,9 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def house(database: Database) -> House:
     """All stores on the database, with one agent."""
-    house = House(database)
-    await house.agents.save_agent(house.agent)
-    return house
+    made = House(database)
+    await made.agents.save_agent(made.agent)
+    return made
 
 
 def _make_tables(url: str) -> None:

@@ -3,6 +3,9 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from sqlalchemy import select, update
+from sqlalchemy.engine import Connection
+
 from agent_engine.commands import Say, Started
 from agent_engine.events import Ended, PlanMade, RunEvent, Slept, StepStarted, WaitOpened
 from agent_engine.ports import Fence, WakeupKind
@@ -19,7 +22,9 @@ from agent_engine.types import (
     RunEnd,
     RunId,
     RunSnapshot,
+    Scope,
     Step,
+    Task,
     TaskStatus,
     Thread,
     UserId,
@@ -27,11 +32,15 @@ from agent_engine.types import (
     WaitKind,
     WorkspaceId,
 )
+from storage import tables
 from storage.agents import SqlAgentDirectory
 from storage.commands.store import SqlCommandStore
 from storage.database import Database
+from storage.new_runs import NewRun, Place, add_run, add_task, thread_row_id
+from storage.posts import SqlPostStore
 from storage.runs import SqlRunStore
 from storage.slots import SlotCaps
+from storage.threads import SqlThreadStore
 from storage.wakeups import SqlWakeupStore
 
 WORKSPACE = WorkspaceId("T1")
@@ -77,6 +86,8 @@ class House:
         self.commands = SqlCommandStore(database)
         self.runs = SqlRunStore(database, caps=caps or SlotCaps())
         self.wakeups = SqlWakeupStore(database, caps=caps or SlotCaps())
+        self.threads = SqlThreadStore(database)
+        self.posts = SqlPostStore(database)
         self.agent = AgentProfile(id=AgentId("A1"), workspace_id=WORKSPACE, name="Ada")
 
     async def add_agent(self, name: str, *, max_concurrent: int = 50) -> AgentProfile:
@@ -136,6 +147,43 @@ class House:
             WaitOpened(wait=wait, sub_task=sub_task),
             Slept(),
         )
+
+    async def set_priority(self, run_id: RunId, priority: int) -> None:
+        change = update(tables.runs).where(tables.runs.c.id == run_id).values(priority=priority)
+        await self.database.write(lambda c: c.execute(change))
+
+    async def add_dependant(self, *dependencies: str) -> RunId:
+        """Store a task that waits for these, and return its run."""
+        return await self.add(Task(description="afterwards", dependencies=dependencies))
+
+    async def add(self, task: Task, *, ts: str | None = None) -> RunId:
+        """Store the task, in a thread or in none, and return its run."""
+        scope = Scope(workspace_id=WORKSPACE, channel_id=CHANNEL, agent_id=self.agent.id)
+
+        def store(connection: Connection) -> RunId:
+            own = thread_row_id(connection, thread(ts)) if ts else None
+            add_task(connection, task, scope, Place(own=own, show=own))
+            run = NewRun(
+                task_id=task.id,
+                scope=scope,
+                show_thread_id=own,
+                requester=ALICE,
+                priority=task.priority,
+                limits=self.agent.limits,
+            )
+            return add_run(connection, run)
+
+        return await self.database.write(store)
+
+    async def run_of(self, task: Task) -> RunId | None:
+        """Return the run of the task; None when there is none."""
+        found = select(tables.runs.c.id).where(tables.runs.c.task_id == task.id)
+        return await self.database.read(lambda c: c.execute(found).scalar_one_or_none())
+
+    async def all_shown(self) -> None:
+        """Note that Slack shows every thread as it is."""
+        for dirty in await self.threads.dirty(limit=1000):
+            await self.threads.shown(dirty.thread, seq=dirty.seq, session_status=None)
 
     async def woken(self) -> list[tuple[RunId, WakeupKind]]:
         """Return the wake-ups written since the last call, and deliver them."""

@@ -31,18 +31,21 @@ class PostgresServer:
             self.execute("SELECT pg_reload_conf()")
         return self._server.get_uri(database=database)
 
-    def new_database(self, *, template: str | None = None) -> str:
+    def new_database(self) -> str:
         """Make a database and return its name."""
         name = f"t_{uuid4().hex}"
-        of = f" TEMPLATE {template}" if template else ""
-        self.execute(f"CREATE DATABASE {name}{of}")
+        self.execute(f"CREATE DATABASE {name}")
         return name
 
-    def drop_database(self, name: str) -> None:
-        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-    def execute(self, statement: str) -> None:
+    def cut_off(self, name: str) -> None:
+        """End every connection to the database."""
         with psycopg.connect(self.address(), autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+            )
+
+    def execute(self, statement: str, *, database: str = "postgres") -> None:
+        with psycopg.connect(self.address(database), autocommit=True) as connection:
             connection.execute(statement)
 
     def stop(self) -> None:

@@ -1,26 +1,19 @@
 """Taking runs, committing what happened, and the fence between workers."""
 
-import pytest
-
 from agent_engine.commands import Cancel, Declined, Started
-from agent_engine.errors import FencedError
 from agent_engine.events import (
     Ended,
     ModelCalled,
     PlanMade,
     Slept,
-    StepFinished,
-    StepStarted,
 )
-from agent_engine.ports import Fence, NotRunnable, WakeupKind
+from agent_engine.ports import Fence, WakeupKind
 from agent_engine.types import (
-    AgentObservation,
     CancelRequest,
     EndReason,
     ModelCall,
     RunEnd,
     RunId,
-    StepStatus,
     TaskStatus,
 )
 from tests.contract.house import ALICE, House, answered, plan_of, think
@@ -36,40 +29,6 @@ async def test_beginning_takes_the_run_and_raises_its_epoch(house: House) -> Non
     assert await house.runs.load(run_id) == second
 
 
-async def test_there_is_no_run_of_that_name(house: House) -> None:
-    with pytest.raises(KeyError):
-        await house.runs.begin(RunId("nothing"), worker="w")
-    with pytest.raises(KeyError):
-        await house.runs.load(RunId("nothing"))
-
-
-async def test_an_old_worker_writes_nothing(house: House) -> None:
-    run_id = await house.start()
-    old = await house.begin(run_id)
-    new = await house.begin(run_id)
-    with pytest.raises(FencedError):
-        await house.commit(old, PlanMade(plan=plan_of(think()), messages_read=1), worked_s=3.0)
-    assert await house.runs.load(run_id) == new
-
-
-async def test_an_attempt_is_started_once(house: House) -> None:
-    run = await house.begin(await house.start())
-    await house.commit(run, PlanMade(plan=plan_of(think()), messages_read=1))
-    await house.commit(run, StepStarted(step=1, attempt=1))
-    before = await house.runs.load(run.run_id)
-    with pytest.raises(FencedError):
-        await house.commit(run, StepStarted(step=1, attempt=1))
-    assert await house.runs.load(run.run_id) == before
-
-
-async def test_an_ended_run_takes_no_more(house: House) -> None:
-    run = await house.begin(await house.start())
-    await house.commit(run, answered())
-    with pytest.raises(FencedError):
-        await house.commit(run, Slept())
-    assert await house.runs.begin(run.run_id, worker="w") == NotRunnable(reason="already_ended")
-
-
 async def test_the_end_is_stored_with_its_answer(house: House) -> None:
     run = await house.begin(await house.start())
     await house.commit(run, answered("forty-two"), worked_s=1.5)
@@ -80,22 +39,6 @@ async def test_the_end_is_stored_with_its_answer(house: House) -> None:
     assert after.task.result == {"answer": "forty-two", "files": []}
     assert after.task.completed_at is not None
     assert after.usage.seconds == 1.5
-
-
-async def test_a_full_output_comes_back_with_the_run(house: House) -> None:
-    run = await house.begin(await house.start())
-    await house.commit(run, PlanMade(plan=plan_of(think()), messages_read=1))
-    seen = AgentObservation(
-        observation_type="tool_result",
-        content={"success": True, "stdout": "short\x00 \ud800 ü"},
-        full_output="long \ud800\x00 ü" * 100,
-        files=("a/b.txt",),
-    )
-    await house.commit(run, StepStarted(step=1, attempt=1))
-    await house.commit(run, StepFinished(step=1, observation=seen, surprise="odd"))
-    step = (await house.runs.load(run.run_id)).steps[0]
-    assert step.observation == seen
-    assert (step.status, step.surprise) == (StepStatus.DONE, "odd")
 
 
 async def test_signals_say_what_others_wrote(house: House) -> None:

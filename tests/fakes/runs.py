@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from agent_engine.types import (
@@ -32,6 +33,9 @@ from agent_engine.types import (
     WaitKind,
     WorkspaceId,
 )
+
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""The machine may be busy; how long an example takes is no concern of these tests."""
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 WORKSPACE = WorkspaceId("T1")

@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import os
 import socket
 import subprocess
 import tempfile
@@ -15,7 +14,7 @@ import pytest
 
 from agent_engine.tools.sandbox.choose import DRIVERS
 from agent_engine.tools.sandbox.driver import Driver, Language, SandboxJob, SandboxLimits
-from agent_engine.tools.sandbox.process import UNPRIVILEGED_ID
+from agent_engine.tools.sandbox.process import unprivileged_id
 
 
 @functools.cache
@@ -98,7 +97,7 @@ def world(tmp_path_factory) -> Iterator[World]:
         stdin=subprocess.PIPE,
         env={"SECRET": secret},
         cwd=folder,
-        user=UNPRIVILEGED_ID if os.geteuid() == 0 else None,
+        user=unprivileged_id(),
     )
     sockets = [
         bound(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)),

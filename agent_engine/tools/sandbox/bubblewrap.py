@@ -251,20 +251,16 @@ def _bounds(limits: SandboxLimits) -> Bounds:
 def _too_many_files(pids: Sequence[int]) -> KilledReason | None:
     """Count files, through any process inside: empty ones fill no capped folder, only memory."""
     for pid in reversed(pids):
-        used = [_files_in(f"/proc/{pid}/root{folder}") for folder in _CAPPED]
-        if all(count is not None for count in used):
-            total = sum(count for count in used if count is not None)
-            return KilledReason.DISK if total > _MAX_FILES else None
+        root = f"/proc/{pid}/root"
+        try:
+            if Path(root).stat().st_dev == Path("/").stat().st_dev:
+                continue  # it has not gone inside yet
+            counts = [os.statvfs(root + folder) for folder in _CAPPED]
+        except OSError:
+            continue  # it has ended, or is on its way in
+        used = sum(count.f_files - count.f_ffree for count in counts)
+        return KilledReason.DISK if used > _MAX_FILES else None
     return None
-
-
-def _files_in(folder: str) -> int | None:
-    """Return how many files a file system holds; None when it cannot be reached any more."""
-    try:
-        facts = os.statvfs(folder)
-    except OSError:
-        return None
-    return facts.f_files - facts.f_ffree
 
 
 def _given_files(job: SandboxJob) -> _Given:

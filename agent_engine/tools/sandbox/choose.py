@@ -90,7 +90,7 @@ class SandboxChooser:
                 failures.append(_NOT_LINUX)
                 break
             driver = make()
-            found = await driver.probe()
+            found = await _probe(driver)
             facts = {"driver": name, "usable": found.usable, "reason": found.reason}
             logger.info("sandbox_probed", extra=facts)
             if found.usable:
@@ -101,6 +101,14 @@ class SandboxChooser:
         self._refused_at_s = time.monotonic()
         logger.warning("sandbox_unavailable", extra={"reason": self._refusal.message})
         raise self._refusal
+
+
+async def _probe(driver: Driver) -> ProbeResult:
+    try:
+        return await driver.probe()
+    except OSError as error:
+        reason = f"{driver.name} could not be probed ({error.strerror or error})"
+        return ProbeResult(usable=False, reason=reason, fix=driver.needs)
 
 
 def _refusal(failures: Sequence[ProbeResult]) -> str:

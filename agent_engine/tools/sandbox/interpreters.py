@@ -12,8 +12,10 @@ _BINARIES: Final = {
     Language.JAVASCRIPT: "node",
     Language.BASH: "bash",
 }
+# No \s: it would run over line ends, and over again from every one of them.
 _MODULE_SYNTAX: Final = re.compile(
-    r"^\s*(import\s*[\w{*\"']|export\s+[\w{*])|^\s*(const|let|var)\s.*=\s*await\s|^await\s",
+    r"^[ \t]*(import([ \t]+\w|[ \t]*[{*\"'])|export[ \t]+[\w{*])"
+    r"|^[ \t]*(const|let|var)[ \t].*=[ \t]*await[ \t]|^await[ \t]",
     re.MULTILINE,
 )
 

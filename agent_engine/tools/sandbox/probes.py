@@ -6,7 +6,6 @@ the secret must not come back, no file must appear, nobody must have called.
 """
 
 import asyncio
-import os
 import secrets
 import tempfile
 from collections.abc import AsyncIterator
@@ -23,7 +22,7 @@ from agent_engine.tools.sandbox.driver import (
     SandboxLimits,
 )
 from agent_engine.tools.sandbox.failures import SandboxError
-from agent_engine.tools.sandbox.process import UNPRIVILEGED_ID
+from agent_engine.tools.sandbox.process import unprivileged_id
 from agent_engine.tools.shorten import one_line
 
 _LIMITS: Final = SandboxLimits(timeout_s=15.0)
@@ -69,7 +68,11 @@ async def probe_driver(driver: Driver) -> ProbeResult:
 
 
 async def _problem(driver: Driver, language: Language) -> str:
-    """Start a small program and say why it did not work; empty when it did."""
+    """Start a small program, twice if need be, and say why it did not work; empty when it did."""
+    return await _once(driver, language) and await _once(driver, language)
+
+
+async def _once(driver: Driver, language: Language) -> str:
     job = SandboxJob(language=language, code=_HELLO[language], limits=_LIMITS)
     try:
         result = await driver.run(job)
@@ -127,7 +130,7 @@ async def _bait() -> AsyncIterator[_Bait]:
             "/bin/cat",
             stdin=asyncio.subprocess.PIPE,
             env={"SECRET": bait.secret},
-            user=UNPRIVILEGED_ID if os.geteuid() == 0 else None,
+            user=unprivileged_id(),
         )
         bait.pid = holder.pid
         try:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import functools
 import itertools
 import logging
 import os
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 READ_BYTES: Final = 64 * 1024
 PIPE_GRACE_S: Final = 0.3
 WATCH_EVERY_S: Final = 0.05
-UNPRIVILEGED_ID: Final = 65534
+NOBODY_ID: Final = 65534
 _TURNS_PER_CALL: Final = 4
 _MAX_KILL_ROUNDS: Final = 20
 _COUNTED: Final = ("RssAnon:", "RssShmem:", "VmSwap:")
@@ -116,6 +117,20 @@ async def run_bounded(command: Command, bounds: Bounds) -> Finished:
         )
 
 
+@functools.cache
+def unprivileged_id() -> int | None:
+    """Return the user that programs are started as when the bot is root; None to start as we are.
+
+    A root whose namespace has no such user is somebody else outside, so nothing needs dropping.
+    """
+    return NOBODY_ID if os.geteuid() == 0 and _is_mapped(NOBODY_ID) else None
+
+
+def _is_mapped(user: int) -> bool:
+    ranges = (line.split() for line in _read_proc("/proc/self/uid_map").splitlines())
+    return any(int(first) <= user < int(first) + int(count) for first, _, count in ranges)
+
+
 async def wait_through(work: "asyncio.Future[None]") -> None:
     """Wait for what must be done to the end, however often this is cancelled meanwhile."""
     cancelled: asyncio.CancelledError | None = None
@@ -164,7 +179,7 @@ def _pipe() -> Iterator[_Pipe]:
 
 def _start(command: Command, out: _Pipe, err: _Pipe) -> "subprocess.Popen[bytes]":
     # In the loop's own thread: a sandbox that dies with its parent dies with the forking thread.
-    drop = command.drop_root and os.geteuid() == 0
+    user = unprivileged_id() if command.drop_root else None
     stdin = memory_file("stdin", command.stdin)
     try:
         return subprocess.Popen(  # noqa: S603  the argv is the driver's, no shell
@@ -176,9 +191,9 @@ def _start(command: Command, out: _Pipe, err: _Pipe) -> "subprocess.Popen[bytes]
             cwd="/",
             pass_fds=command.pass_fds,
             start_new_session=True,
-            user=UNPRIVILEGED_ID if drop else None,
-            group=UNPRIVILEGED_ID if drop else None,
-            extra_groups=[] if drop else None,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise SandboxError(f"the sandbox could not be started: {command.argv[0]}") from error
@@ -191,56 +206,73 @@ def _start(command: Command, out: _Pipe, err: _Pipe) -> "subprocess.Popen[bytes]
 # -- watching ------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
 class _Stream:
-    limit: int
-    kept: bytearray = field(default_factory=bytearray)
-    overflowed: bool = False
+    """What a program writes to one of its pipes, read as it comes and kept up to a limit."""
 
-    def take(self, piece: bytes) -> bool:
-        """Keep what there is room for and say whether there was room for all of it."""
-        room = self.limit - len(self.kept)
+    def __init__(self, fd: int, limit: int, flooded: Callable[[], None]) -> None:
+        self.kept = bytearray()
+        self.overflowed = False
+        self.ended = asyncio.Event()
+        self._fd = fd
+        self._limit = limit
+        self._flooded = flooded
+        os.set_blocking(fd, False)
+        asyncio.get_running_loop().add_reader(fd, self.read_some)
+
+    def read_some(self) -> bool:
+        """Read one piece; say whether there was one and more may follow."""
+        if self.ended.is_set():
+            return False
+        try:
+            piece = os.read(self._fd, READ_BYTES)
+        except BlockingIOError:
+            return False
+        room = self._limit - len(self.kept)
         self.kept += piece[:room]
-        self.overflowed = len(piece) > room
-        return not self.overflowed
+        if len(piece) > room:
+            self.overflowed = True
+            self._flooded()
+        if not piece or self.overflowed:
+            self.stop()
+        return not self.ended.is_set()
+
+    def stop(self) -> None:
+        """Read no more."""
+        asyncio.get_running_loop().remove_reader(self._fd)
+        self.ended.set()
 
 
 async def _watched(tree: "_Tree", bounds: Bounds, pipes: tuple[_Pipe, _Pipe]) -> list[_Stream]:
     """Read, watch and wait until the program has ended, by itself or because of a bound."""
-    streams = [_Stream(bounds.stream_bytes) for _ in pipes]
-    async with asyncio.TaskGroup() as group:
-        readers = [
-            group.create_task(_drain(pipe, stream, tree))
-            for pipe, stream in zip(pipes, streams, strict=True)
-        ]
-        watcher = group.create_task(_watch(tree, bounds))
-        try:
-            async with asyncio.timeout(bounds.timeout_s):
-                await tree.exited()
-        except TimeoutError:
-            tree.kill(KilledReason.TIMEOUT)
-        await _ended(tree)
-        watcher.cancel()
-        # A daemon may hold the pipes open for ever; what it writes later is of no interest.
-        await asyncio.wait(readers, timeout=PIPE_GRACE_S)
-        for reader in readers:
-            reader.cancel()
+    flooded = functools.partial(tree.kill, KilledReason.OUTPUT)
+    streams = [_Stream(pipe.read, bounds.stream_bytes, flooded) for pipe in pipes]
+    try:
+        async with asyncio.TaskGroup() as group:
+            watcher = group.create_task(_watch(tree, bounds))
+            try:
+                async with asyncio.timeout(bounds.timeout_s):
+                    await tree.exited()
+            except TimeoutError:
+                tree.kill(KilledReason.TIMEOUT)
+            await _ended(tree)
+            watcher.cancel()
+        await _last_words(streams)
+    finally:
+        for stream in streams:
+            stream.stop()
     return streams
 
 
-async def _drain(pipe: _Pipe, stream: _Stream, tree: "_Tree") -> None:
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=READ_BYTES)
-    file = os.fdopen(pipe.read, "rb", buffering=0)
-    pipe.read = -1
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), file)
-    try:
-        while piece := await reader.read(READ_BYTES):
-            if not stream.take(piece):
-                tree.kill(KilledReason.OUTPUT)
-                return
-    finally:
-        transport.close()
+async def _last_words(streams: list[_Stream]) -> None:
+    """Read what the dead program left in its pipes, then stop."""
+    # A daemon may hold the pipes open for ever; what it writes later is of no interest.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PIPE_GRACE_S):
+            for stream in streams:
+                await stream.ended.wait()
+    for stream in streams:
+        while stream.read_some():  # ends at the limit at the latest
+            pass
 
 
 async def _watch(tree: "_Tree", bounds: Bounds) -> None:
@@ -290,6 +322,8 @@ class _Tree:
         """Kill everything; the first reason is the one that is told."""
         if self.killed_reason is None:
             self.killed_reason = reason
+        if self.is_reaped:  # the number may be somebody else's by now
+            return
         # Descendants first: once their parent is dead they can no longer be found.
         for _ in range(_MAX_KILL_ROUNDS):
             living = [pid for pid in self.descendants() if not _is_zombie(pid)]

@@ -50,11 +50,11 @@ from agent_engine.tools.sandbox.interpreters import (
 )
 from agent_engine.tools.sandbox.probes import probe_driver
 from agent_engine.tools.sandbox.process import (
-    UNPRIVILEGED_ID,
     Bounds,
     Command,
     Finished,
     run_bounded,
+    unprivileged_id,
     wait_through,
 )
 from agent_engine.tools.sandbox.results import result_of
@@ -153,15 +153,16 @@ def _laid_out(base: Path, job: SandboxJob, start: Start) -> _Place:
 
 def _hand_over(base: Path) -> None:
     """Give everything to the user the program runs as."""
-    if os.geteuid() != 0:
+    user = unprivileged_id()
+    if user is None:
         return
     for path in (base, *base.rglob("*")):
-        os.chown(path, UNPRIVILEGED_ID, UNPRIVILEGED_ID, follow_symlinks=False)
+        os.chown(path, user, user, follow_symlinks=False)
 
 
 def _remove_stale() -> None:
     """Remove what a bot that was killed in the middle of a run left behind."""
-    owners = (os.geteuid(), UNPRIVILEGED_ID)
+    owners = (os.geteuid(), unprivileged_id())
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         facts = path.lstat()
         is_ours = stat.S_ISDIR(facts.st_mode) and facts.st_uid in owners
@@ -201,6 +202,7 @@ def _command(job: SandboxJob, start: Start, place: _Place, ready: int) -> Comman
         "file_bytes": limits.file_bytes,
         "cpu_s": limits.cpu_s,
         "ready": ready,
+        "user": unprivileged_id(),
         "bot": os.getpid(),
         "base": str(place.code.parent),
         "packages": _packages_folder(),

@@ -18,7 +18,6 @@ from typing import Any, Final
 SETUP_FAILED: Final = 125
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_CHILD_SUBREAPER: Final = 36
-_UNPRIVILEGED_ID: Final = 65534
 _LOOK_EVERY_S: Final = 0.5
 
 
@@ -30,8 +29,8 @@ def main(job: dict[str, Any]) -> int:
 
     ready: int = job["ready"]
     os.set_inheritable(ready, False)  # noqa: FBT003  the call has no keyword
-    if os.geteuid() == 0:
-        _drop_root()
+    if job["user"] is not None:
+        _become(job["user"])
     _adopt_orphans()
     threading.Thread(target=_end_with, args=(job["bot"],), daemon=True).start()
     for limit, value in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, job["file_bytes"])):
@@ -58,10 +57,10 @@ def main(job: dict[str, Any]) -> int:
     return _exit_code(ended.exit_code, ended.signal)
 
 
-def _drop_root() -> None:
+def _become(user: int) -> None:
     os.setgroups([])
-    os.setresgid(_UNPRIVILEGED_ID, _UNPRIVILEGED_ID, _UNPRIVILEGED_ID)
-    os.setresuid(_UNPRIVILEGED_ID, _UNPRIVILEGED_ID, _UNPRIVILEGED_ID)
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
     # Changing the user closed /proc/self to us, which sandlock needs.
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
 

@@ -1,6 +1,6 @@
 """The words that end a task, as messages: parts, sources, files, a small line, thumbs. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent_engine.types import HIGHEST_RATING, LOWEST_RATING, Answer, RunSnapshot, StepStatus
@@ -36,9 +36,7 @@ class AnswerMessages:
     """The whole Markdown, to be handed over as a file, where it is too long for messages."""
 
 
-def answer_messages(
-    run: RunSnapshot, answer: Answer, *, scale: float = 1.0, resent: bool = False
-) -> AnswerMessages:
+def answer_messages(run: RunSnapshot, answer: Answer, *, scale: float = 1.0) -> AnswerMessages:
     """Render an answer. ``scale`` below 1 makes smaller messages, for a server that wants them."""
     text = safe_markdown(answer.text).strip() or "(The answer is empty.)"
     parts = split_markdown(
@@ -48,19 +46,27 @@ def answer_messages(
     )
     whole = text if len(parts) > MAX_PARTS else None
     shown = parts if whole is None else parts[:1]
-    remark = RESENT if resent else ""
     beginning = f"This is the beginning; the whole answer is in {ANSWER_FILE}." if whole else ""
     last = len(shown) - 1
     contents = tuple(
         _content(
             part,
-            above=(remark,) if number == 0 else (),
             below=_closing(run, answer, note=beginning) if number == last else (),
             thumbs=_thumbs(run) if number == last else None,
         )
         for number, part in enumerate(shown)
     )
     return AnswerMessages(contents=contents, whole=whole)
+
+
+def resent(content: Content) -> Content:
+    """Return a part of an answer that says it may be there twice."""
+    remark = quiet(RESENT)
+    return replace(
+        content,
+        blocks=(remark, *content.blocks),
+        plain_blocks=(remark, *(content.plain_blocks or ())),
+    )
 
 
 def sources_of(run: RunSnapshot) -> tuple[tuple[str, str], ...]:
@@ -82,17 +88,14 @@ class _Thumbs:
     plain: Block
 
 
-def _content(
-    part: Part, *, above: tuple[str, ...], below: tuple[Block, ...], thumbs: _Thumbs | None
-) -> Content:
+def _content(part: Part, *, below: tuple[Block, ...], thumbs: _Thumbs | None) -> Content:
     mrkdwn = to_mrkdwn(part.text)
-    before = tuple(quiet(line) for line in above if line)
     rich = ({"type": "markdown", "text": part.text},)
     plain = tuple(section(piece) for piece in mrkdwn_sections(mrkdwn))
     return Content(
         text=cut(mrkdwn, MAX_TEXT) or "The answer",
-        blocks=(*before, *rich, *below, *((thumbs.rich,) if thumbs else ())),
-        plain_blocks=(*before, *plain, *below, *((thumbs.plain,) if thumbs else ())),
+        blocks=(*rich, *below, *((thumbs.rich,) if thumbs else ())),
+        plain_blocks=(*plain, *below, *((thumbs.plain,) if thumbs else ())),
     )
 
 

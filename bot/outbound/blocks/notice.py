@@ -10,7 +10,7 @@ from bot.outbound.text import escape, one_line
 
 def end_content(run: RunSnapshot) -> Content:
     """Say how a run ended, and offer to run it again."""
-    sentence = escape(one_line(wording.ending(run), 600))
+    sentence = escape(wording.ending(run))
     buttons = run_buttons(run)
     blocks = (section(sentence), quiet(wording.used(run.usage)))
     return Content(text=sentence, blocks=(*blocks, actions(buttons)) if buttons else blocks)
@@ -18,4 +18,4 @@ def end_content(run: RunSnapshot) -> Content:
 
 def sentence_content(sentence: str) -> Content:
     """Say one sentence of ours; any text, shown literally."""
-    return Content(text=escape(one_line(sentence, 2_000)))
+    return Content(text=escape(one_line(sentence, 2_000)) or "-")

@@ -240,7 +240,7 @@ def _around(run: RunSnapshot) -> tuple[Block, ...]:
     """Return what stands under the steps: changes, waits, the end, usage, buttons."""
     blocks: list[Block] = [quiet(line) for line in _remarks(run) if line]
     if run.end is not None and run.end.reason is not EndReason.ANSWERED:
-        blocks.append(section(escape(one_line(wording.ending(run), 600))))
+        blocks.append(section(escape(wording.ending(run))))
     blocks.append(_usage(run))
     buttons = run_buttons(run)
     return (*blocks, actions(buttons)) if buttons else tuple(blocks)

@@ -15,6 +15,7 @@ from agent_engine.types import (
 from bot.outbound.text import count, duration, money, one_line
 
 MAX_TITLE = 150
+MAX_SENTENCE = 600
 
 _BY_TYPE: dict[str, str] = {
     ActionType.THINK: "Think it through",
@@ -60,7 +61,7 @@ def ending(run: RunSnapshot) -> str:
     """Return the sentence that says how a run ended; empty while it has not."""
     if run.end is None:
         return ""
-    return run.end.sentence.strip() or _ENDINGS[run.end.reason]
+    return one_line(run.end.sentence, MAX_SENTENCE) or _ENDINGS[run.end.reason]
 
 
 def waiting_for(wait: Wait) -> str:
@@ -79,7 +80,9 @@ def waiting_for(wait: Wait) -> str:
 
 def used(usage: Usage) -> str:
     """Say what a run has used, in one line."""
-    parts = [duration(usage.seconds), count(usage.iterations, "step")]
+    parts = [duration(usage.seconds)]
+    if usage.iterations:
+        parts.append(count(usage.iterations, "step"))
     if usage.tokens:
         parts.append(count(usage.tokens, "token"))
     return " · ".join([*parts, *_cost(usage, 0.0)])

@@ -187,6 +187,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
         sa.UniqueConstraint("thread_id", name=op.f("uq_tasks_thread_id")),
     )
     op.create_index(op.f("ix_tasks_parent_id"), "tasks", ["parent_id"], unique=False)
+    op.create_index("ix_tasks_recent", "tasks", ["workspace_id", "created_at"], unique=False)
     op.create_index(op.f("ix_tasks_show_thread_id"), "tasks", ["show_thread_id"], unique=False)
     op.create_table(
         "dependencies",
@@ -397,6 +398,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
         sa.Column("resolved_by", sa.Text(), nullable=True),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("success", sa.Boolean(), nullable=True),
+        sa.Column("over", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.CheckConstraint(
             "(value IS NULL) = (resolved_at IS NULL)", name=op.f("ck_waits_resolved")
         ),

@@ -1,6 +1,7 @@
 """A task from its first sign to its answer, as people see it."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 from agent_engine.types import (
     ActionType,
@@ -12,9 +13,10 @@ from agent_engine.types import (
     UserId,
     Wait,
     WaitKind,
+    WorkspaceId,
 )
 from tests.fakes.runs import a_plan, a_run, a_step, answered, ended
-from tests.scenario.outbound.desk import open_desk
+from tests.scenario.outbound.desk import FAST, open_desk
 
 
 async def test_the_first_sign_is_the_session_status_with_a_title():
@@ -79,6 +81,28 @@ async def test_quick_changes_are_one_edit_and_the_newest_wins():
         await desk.shown(thread)
         assert len(desk.calls("chat.update")) <= 2
         assert "(20 of 20 steps)" in desk.said(thread)[0]
+
+
+async def test_edits_of_one_message_keep_their_distance():
+    async with open_desk() as desk, desk.working():
+        thread = await desk.ask()
+        for n in range(1, 6):
+            desk.put(a_run(thread=thread, plan=a_plan(*[a_step(k) for k in range(1, n + 1)])))
+            await desk.shown(thread)
+        at_s = [call.at_s * FAST for call in desk.calls("chat.update")]
+        assert len(at_s) == 4
+        assert all(later - earlier > 1.2 for earlier, later in pairwise(at_s))
+
+
+async def test_threads_of_another_workspace_are_left_alone():
+    async with open_desk() as desk, desk.working():
+        thread = await desk.ask()
+        other = replace(thread, workspace_id=WorkspaceId("T-OTHER"))
+        desk.put(answered(a_run("r0", thread=other)))
+        desk.put(answered(a_run("r1", thread=thread)))
+        await desk.shown(thread)
+        assert not desk.threads.is_shown(other)
+        assert len(desk.said(thread)) == 1
 
 
 async def test_usage_alone_edits_nothing():

@@ -35,7 +35,7 @@ async def test_a_message_posted_before_a_crash_is_found_and_not_posted_again(kin
         async with desk.working():
             await desk.shown(thread)
         assert desk.posts.rows[key].ts == ts
-        assert len(desk.said(thread)) == 2 if kind is PostKind.PLAN else 1
+        assert len(desk.said(thread)) == (2 if kind is PostKind.PLAN else 1)
 
 
 async def test_a_plan_found_after_a_crash_is_brought_up_to_date():

@@ -226,3 +226,18 @@ async def test_a_token_that_is_refused_is_tried_again_later():
         desk.put(answered(a_run(thread=thread)))
         await desk.shown(thread)
         assert len(desk.said(thread)) == 1
+
+
+async def test_an_answer_does_not_wait_for_its_plan_that_is_limited():
+    async with open_desk() as desk, desk.working():
+        thread = await desk.ask()
+        run = a_run(thread=thread, plan=WORKING)
+        desk.put(run)
+        await desk.shown(thread)
+        desk.workspace.faults.fail_api["chat.update"] = {"error": "ratelimited", "retry_after": 900}
+        desk.put(replace(run, plan=DONE))
+        await desk.workspace.until(
+            lambda: [e for e in desk.workspace.traffic if e.name == "chat.update"]
+        )
+        desk.put(answered(replace(run, plan=DONE)))
+        await desk.workspace.until(lambda: "cache" in "".join(desk.said(thread)))

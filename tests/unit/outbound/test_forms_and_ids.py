@@ -18,7 +18,7 @@ from bot.outbound.blocks.rating_form import (
     why_prompt,
 )
 from tests.fakes.blocks import check_content, check_view
-from tests.fakes.runs import PROFILE, a_plan, a_run, a_step
+from tests.fakes.runs import PROFILE, UNHURRIED, a_plan, a_run, a_step
 
 TEXT = st.text(max_size=80)
 ACTIONS = st.one_of(
@@ -39,6 +39,7 @@ FORMS = st.one_of(
 
 
 @given(ACTIONS)
+@UNHURRIED
 def test_an_action_comes_back_as_it_went_out(action):
     assert len(ids.action_id(action)) <= 255
     assert len(ids.value(action)) <= 2_000
@@ -46,11 +47,13 @@ def test_an_action_comes_back_as_it_went_out(action):
 
 
 @given(FORMS)
+@UNHURRIED
 def test_a_form_comes_back_as_it_went_out(form):
     assert ids.read_form(ids.callback_id(form), ids.private_metadata(form)) == form
 
 
 @given(st.text(max_size=30), st.text(max_size=60))
+@UNHURRIED
 def test_what_is_not_ours_is_none(name, value):
     assert ids.read_action(name, value) is None
     assert ids.read_action(f"{ids.PREFIX}:stop:{name}", value) is None

@@ -19,7 +19,7 @@ from agent_engine.types import (
     WaitKind,
 )
 from bot.outbound.blocks import ids
-from bot.outbound.blocks.answer import RESENT, answer_messages, sources_of
+from bot.outbound.blocks.answer import RESENT, answer_messages, resent, sources_of
 from bot.outbound.blocks.help import help_content, introduction_content
 from bot.outbound.blocks.home import AgentLine, Figures, HomeFacts, home_view
 from bot.outbound.blocks.notice import end_content, sentence_content
@@ -30,6 +30,7 @@ from tests.fakes.runs import (
     AT,
     PROFILE,
     THREAD,
+    UNHURRIED,
     WORDS,
     a_plan,
     a_run,
@@ -43,16 +44,17 @@ from tests.fakes.runs import (
 URL = "https://treadle-demo.slack.com/"
 
 
-@given(runs(), WORDS, st.integers(1, 400), st.booleans())
-@settings(max_examples=60, deadline=None)
-def test_slack_takes_every_answer(run, text, times, resent):
+@given(runs(), WORDS, st.integers(1, 400))
+@settings(UNHURRIED, max_examples=60)
+def test_slack_takes_every_answer(run, text, times):
     answer = Answer(text=text * times, files=("a.csv",), label="offline model")
-    for content in answer_messages(run, answer, resent=resent).contents:
+    for content in answer_messages(run, answer).contents:
         check_content(content)
+        check_content(resent(content))
 
 
 @given(runs(), waits())
-@settings(max_examples=80, deadline=None)
+@settings(UNHURRIED, max_examples=80)
 def test_slack_takes_every_question(run, wait):
     check_content(question_content(run, wait))
     check_content(question_content(run, replace(wait, resolution=Resolution(value="yes", at=AT))))
@@ -108,7 +110,9 @@ def test_an_answer_cannot_mention_everybody():
 
 def test_an_answer_sent_again_says_so():
     run = answered(a_run())
-    assert RESENT in all_texts(answer_messages(run, run.answer, resent=True).contents[0])
+    [content] = answer_messages(run, run.answer).contents
+    assert RESENT not in all_texts(content)
+    assert all_texts(resent(content)).count(RESENT) == 2
 
 
 def test_sources_are_what_successful_steps_looked_at():
@@ -168,6 +172,10 @@ def test_a_run_that_ended_badly_says_one_sentence_and_can_run_again():
     content = end_content(ended(a_run(), EndReason.FAILED, "The model does not answer."))
     assert content.text == "The model does not answer."
     assert "Run again" in all_texts(content)
+
+
+def test_an_end_whose_sentence_cannot_be_seen_is_said_in_our_words():
+    assert end_content(ended(a_run(), EndReason.FAILED, "\x1b\n ")).text == "This did not work out."
 
 
 def test_a_sentence_is_shown_literally():

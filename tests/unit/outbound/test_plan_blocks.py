@@ -18,7 +18,7 @@ from agent_engine.types import (
 from bot.outbound.blocks import ids
 from bot.outbound.blocks.plan import MAX_ROWS, has_real_steps, plan_content, plan_hash
 from tests.fakes.blocks import all_texts, check_content
-from tests.fakes.runs import a_plan, a_run, a_step, answered, ended, runs
+from tests.fakes.runs import UNHURRIED, a_plan, a_run, a_step, answered, ended, runs
 
 PLAN = a_plan(
     a_step(1, "Read the log", StepStatus.DONE, outcome="3 errors found"),
@@ -38,13 +38,13 @@ def labels(content):
 
 
 @given(runs())
-@settings(max_examples=150, deadline=None)
+@settings(UNHURRIED, max_examples=150)
 def test_slack_takes_every_plan_message(run):
     check_content(plan_content(run))
 
 
 @given(runs())
-@settings(max_examples=60, deadline=None)
+@settings(UNHURRIED, max_examples=60)
 def test_a_plan_message_stays_inside_slacks_undocumented_size(run):
     content = plan_content(run)
     rows = [t for b in content.blocks for t in b.get("tasks", [])]

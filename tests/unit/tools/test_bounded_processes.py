@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from agent_engine.tools.sandbox import process
 from agent_engine.tools.sandbox.driver import KilledReason
 from agent_engine.tools.sandbox.failures import SandboxError
 from agent_engine.tools.sandbox.process import (
@@ -87,6 +88,20 @@ async def test_output_of_exactly_the_limit_is_no_flood():
     assert ended.killed_reason is None
     assert len(ended.stdout) == 10_000
     assert not ended.truncated
+
+
+async def test_what_is_still_in_the_pipe_at_the_end_is_read_though_the_loop_did_not_see_it():
+    read_end, write_end = os.pipe()
+    stream = process._Stream(read_end, 100_000, lambda: None)
+    asyncio.get_running_loop().remove_reader(read_end)
+    os.write(write_end, b"last words")
+
+    await process._last_words([stream])
+    stream.stop()
+    for end in (read_end, write_end):
+        os.close(end)
+
+    assert bytes(stream.kept) == b"last words"
 
 
 async def test_a_daemon_that_holds_the_pipes_does_not_hold_us():

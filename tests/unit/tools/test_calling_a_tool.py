@@ -191,6 +191,11 @@ async def test_a_lone_surrogate_in_a_result_is_replaced(tmp_path):
     [
         (ToolError("there is no such city"), "there is no such city"),
         (RetryableError("busy"), "not available at the moment: busy"),
+        (ExceptionGroup("group", [ToolError("no such city")]), "no such city"),
+        (
+            ExceptionGroup("group", [ToolError("a"), KeyError("b")]),
+            "failed with an error of its own",
+        ),
         (KeyError("secret detail"), "failed with an error of its own"),
         (RecursionError("secret detail"), "failed with an error of its own"),
         (TimeoutError("secret detail"), "failed with an error of its own"),

@@ -1,11 +1,14 @@
 """The first sandbox that holds is used; with none, nothing is run."""
 
 import asyncio
+import os
+import time
 
 import pytest
 
 from agent_engine.tools.call import ToolCaller
 from agent_engine.tools.code_execution import code_execution
+from agent_engine.tools.sandbox import bubblewrap
 from agent_engine.tools.sandbox.choose import DRIVERS, SandboxChooser
 from agent_engine.tools.sandbox.driver import (
     KilledReason,
@@ -14,6 +17,7 @@ from agent_engine.tools.sandbox.driver import (
     SandboxResult,
 )
 from agent_engine.tools.sandbox.failures import SandboxUnavailableError
+from agent_engine.tools.sandbox.interpreters import start_of
 from agent_engine.tools.sandbox.probes import probe_driver
 from tests.fakes.sandbox import NoBoundary, ToldDriver
 from tests.fakes.tools import StoppedClock, tool_context
@@ -76,6 +80,18 @@ async def test_the_operator_may_name_the_sandbox_and_no_other_is_tried():
     with pytest.raises(ValueError, match="there are: bubblewrap, sandlock"):
         SandboxChooser(only="magic")
     assert list(DRIVERS) == ["bubblewrap", "sandlock"]
+
+
+async def test_a_driver_that_cannot_even_be_probed_is_not_used():
+    class Broken(ToldDriver):
+        async def probe(self):
+            raise OSError(24, "Too many open files")
+
+    second = ToldDriver(HOLDS)
+
+    assert (await chooser(first=Broken(HOLDS), second=second).chosen()).driver is second
+    with pytest.raises(SandboxUnavailableError, match="Too many open files"):
+        await chooser(first=Broken(HOLDS)).chosen()
 
 
 async def test_a_driver_without_a_boundary_is_caught_by_every_probe():
@@ -161,3 +177,32 @@ async def test_success_is_exit_code_zero_and_an_end_of_its_own(
 def test_at_least_one_language_must_be_allowed():
     with pytest.raises(ValueError, match="at least one"):
         code_execution(chooser(), languages=[])
+
+
+@pytest.mark.parametrize(
+    ("code", "main"),
+    [
+        ("import fs from 'fs'", "main.mjs"),
+        ("  export const x = 1", "main.mjs"),
+        ("const x = await f()", "main.mjs"),
+        ("const fs = require('fs')", "main.cjs"),
+        ("// we import nothing\nimportant()", "main.cjs"),
+        ("import('fs').then(console.log)", "main.cjs"),
+        ("import{x} from './x.mjs'", "main.mjs"),
+        ("\n" * 200_000, "main.cjs"),
+        (" " * 200_000, "main.cjs"),
+        ("const " + "= " * 100_000, "main.cjs"),
+    ],
+)
+def test_javascript_is_started_as_what_it_is_and_that_is_found_quickly(code, main):
+    started_s = time.monotonic()
+
+    assert start_of(Language.JAVASCRIPT, code).main == main
+    assert time.monotonic() - started_s < 2
+
+
+def test_files_are_not_counted_before_a_process_has_gone_inside(monkeypatch):
+    monkeypatch.setattr(bubblewrap, "_MAX_FILES", 0)
+    monkeypatch.setattr(bubblewrap, "_CAPPED", ("/usr", "/usr/bin"))
+
+    assert bubblewrap._too_many_files([os.getpid()]) is None

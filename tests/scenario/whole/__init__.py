@@ -1,0 +1,1 @@
+"""Tests: the whole bot, in process, in the local workspace."""

@@ -1,0 +1,156 @@
+"""Who gets which message when: a table of cases."""
+
+from dataclasses import replace
+
+import pytest
+
+from agent_engine.places import Post, PostKind, PostState
+from agent_engine.types import (
+    ActionType,
+    EndReason,
+    Resolution,
+    StepStatus,
+    TaskStatus,
+    Wait,
+    WaitKind,
+)
+from bot.outbound.desired import desired
+from tests.fakes.runs import AT, THREAD, a_plan, a_run, a_step, answered, ended
+
+RUN = a_run()
+DIRECT = replace(RUN, plan=a_plan(a_step(1, kind=ActionType.ANSWER)))
+PLANNED = replace(RUN, plan=a_plan(a_step(1, "Look", StepStatus.STARTED)))
+ASK = Wait(id="w", kind=WaitKind.QUESTION, step=1, question="Which?")
+ASKING = replace(PLANNED, waits=(ASK,), status=TaskStatus.WAITING)
+TIMER = replace(PLANNED, waits=(replace(ASK, kind=WaitKind.TIMER),), status=TaskStatus.WAITING)
+REPEATING = replace(ASKING, waits=(replace(ASK, kind=WaitKind.REPEAT),))
+REPLIED = replace(ASKING, waits=(replace(ASK, resolution=Resolution(value="x", at=AT)),))
+
+
+def posted(*names, state=PostState.POSTED, step=None):
+    kinds = {"plan": PostKind.PLAN, "answer:0": PostKind.ANSWER, "question:w": PostKind.QUESTION}
+    return {
+        f"run:r1:{name}": Post(
+            key=f"run:r1:{name}",
+            thread=THREAD,
+            kind=kinds.get(name, PostKind.NOTICE),
+            state=state,
+            step=step,
+            ts="1.2",
+            created_at=AT,
+        )
+        for name in names
+    }
+
+
+def keys(wanted):
+    return [message.post.key.removeprefix("run:r1:") for message in wanted.messages]
+
+
+@pytest.mark.parametrize(
+    ("case", "run", "posts", "expected"),
+    [
+        ("nothing yet", RUN, {}, []),
+        ("a direct answer under way", DIRECT, {}, []),
+        ("a direct answer", answered(DIRECT), {}, ["answer:0"]),
+        ("a plan", PLANNED, {}, ["plan"]),
+        ("a queued run", replace(RUN, queue_place=1), {}, ["plan"]),
+        ("a queued run that got its slot", RUN, posted("plan"), ["plan"]),
+        ("an answer after a plan", answered(PLANNED), posted("plan"), ["answer:0", "plan"]),
+        ("an answer so quick that no plan was shown", answered(PLANNED), {}, ["plan", "answer:0"]),
+        ("an answer whose plan was left out", answered(PLANNED), posted("answer:0"), ["answer:0"]),
+        ("a question", ASKING, posted("plan"), ["question:w", "plan"]),
+        ("a question before any plan message", ASKING, {}, ["question:w", "plan"]),
+        ("a repeat", REPEATING, posted("plan"), ["question:w", "plan"]),
+        ("a timer", TIMER, posted("plan"), ["plan"]),
+        ("a reply", REPLIED, posted("plan", "question:w"), ["question:w", "plan"]),
+        ("a reply to what was never asked", REPLIED, posted("plan"), ["plan"]),
+        ("a question long gone", PLANNED, posted("plan", "question:w"), ["question:w", "plan"]),
+        ("a failure without plan", ended(RUN, EndReason.FAILED), {}, ["end"]),
+        ("a failure with a plan", ended(PLANNED, EndReason.FAILED), posted("plan"), ["plan"]),
+        ("a failure before the plan was shown", ended(PLANNED, EndReason.FAILED), {}, ["plan"]),
+        ("a stop while queued", ended(RUN, EndReason.STOPPED), posted("plan"), ["plan"]),
+        (
+            "a failure whose plan message is gone",
+            ended(PLANNED, EndReason.FAILED),
+            posted("plan", state=PostState.ABANDONED),
+            ["end"],
+        ),
+        (
+            "a limit with an answer",
+            replace(answered(PLANNED), end=ended(RUN, EndReason.LIMIT).end),
+            posted("plan"),
+            ["answer:0", "plan"],
+        ),
+        (
+            "a limit with an answer and without plan",
+            replace(answered(DIRECT), end=ended(RUN, EndReason.LIMIT).end),
+            {},
+            ["answer:0", "end"],
+        ),
+    ],
+)
+def test_what_a_thread_shows(case, run, posts, expected):
+    assert keys(desired([run], posts, shown_status=None)) == expected, case
+
+
+@pytest.mark.parametrize(
+    ("run", "shown", "status"),
+    [
+        (RUN, None, "processing"),
+        (RUN, "processing", None),
+        (RUN, "active", "processing"),
+        (ASKING, "processing", "suspended"),
+        (REPEATING, "processing", "suspended"),
+        (TIMER, "processing", None),
+        (replace(ASKING, status=TaskStatus.RUNNING), "processing", None),
+        (REPLIED, "suspended", "processing"),
+        (answered(RUN), "processing", "active"),
+        (answered(RUN), "active", None),
+        (answered(RUN), None, None),
+        (ended(RUN, EndReason.STOPPED), "suspended", "active"),
+    ],
+)
+def test_what_the_session_shows(run, shown, status):
+    assert desired([run], {}, shown_status=shown).session == status
+
+
+def test_without_session_status_a_run_has_a_plan_message_from_the_start():
+    assert keys(desired([RUN], {}, shown_status=None, early_plan=True)) == ["plan"]
+    assert keys(desired([answered(RUN)], {}, shown_status=None, early_plan=True)) == ["answer:0"]
+
+
+def test_only_a_plan_that_will_change_again_is_not_waited_for():
+    [plan] = desired([PLANNED], {}, shown_status=None).messages
+    assert not plan.patient
+    assert not plan.is_last
+    [plan] = desired([ended(PLANNED, EndReason.FAILED)], {}, shown_status=None).messages
+    assert plan.patient
+    assert plan.is_last
+
+
+def test_the_hash_of_an_answer_sent_again_is_that_of_the_first():
+    [first] = desired([answered(RUN)], {}, shown_status=None).messages
+    assert first.resent != first.content
+    again = desired([answered(RUN)], {}, shown_status=None).messages[0]
+    assert first.body_hash == again.body_hash
+
+
+def test_answers_of_all_runs_go_before_plans():
+    other = a_run("r2", plan=PLANNED.plan)
+    wanted = desired([other, answered(RUN)], {}, shown_status=None)
+    assert [m.post.key for m in wanted.messages] == ["run:r1:answer:0", "run:r2:plan"]
+
+
+def test_a_run_that_nobody_sees_shows_nothing():
+    wanted = desired([a_run(thread=None)], {}, shown_status="active")
+    assert wanted.messages == ()
+
+
+def test_files_come_with_the_answer():
+    run = answered(RUN, files=("out/a.csv", "b.png"))
+    files = desired([run], {}, shown_status=None).files
+    assert [(f.post.key, f.name, f.path) for f in files] == [
+        ("run:r1:file:0", "a.csv", "out/a.csv"),
+        ("run:r1:file:1", "b.png", "b.png"),
+    ]
