@@ -21,7 +21,7 @@ from agent_engine.types import (
     Thread,
     UserId,
 )
-from bot.errors import SlackError
+from bot.errors import SlackError, SlackRefusedError
 from bot.inbound import acts, routing, sentences, words
 from bot.inbound.channels import ChannelDirectory
 from bot.inbound.facts import Do, Facts, Route
@@ -268,7 +268,11 @@ class Intake:
         """
         if event.thread_ts is not None or not words.is_solve_message(event.text):
             return None
-        page = await self._around.talk.replies(event.channel_id, event.ts, limit=1)
+        try:
+            page = await self._around.talk.replies(event.channel_id, event.ts, limit=1)
+        except SlackRefusedError as refused:
+            logger.warning("root_message_unread", extra={"error": refused.error})
+            return None
         roots = (raw for raw in page.messages if raw.get("ts") == event.ts)
         return next((ids.read_metadata(root.get("metadata")) for root in roots), None)
 

@@ -26,7 +26,7 @@ from bot.outbound.slack_client import open_slack
 from tests.fakes.slack_rows import FakeCore, FakeRows
 
 QUICK = LocalWorkspaceConfig(
-    ack_timeout_s=0.4, retry_delays_s=(0.0, 0.05, 0.1), with_guest=True, manifest=load_manifest()
+    ack_timeout_s=1.2, retry_delays_s=(0.0, 0.05, 0.1), with_guest=True, manifest=load_manifest()
 )
 TIMES = SocketTimes(
     ping_every_s=0.2, look_every_s=0.02, silent_after_s=1.0, closed_after_s=0.6, drain_s=1.0
