@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
@@ -46,6 +47,7 @@ PAGE = 200
 MAX_TITLE = 200
 STATUS_PATIENCE_S = 3.0
 
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _STATUS_METHODS = ("agents.sessions.setStatus", "assistant.threads.setStatus")
 _STATUS_WORDS = {"processing": "is working…", "suspended": "waits for an answer…"}
 _OPTIONAL_TYPES = frozenset(
@@ -74,6 +76,8 @@ async def open_slack(
                 logger=_quiet_logger(),
             )
         )
+        if urlsplit(base_url).hostname in _LOOPBACK:
+            web.proxy = None  # the SDK takes it from the environment, even for this machine
         calls = WebCalls(clock=clock, pacer=Pacer(clock=clock, sleep=sleep), sleep=sleep)
         yield SlackClient(web=web, session=session, calls=calls, clock=clock)
 

@@ -263,10 +263,10 @@ def _change(plan: Plan | None) -> str:
     if plan is None or plan.version <= 1:
         return "Goes on with the earlier work." if plan and plan.because == CONTINUED else ""
     dropped = [step for step in plan.steps if step.status is StepStatus.DROPPED]
-    if not dropped and not plan.because:
-        return ""
-    last = max((step.number for step in dropped), default=None)
-    added = [s for s in plan.live_steps if last is not None and s.number > last]
+    if not dropped:
+        return f"Reviewed the plan: {one_line(plan.because, 300)}" if plan.because.strip() else ""
+    last = max(step.number for step in dropped)
+    added = [step for step in plan.live_steps if step.number > last]
     parts = [one_line(plan.because, 300)]
     parts += [_named("dropped", dropped), _named("added", added)]
     return "Changed the plan: " + "; ".join(part for part in parts if part)

@@ -28,6 +28,12 @@ async def test_it_says_who_we_are():
         assert who.workspace_url.startswith("http")
 
 
+async def test_a_server_on_this_machine_is_not_sought_behind_a_proxy(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    async with open_desk() as desk:
+        assert (await desk.slack.auth_test()).workspace_id == desk.workspace.team_id
+
+
 async def test_messages_are_posted_without_previews_and_carry_their_key():
     async with open_desk() as desk:
         ts = await desk.slack.post_message(general(desk), HELLO, key="k1")

@@ -94,6 +94,20 @@ def test_a_changed_plan_says_why_and_what():
     assert "Parse" not in [title for title, _ in cards(content)]
 
 
+def test_a_plan_that_was_reviewed_and_kept_says_why():
+    plan = replace(PLAN, version=2, because="someone wrote in the thread")
+    said = all_texts(plan_content(a_run(plan=plan)))
+    assert "Reviewed the plan: someone wrote in the thread" in said
+    assert "Changed" not in said
+    grown = replace(PLAN, version=2, because="")
+    assert "Reviewed" not in all_texts(plan_content(a_run(plan=grown)))
+
+
+def test_a_run_that_continues_an_earlier_one_says_so():
+    plan = replace(PLAN, because="continued")
+    assert "Goes on with the earlier work." in all_texts(plan_content(a_run(plan=plan)))
+
+
 def test_a_first_plan_tells_of_no_change():
     assert "Changed" not in all_texts(plan_content(a_run(plan=PLAN)))
 
