@@ -46,7 +46,7 @@ class Wanted:
     is_last: bool = True
     """Whether it is to look like this for good, so that no distance to the last edit is kept."""
     only_if_free: bool = False
-    """Post it only if that costs no waiting; else never."""
+    """Post it, before all others, only if that costs no waiting; else never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +211,7 @@ class _RunView:
             urgency=Urgency.PLAN if run.end is None else Urgency.NOTICE,
             patient=run.end is not None,
             is_last=run.end is not None,
-            only_if_free=is_new and answered,
+            only_if_free=answered and not self._is_posted("plan"),
         )
 
     def _is_plan_worth_posting(self, *, answered: bool) -> bool:

@@ -94,9 +94,6 @@ class Poster:
             NotNowError: it is too early for another edit, or others go first.
             SlackUnavailableError, SlackRefusedError: as of the client.
         """
-        if post is None and wanted.only_if_free:
-            await self._show_if_free(wanted)
-            return
         post = post or await self._intended(wanted)
         match post.state:
             case PostState.ABANDONED:
@@ -152,47 +149,47 @@ class Poster:
         self._unsent.add(post.key)
         return post
 
-    async def _show_if_free(self, wanted: Wanted) -> None:
-        """Post, or do without: whatever stands in the way, the message is not worth waiting."""
-        post = await self._intended(wanted)
-        try:
-            await self._send(wanted, post, patience_s=0.0)
-        except SlackUnavailableError as unavailable:
-            await self.give_up(post.key, reason=f"not_free: {unavailable.message}")
-
     async def _post(self, wanted: Wanted, post: Post) -> None:
-        content = None
+        content: Content | None = wanted.content
         if post.key not in self._unsent:
-            try:
-                ts = await self._found_ts(post)
-            except SlackRefusedError as refused:
-                content = wanted.resent
-                if content is None:
-                    await self.give_up(post.key, reason=f"cannot_look_up: {refused.error}")
-                    return
-            else:
-                if ts is not None:
-                    await self._settle_found(wanted, post, ts=ts)
-                    return
-        patience_s = PATIENCE_S if wanted.patient else 0.0
+            content = await self._looked_for(wanted, post)
+        if content is None:
+            return
+        patience_s = PATIENCE_S if wanted.patient and not wanted.only_if_free else 0.0
         try:
             await self._send(wanted, post, patience_s=patience_s, content=content)
         except SlackUnavailableError as unavailable:
+            if wanted.only_if_free:
+                await self.give_up(post.key, reason=f"not_free: {unavailable.message}")
+                return
             if unavailable.maybe_done or wanted.patient:
                 raise
             raise NotNowError(
                 after_s=unavailable.retry_after_s, why=f"post:{post.thread.channel_id}"
             ) from unavailable
 
+    async def _looked_for(self, wanted: Wanted, post: Post) -> Content | None:
+        """Look for what a crash may have left; return what is still to be posted, if anything."""
+        try:
+            ts = await self._found_ts(post)
+        except SlackRefusedError as refused:
+            if wanted.resent is None:
+                await self.give_up(post.key, reason=f"cannot_look_up: {refused.error}")
+            return wanted.resent
+        if ts is None:
+            return wanted.content
+        await self._settle_found(wanted, post, ts=ts)
+        return None
+
     async def _send(
-        self, wanted: Wanted, post: Post, *, patience_s: float, content: Content | None = None
+        self, wanted: Wanted, post: Post, *, patience_s: float, content: Content
     ) -> None:
         """Call Slack; on trouble leave the intent so that the next attempt knows what to do."""
         self._unsent.discard(post.key)
         try:
             ts = await self._slack.post_message(
                 post.thread.channel_id,
-                content or wanted.content,
+                content,
                 thread_ts=post.thread.thread_ts,
                 key=post.key,
                 pace=Pace(urgency=wanted.urgency, patience_s=patience_s),

@@ -54,6 +54,19 @@ async def test_a_plan_found_after_a_crash_is_brought_up_to_date():
         assert "found it" in plan
 
 
+async def test_a_plan_that_a_crash_kept_from_slack_is_not_posted_after_the_answer():
+    async with open_desk() as desk:
+        thread = await desk.ask()
+        run = answered(a_run(thread=thread, plan=DONE))
+        await desk.posts.intend([intent(run, plan_key(run.run_id), PostKind.PLAN)])
+        desk.put(run)
+        async with desk.working():
+            await desk.shown(thread)
+        plan, answer = desk.said(thread)
+        assert "found it" in plan
+        assert "feedback_buttons" in answer
+
+
 async def test_an_intent_that_never_reached_slack_is_posted():
     async with open_desk() as desk:
         thread = await desk.ask()

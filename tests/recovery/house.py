@@ -1,0 +1,153 @@
+"""One workspace and one database that outlive their bots, and what is found in them at the end."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bot.local_slack.config import LocalWorkspaceConfig
+from bot.local_slack.server import LocalWorkspace
+from bot.manifest import load_manifest
+from storage.database import Database, open_database
+from tests.recovery import rows
+from tests.recovery.processes import PATIENCE_S, BotProcess, DeathWish, running_bot
+from tests.recovery.workspace import Doorman, attended_workspace
+
+CHANNEL, PERSON = "general", "ada"
+_LOOK_EVERY_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remains:
+    """What people see and what the tables say when all is done."""
+
+    thread: Sequence[Mapping[str, Any]]
+    rows: rows.Rows
+
+
+@dataclass(slots=True, kw_only=True)
+class House:
+    """Where bots live and die."""
+
+    zygote: Path
+    home: Path
+    workspace: LocalWorkspace
+    doorman: Doorman
+    database: Database
+    database_url: str | None = None
+    """None for a SQLite file in the home folder."""
+    lives: int = 0
+    asked: int = 0
+    """How many tasks there have to be."""
+
+    @asynccontextmanager
+    async def bot(
+        self,
+        *,
+        role: str = "all",
+        at_write: DeathWish | None = None,
+        at_call: DeathWish | None = None,
+    ) -> AsyncIterator[BotProcess]:
+        """Run a bot for the length of the block; it may have a wish to die earlier."""
+        self.lives += 1
+        log = self.home / f"bot-{self.lives}-{role}.log"
+        async with running_bot(
+            self.zygote, self._settings(), log=log, role=role, wish=at_write
+        ) as bot:
+            self.doorman.begin(bot, at_call)
+            yield bot
+
+    async def ask(self, problem: str, *, thread_ts: str | None = None) -> str:
+        """Let a person mention the bot; return the message's ts."""
+        mention = f"<@{self.workspace.bot_user_id}> {problem}"
+        ts = await self.workspace.person(PERSON).post(CHANNEL, mention, thread_ts)
+        self.asked += thread_ts is None
+        return ts
+
+    async def until(self, is_so: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until something is so that can only be found out by asking the database."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not await is_so():
+                await self.workspace.core.hub.next_change(at_most_s=_LOOK_EVERY_S)
+
+    async def until_over(self, bot: BotProcess) -> None:
+        """Wait until there is nothing left to do, or the bot is dead."""
+
+        async def is_over() -> bool:
+            return bot.exit_code is not None or await self.is_settled()
+
+        try:
+            await self.until(is_over)
+        except TimeoutError as error:
+            raise AssertionError(f"not settled; the bot says: {bot.last_words()}") from error
+
+    async def until_settled(self, bot: BotProcess) -> None:
+        """Wait until there is nothing left to do."""
+        await self.until_over(bot)
+        assert bot.exit_code is None, f"the bot ended with {bot.exit_code}: {bot.last_words()}"
+
+    async def until_connected(self, bot: BotProcess) -> None:
+        """Wait until the bot takes deliveries, or is dead."""
+        connected = lambda: self.workspace.connected or bot.exit_code is not None  # noqa: E731
+        await self.workspace.until(connected, PATIENCE_S)
+
+    async def is_settled(self) -> bool:
+        """Say whether every event was taken, every run has ended and Slack shows all of it."""
+        return self._all_taken() and await rows.is_settled(self.database, tasks_at_least=self.asked)
+
+    async def remains(self, ts: str) -> Remains:
+        """Return what is left of a task, without times and ids."""
+        thread = [rows.without_times(m) for m in self.workspace.snapshot_thread(CHANNEL, ts)]
+        return Remains(thread=thread, rows=await rows.final_rows(self.database))
+
+    def _all_taken(self) -> bool:
+        """Whether Slack has nothing on its way to the bot and will not deliver anything again."""
+        return not self.workspace.core.background._tasks
+
+    def _settings(self) -> dict[str, str]:
+        settings = {
+            "SLACK_BOT_TOKEN": self.workspace.bot_token,
+            "SLACK_APP_TOKEN": self.workspace.app_token,
+            "SLACK_API_URL": self.workspace.api_url,
+            "TREADLE_HOME": str(self.home),
+        }
+        if self.database_url is not None:
+            settings["TREADLE_DATABASE_URL"] = self.database_url
+        return settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builder:
+    """Builds houses whose databases have their tables already."""
+
+    zygote: Path
+    template: Path
+    """A home folder with SQLite files in it; empty when the database is elsewhere."""
+    folder: Path
+    new_database: Callable[[], str] | None = None
+    """Makes a PostgreSQL database and returns its address."""
+
+    @asynccontextmanager
+    async def house(self, name: str) -> AsyncIterator[House]:
+        """Open a workspace and a database for the length of the block."""
+        home = self.folder / name.replace("#", "-")
+        shutil.copytree(self.template, home)
+        url = self.new_database() if self.new_database else None
+        doorman = Doorman()
+        async with AsyncExitStack() as stack:
+            config = LocalWorkspaceConfig(manifest=load_manifest())
+            workspace = await stack.enter_async_context(attended_workspace(doorman, config))
+            database = await stack.enter_async_context(
+                open_database(url or f"sqlite:///{home / 'treadle.db'}")
+            )
+            yield House(
+                zygote=self.zygote,
+                home=home,
+                workspace=workspace,
+                doorman=doorman,
+                database=database,
+                database_url=url,
+            )
