@@ -19,6 +19,7 @@ from agent_engine.types import (
     Thread,
     UserId,
     WorkspaceId,
+    now_utc,
 )
 
 
@@ -110,6 +111,8 @@ class Rate:
     """1 (worst) to 5 (best)."""
     text: str = ""
     step: int | None = None
+    at: datetime = field(default_factory=now_utc)
+    """When they chose; deliveries may come in another order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +124,7 @@ class Unrate:
     message_ts: str
     by: UserId
     choice: str
+    at: datetime = field(default_factory=now_utc)
 
 
 Command = Say | Amend | Decide | Cancel | CancelThread | CancelChannel | RunAgain | Rate | Unrate

@@ -6,7 +6,7 @@ from pathlib import Path
 from agent_engine.memory.working import remembered
 from agent_engine.planners.plan import main_text
 from agent_engine.ports import AnswerContext, Clock, PlanningContext, StepResult, ToolSpec
-from agent_engine.types import RunSnapshot, Step
+from agent_engine.types import ActionType, RunSnapshot, Step
 
 MOST_FILES = 50
 MOST_MEMORIES = 5
@@ -29,6 +29,7 @@ def planning_context(
     """Return what the planner of this run is told."""
     names = tuple(tool.name for tool in tools)
     return PlanningContext(
+        goal=goal_of(run),
         agent_name=run.agent.name,
         instructions=run.agent.instructions,
         capabilities=("planning", "execution", "memory", "learning", *names),
@@ -52,7 +53,7 @@ def answer_context(run: RunSnapshot, *, folder: Path, incomplete_because: str) -
         agent_name=run.agent.name,
         instructions=run.agent.instructions,
         conversation=run.messages,
-        steps=tuple(step for step in run.steps if step.observation is not None),
+        steps=tuple(s for s in run.steps if s.action.action_type != ActionType.ANSWER),
         earlier_answers=run.earlier_answers,
         memories=_in_mind(run),
         files=files_in(folder),

@@ -88,6 +88,8 @@ class Equipment:
     tools: ToolCalls
     folders: Folders
     prices: Mapping[str, Price] = field(default_factory=dict)
+    label: str = ""
+    """Shown with answers that the plan itself words, when a degraded mode made the plan."""
     is_complete: Callable[[RunSnapshot], bool] | None = None
     """An agent's own check whether its task is done; asked before every further plan or step."""
 

@@ -468,8 +468,7 @@ class _Worker:
         with suppress(ToolError):
             text = plans.resolve(step.action.parameters, run.steps).get("text")
             if isinstance(text, str) and text.strip():
-                label = str(step.action.parameters.get("label", ""))
-                return Answer(text=text, files=_made_files(run), label=label)
+                return Answer(text=text, files=_made_files(run), label=self._equipment.label)
         return None
 
     def _note_end(

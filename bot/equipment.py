@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from agent_engine.clock import SystemClock
 from agent_engine.equipment import Equipment
+from agent_engine.labels import OFFLINE_LABEL
 from agent_engine.models.detect import find_local_model
 from agent_engine.models.offline import OfflineModel
 from agent_engine.planners.choose import answer_writer_factory, planner_factory
@@ -135,6 +136,7 @@ class Outfitter:
             tools=self._caller,
             folders=self._folders,
             prices=self._prices,
+            label=OFFLINE_LABEL if self._source.is_offline else "",
         )
 
     def _model(self, name: str) -> ModelClient:

@@ -21,35 +21,32 @@ _USAGE = select(
     func.coalesce(func.sum(usage.c.prompt_tokens + usage.c.completion_tokens), 0),
     func.coalesce(func.sum(usage.c.usd), 0.0),
 ).where(usage.c.workspace_id == bindparam("workspace"), usage.c.at >= _SINCE)
-_LATEST = (
-    select(func.max(feedback.c.seq).label("seq"))
+_RANKED = (
+    select(
+        feedback.c.rating,
+        func.row_number()
+        .over(
+            partition_by=(
+                feedback.c.channel_id,
+                feedback.c.message_ts,
+                feedback.c.person,
+                feedback.c.step,
+            ),
+            order_by=(feedback.c.given_at.desc(), feedback.c.seq.desc()),
+        )
+        .label("place"),
+    )
     .where(
         feedback.c.workspace_id == bindparam("workspace"),
         feedback.c.given_at >= _SINCE,
         feedback.c.retracted_at.is_(None),
     )
-    .group_by(
-        feedback.c.workspace_id,
-        feedback.c.channel_id,
-        feedback.c.message_ts,
-        feedback.c.person,
-        feedback.c.step,
-    )
-    .add_columns(feedback.c.channel_id, feedback.c.message_ts, feedback.c.person, feedback.c.step)
     .subquery()
 )
 _RATINGS = select(
-    func.coalesce(func.sum(case((feedback.c.rating >= _GOOD_FROM, 1), else_=0)), 0),
-    func.coalesce(func.sum(case((feedback.c.rating < LOW_RATING_BELOW, 1), else_=0)), 0),
-).join(
-    _LATEST,
-    (feedback.c.seq == _LATEST.c.seq)
-    & (feedback.c.channel_id == _LATEST.c.channel_id)
-    & (feedback.c.message_ts == _LATEST.c.message_ts)
-    & (feedback.c.person == _LATEST.c.person)
-    & (feedback.c.step == _LATEST.c.step)
-    & (feedback.c.workspace_id == bindparam("workspace")),
-)
+    func.coalesce(func.sum(case((_RANKED.c.rating >= _GOOD_FROM, 1), else_=0)), 0),
+    func.coalesce(func.sum(case((_RANKED.c.rating < LOW_RATING_BELOW, 1), else_=0)), 0),
+).where(_RANKED.c.place == 1)
 
 
 class SqlFigureStore:

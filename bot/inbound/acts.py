@@ -74,6 +74,7 @@ def route_reaction(event: ReactionAdded | ReactionRemoved, facts: Facts) -> Rout
         by=event.user_id,
         choice=event.name,
         rating=RATINGS[event.name],
+        at=sent_at(event.event_ts),
     )
     return Do(command=rate, keys=delivery_keys(event.origin))
 
@@ -145,6 +146,7 @@ def _unrate(event: ReactionRemoved) -> Unrate:
         message_ts=event.ts,
         by=event.user_id,
         choice=event.name,
+        at=sent_at(event.event_ts),
     )
 
 
@@ -158,6 +160,7 @@ def _rate_by_button(event: ButtonPressed, *, rating: int, keys: tuple[str, ...])
         by=event.user_id,
         choice=FEEDBACK_BUTTON,
         rating=rating,
+        at=sent_at(event.action_ts),
     )
     return Do(command=rate, keys=keys)
 

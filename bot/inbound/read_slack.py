@@ -328,6 +328,7 @@ def _read_reaction(event: Raw, origin: Origin) -> SlackEvent:
         ts=_needed(item, "ts"),
         user_id=UserId(_needed(event, "user")),
         name=reaction_name(_needed(event, "reaction")),
+        event_ts=_text(event, "event_ts"),
     )
 
 

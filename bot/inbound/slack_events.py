@@ -116,6 +116,8 @@ class ReactionAdded:
     user_id: UserId
     name: str
     """Without colons and skin tone; ``thumbsup`` is ``+1``."""
+    event_ts: str = ""
+    """When it was done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +129,7 @@ class ReactionRemoved:
     ts: str
     user_id: UserId
     name: str
+    event_ts: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.commands import Declined, Outcome, Rate, Rated, Unrate
-from agent_engine.types import RunId, TaskId, now_utc
+from agent_engine.types import RunId, TaskId
 from storage.mapping import AnyRow, Values
 from storage.tables import feedback, posts
 from storage.upsert import insert_or_update
@@ -32,8 +32,13 @@ _COUNTING = (
         feedback.c.step == bindparam("of_step"),
         feedback.c.retracted_at.is_(None),
     )
-    .order_by(feedback.c.seq.desc())
+    .order_by(feedback.c.given_at.desc(), feedback.c.seq.desc())
     .limit(1)
+)
+_SAME_CHOICE = select(feedback.c.given_at, feedback.c.retracted_at).where(
+    *_of_person,
+    feedback.c.step == bindparam("of_step"),
+    feedback.c.choice == bindparam("of_choice"),
 )
 _RETRACT = (
     update(feedback)
@@ -41,18 +46,26 @@ _RETRACT = (
         *_of_person,
         feedback.c.choice == bindparam("of_choice"),
         feedback.c.retracted_at.is_(None),
+        feedback.c.given_at <= bindparam("at"),
     )
-    .values(retracted_at=bindparam("now"))
+    .values(retracted_at=bindparam("at"))
 )
 
 
 def rate(connection: Connection, command: Rate) -> Outcome:
-    """Store the choice; of one person's choices for a message the newest counts."""
+    """Store the choice; of one person's choices for a message the newest counts.
+
+    Slack may deliver them in another order than they were made in: their own times decide.
+    """
     post = _our_post(connection, command)
     if post is None:
         return Declined(why="not_ours")
     step = command.step or post.step or WHOLE_MESSAGE
     person = _person(command)
+    known = {**person, "of_step": step, "of_choice": command.choice}
+    same = connection.execute(_SAME_CHOICE, known).one_or_none()
+    if same is not None and command.at < (same.retracted_at or same.given_at):
+        return _rated(connection, post, person, step)
     values = {
         "workspace_id": command.workspace_id,
         "channel_id": command.channel_id,
@@ -65,7 +78,7 @@ def rate(connection: Connection, command: Rate) -> Outcome:
         "run_id": post.run_id,
         "task_id": post.task_id,
         "seq": connection.execute(_NEXT_SEQ, person).scalar_one(),
-        "given_at": now_utc(),
+        "given_at": command.at,
         "retracted_at": None,
     }
     insert_or_update(connection, feedback, values, on=_ONE_CHOICE)
@@ -78,7 +91,7 @@ def unrate(connection: Connection, command: Unrate) -> Outcome:
     if post is None:
         return Declined(why="not_ours")
     person = _person(command)
-    connection.execute(_RETRACT, {**person, "of_choice": command.choice, "now": now_utc()})
+    connection.execute(_RETRACT, {**person, "of_choice": command.choice, "at": command.at})
     return _rated(connection, post, person, post.step or WHOLE_MESSAGE)
 
 
