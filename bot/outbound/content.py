@@ -22,11 +22,13 @@ class Content:
     blocks: tuple[Block, ...] = ()
     plain_blocks: tuple[Block, ...] | None = None
     """For servers that refuse the newer block types; None when ``blocks`` uses none of them."""
+    text_is_whole: bool = True
+    """Whether the text alone says enough; where it is cut, it is no message by itself."""
 
     def variants(self) -> Sequence[tuple[Block, ...]]:
-        """Return the block lists to try, best first; the last is empty: text alone."""
-        lists = (self.blocks, self.plain_blocks or ())
-        return (*(blocks for blocks in lists if blocks), ())
+        """Return the block lists to try, best first; an empty one is text alone."""
+        lists = [blocks for blocks in (self.blocks, self.plain_blocks) if blocks]
+        return (*lists, ()) if self.text_is_whole or not lists else tuple(lists)
 
 
 def body_hash(*parts: object) -> str:

@@ -59,7 +59,8 @@ _LOST_THREAD = frozenset(
 _NO_ACCESS = frozenset(
     {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"}
 )
-_TOO_LONG = frozenset({"msg_too_long", "msg_blocks_too_long"})
+_SHRINK_ON = frozenset({"msg_too_long", "msg_blocks_too_long", "invalid_blocks"})
+"""Smaller messages may be taken; without any blocks, where their text alone says all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,7 +336,7 @@ class Reconciler:
     async def _refused(self, wanted: Wanted, refused: SlackRefusedError) -> None:
         """Do what can be done about a message that Slack does not take."""
         run_id = wanted.post.run_id
-        if refused.error in _TOO_LONG and run_id and self._scales.get(run_id, 1.0) > MIN_SCALE:
+        if refused.error in _SHRINK_ON and run_id and self._scales.get(run_id, 1.0) > MIN_SCALE:
             raise _TooLongError(run_id) from refused
         if refused.error in _NO_ACCESS:
             raise SlackUnavailableError(

@@ -450,7 +450,9 @@ class SlackClient:
         self, call: Call, content: Content, send: _SendBlocks
     ) -> dict[str, Any]:
         """Send the best variant that Slack takes."""
-        variants = [v for v in content.variants() if not self._is_refused(v)]
+        variants = content.variants()
+        known = [blocks for blocks in variants if not self._is_refused(blocks)]
+        variants = known or variants[-1:]
         for blocks in variants[:-1]:
             try:
                 return await self._calls.make(call, partial(send, blocks))

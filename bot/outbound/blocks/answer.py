@@ -94,6 +94,7 @@ def _content(part: Part, *, below: tuple[Block, ...], thumbs: _Thumbs | None) ->
     plain = tuple(section(piece) for piece in mrkdwn_sections(mrkdwn))
     return Content(
         text=cut(mrkdwn, MAX_TEXT) or "The answer",
+        text_is_whole=len(mrkdwn) <= MAX_TEXT,
         blocks=(*rich, *below, *((thumbs.rich,) if thumbs else ())),
         plain_blocks=(*plain, *below, *((thumbs.plain,) if thumbs else ())),
     )

@@ -118,6 +118,18 @@ async def test_where_the_new_blocks_are_refused_plain_ones_are_used():
         assert (before, after) == (2, 2)
 
 
+async def test_where_no_blocks_are_taken_texts_say_every_word():
+    refused = frozenset({"plan", "markdown", "section", "context"})
+    async with open_desk(refuse_block_types=refused) as desk, desk.working():
+        thread = await desk.ask()
+        text = "".join(f"Paragraph {n} of many.\n\n" for n in range(300))
+        desk.put(answered(a_run(thread=thread, plan=DONE), text))
+        await desk.shown(thread)
+        said = "".join(desk.said(thread))
+        assert all(f"Paragraph {n} " in said for n in range(300))
+        assert "blocks" not in said
+
+
 async def test_without_sessions_the_status_line_is_the_first_sign():
     methods = frozenset({"agents.sessions.*"})
     async with open_desk(unsupported_methods=methods) as desk, desk.working():
