@@ -27,6 +27,7 @@ from bot.inbound.facts import (
     refusal,
     why_unwelcome,
 )
+from bot.inbound.moments import sent_at
 from bot.inbound.slack_events import (
     ButtonPressed,
     ReactionAdded,

@@ -1,5 +1,7 @@
 """Slack's time stamps: strings such as ``1732300000.000100``, compared without becoming floats."""
 
+from datetime import UTC, datetime
+
 
 def order(ts: str) -> tuple[int, str]:
     """Return what sorts time stamps by time; what is none comes first.
@@ -24,3 +26,11 @@ def earlier(ts: str, seconds: int) -> str:
     """
     whole, rest = order(ts)
     return f"{max(0, whole - seconds)}.{rest}"
+
+
+def sent_at(ts: str) -> datetime:
+    """Return when something was done; the epoch when its ``ts`` is no number."""
+    try:
+        return datetime.fromtimestamp(float(ts), tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, tz=UTC)

@@ -4,7 +4,6 @@ Nothing here waits, stores or calls Slack. Sentences for people are in ``sentenc
 """
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from agent_engine.commands import Amend, Say
 from agent_engine.places import ChannelKind
@@ -30,6 +29,7 @@ from bot.inbound.facts import (
     refusal,
     why_unwelcome,
 )
+from bot.inbound.moments import sent_at
 from bot.inbound.slack_events import MessageEdited, MessagePosted
 from bot.inbound.words import Verb
 
@@ -181,14 +181,6 @@ def earlier_message(event: MessagePosted, us: Us) -> PersonMessage | None:
     text = words.without_mention(event.text, us.user_id)
     message = _person_message(event, text=text, id_suffix="")
     return replace(message, steers=False) if message.text else None
-
-
-def sent_at(ts: str) -> datetime:
-    """Return when a message was sent; the epoch when its ``ts`` is no number."""
-    try:
-        return datetime.fromtimestamp(float(ts), tz=UTC)
-    except (ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(0, tz=UTC)
 
 
 # ------------------------------------------------------------------------------------------------

@@ -66,7 +66,10 @@ class _Zygote:
         self._children[pid] = connection
 
     def _become(
-        self, request: dict[str, object], connection: socket.socket, selector: selectors.BaseSelector
+        self,
+        request: dict[str, object],
+        connection: socket.socket,
+        selector: selectors.BaseSelector,
     ) -> NoReturn:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)

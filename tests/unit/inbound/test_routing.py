@@ -21,6 +21,7 @@ from agent_engine.types import (
 )
 from bot.inbound import routing
 from bot.inbound.facts import Do, Facts, Ignored, Open, Reply, Show, Us
+from bot.inbound.moments import sent_at
 from bot.inbound.slack_events import Author, MessageEdited, MessagePosted, Origin, SlackFile
 from bot.inbound.words import Verb
 from tests.fakes.runs import a_run
@@ -253,7 +254,7 @@ def test_what_was_said_before_a_task_is_context_and_steers_nobody():
 
 @pytest.mark.parametrize("ts", ["", "abc", "1e999", "nan", "9" * 30])
 def test_a_time_stamp_that_is_none_does_no_harm(ts):
-    assert routing.sent_at(ts).tzinfo is not None
+    assert sent_at(ts).tzinfo is not None
 
 
 TEXTS = st.text(max_size=30) | st.sampled_from(["<@UB>", "<@UB> stop", "help <@UB>", "<@UG> <@UB>"])
