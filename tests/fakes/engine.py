@@ -68,7 +68,7 @@ class EchoWriter:
         self.model = model
 
     async def write(self, context):
-        seen = [dict(step.observation.content) for step in context.steps]
+        seen = [dict(s.observation.content) for s in context.steps if s.observation]
         return Answer(text=f"{context.goal}: {seen} {context.incomplete_because}".strip())
 
 

@@ -19,10 +19,10 @@ async def test_without_sessions_and_new_blocks_all_is_said_in_plain_blocks(tmp_p
         refuse_block_types=frozenset({"plan", "task_card", "markdown", "context_actions"}),
     )
     async with LocalWorkspace(config) as workspace, open_town(tmp_path, workspace) as town:
-        for _ in range(2):
-            ts = await town.mention(TASK)
-            await town.until(lambda ts=ts: "*391*" in town.said(ts))
-            await town.until(lambda ts=ts: "2 of 2" in town.said(ts))
+        for channel in ("general", "data"):
+            ts = await town.mention(TASK, channel=channel)
+            await town.until(lambda ts=ts, at=channel: "*391*" in town.said(ts, at))
+            await town.until(lambda ts=ts, at=channel: "2 of 2" in town.said(ts, at))
         assert town.calls("agents.sessions.setStatus") == 1
 
 
