@@ -185,6 +185,10 @@ class BaseAgent:
             if progress.done or not await self._waited(run_id, progress, answer):
                 return self._result(await self._store.load(run_id))
 
+    def folder(self, result: TaskResult) -> Path:
+        """Return where the files of an executed task are; exists."""
+        return self._folders.folder(result.run.scope, result.run.task.id)
+
     async def cancel(self, task_id: TaskId, reason: str = "stopped") -> None:
         """Stop work on the task; what is done is kept. Raises RequestError for an unknown task."""
         run_id = self._store.run_of(task_id)

@@ -412,8 +412,12 @@ class _Worker:
             why = "a sub-goal needs a goal" if not goal else "sub-goals may not go this deep"
             self._finish(step, failure(why), seconds=0.0)
             return
-        context = replace(self._context(), depth=step.depth + 1)
-        proposal = await self._planner.create_plan(goal, context, self._tools)
+        context = replace(self._context(), goal=goal, depth=step.depth + 1)
+        try:
+            proposal = await self._planner.create_plan(goal, context, self._tools)
+        except ModelError as error:
+            self._finish(step, failure(error.message), seconds=0.0)
+            return
         actions = tuple(a for a in proposal if a.action_type != ActionType.ANSWER)
         answers = [a for a in proposal if a.action_type == ActionType.ANSWER]
         if not actions:

@@ -150,6 +150,7 @@ def _start_worker(worker: _Worker, works: Works, group: asyncio.TaskGroup) -> No
     group.create_task(worker.watch.run(works.bell))
     group.create_task(worker.durable.run())
     group.create_task(_keep_house(works.database))
+    group.create_task(works.outfitter.learn())
 
 
 async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:

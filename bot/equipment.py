@@ -14,6 +14,7 @@ from agent_engine.equipment import Equipment
 from agent_engine.labels import OFFLINE_LABEL
 from agent_engine.models.detect import find_local_model
 from agent_engine.models.offline import OfflineModel
+from agent_engine.models.probe import learn_native_tools
 from agent_engine.planners.choose import answer_writer_factory, planner_factory
 from agent_engine.planners.judge import Judge
 from agent_engine.ports import ModelClient, Tool
@@ -138,6 +139,11 @@ class Outfitter:
             prices=self._prices,
             label=OFFLINE_LABEL if self._source.is_offline else "",
         )
+
+    async def learn(self) -> None:
+        """Find out, beside the start, whether a model on this machine calls tools by itself."""
+        if not self._source.is_offline:
+            await learn_native_tools(self._model(self._source.model))
 
     def _model(self, name: str) -> ModelClient:
         if name not in self._models:

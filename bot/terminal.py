@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -48,7 +49,8 @@ async def ask_agent(settings: Settings, problem: str, *, as_json: bool) -> int:
         agent = _agent(settings, Outfitter(settings, source, stack), _Progress(console))
         answer = None if as_json or not sys.stdin.isatty() else _Asker(console)
         result = await agent.execute_task(Task(description=problem), answer=answer)
-    _print(result, as_json=as_json)
+    folder = agent.folder(result)
+    _print(result, folder, as_json=as_json)
     if result.success:
         return DONE
     return WAITING if result.status is TaskStatus.WAITING else FAILED
@@ -147,21 +149,24 @@ class _Asker:
         return Prompt.ask(_plain(wait.question), console=self._console, choices=choices)
 
 
-def _print(result: TaskResult, *, as_json: bool) -> None:
+def _print(result: TaskResult, folder: Path, *, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(json.dumps(_as_json(result), indent=2, ensure_ascii=False) + "\n")
+        body = _as_json(result, folder)
+        sys.stdout.write(json.dumps(body, indent=2, ensure_ascii=False) + "\n")
         return
     console = Console()
     if result.result:
         console.print(Markdown(result.result))
     answer = result.run.answer
+    for name in answer.files if answer else ():
+        console.print(f"[cyan]{_plain(str(folder / name))}[/cyan]", soft_wrap=True)
     if answer and answer.label:
         console.print(f"[dim]{_plain(answer.label)}[/dim]")
     if result.error:
         console.print(f"[red]{_plain(result.error)}[/red]")
 
 
-def _as_json(result: TaskResult) -> dict[str, Any]:
+def _as_json(result: TaskResult, folder: Path) -> dict[str, Any]:
     usage = result.run.usage
     answer = result.run.answer
     return {
@@ -169,7 +174,7 @@ def _as_json(result: TaskResult) -> dict[str, Any]:
         "success": result.success,
         "answer": result.result,
         "label": answer.label if answer else "",
-        "files": list(answer.files) if answer else [],
+        "files": [str(folder / name) for name in answer.files] if answer else [],
         "error": result.error,
         "iterations": result.iterations,
         "tokens": usage.tokens,
