@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from agent_engine.clock import SystemClock
 from agent_engine.equipment import Equipment
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 OPENAI_URL = "https://api.openai.com/v1"
 DEFAULT_MODEL = "gpt-5-mini"
 """Used when a key is configured and no model is named."""
+LOCAL_TIMEOUT_S = 600.0
+"""A model on this machine's own processor may write a dozen tokens a second."""
 TASK_FOLDERS = "tasks"
 """Below ``TREADLE_HOME``."""
 
@@ -52,6 +55,11 @@ class ModelSource:
     def is_offline(self) -> bool:
         """Whether there is no language model."""
         return self.base_url is None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the model is served on this machine."""
+        return urlsplit(self.base_url or "").hostname in ("localhost", "127.0.0.1", "::1")
 
     @property
     def description(self) -> str:
@@ -158,7 +166,10 @@ class Outfitter:
         from agent_engine.models.retry import RetryingModel  # noqa: PLC0415 - goes with it
 
         client = OpenAICompatibleModel(
-            name, base_url=self._source.base_url, api_key=self._source.api_key
+            name,
+            base_url=self._source.base_url,
+            api_key=self._source.api_key,
+            shortest_timeout_s=LOCAL_TIMEOUT_S if self._source.is_local else 0.0,
         )
         self._closing.push_async_callback(client.aclose)
         return RetryingModel(client)

@@ -24,7 +24,7 @@ from openai import (
 )
 
 from agent_engine.errors import ModelRefusedError, ModelReplyError, ModelUnavailableError
-from agent_engine.models.replies import error_for, read_reply
+from agent_engine.models.replies import ModelTimeoutError, error_for, read_reply
 from agent_engine.ports import (
     Dialect,
     JsonMode,
@@ -57,6 +57,7 @@ class OpenAICompatibleModel:
         native_tools: whether the server is known to call tools well; by default hosted servers
             are trusted to and servers on this machine are not.
         max_concurrent: calls that may be under way at once; further ones wait their turn.
+        shortest_timeout_s: given to every call, even one that asks for less.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class OpenAICompatibleModel:
         api_key: str | None = None,
         native_tools: bool | None = None,
         max_concurrent: int = MAX_CONCURRENT,
+        shortest_timeout_s: float = 0.0,
     ) -> None:
         self._model = model
         self._base_url = base_url or DEFAULT_BASE_URL
@@ -75,6 +77,7 @@ class OpenAICompatibleModel:
         if native_tools is None and not is_local:
             native_tools = True
         self._dialect = Dialect(native_tools=native_tools)
+        self._shortest_timeout_s = shortest_timeout_s
         self._parameters = _Parameters()
         self._turnstile = asyncio.Semaphore(max_concurrent)
         self._client = AsyncOpenAI(
@@ -105,7 +108,8 @@ class OpenAICompatibleModel:
         body = request_body(self._model, request)
         async with self._turnstile:
             started = time.monotonic()
-            data = await self._in_its_words(body, request.timeout_s)
+            timeout_s = max(request.timeout_s, self._shortest_timeout_s)
+            data = await self._in_its_words(body, timeout_s)
         took = time.monotonic() - started
         return read_reply(data, request, model=self._model, duration_s=took)
 
@@ -150,7 +154,7 @@ class OpenAICompatibleModel:
             body_sent = error.body if error.body is not None else error.response.text
             raise error_for(error.status_code, body_sent, headers, secret=self._key) from error
         except (TimeoutError, APITimeoutError) as error:
-            raise ModelUnavailableError(
+            raise ModelTimeoutError(
                 f"the language model did not answer within {timeout_s:g} s"
             ) from error
         except APIConnectionError as error:

@@ -26,6 +26,10 @@ _TRANSIENT = frozenset({408, 409, 425, 429})
 _FIRST_SERVER_ERROR = 500
 
 
+class ModelTimeoutError(ModelUnavailableError):
+    """The language model took too long; asking again costs it as much again."""
+
+
 class ModelBusyError(ModelUnavailableError):
     """The language model's server asks to wait: it is alive and answers."""
 

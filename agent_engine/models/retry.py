@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from agent_engine.errors import ModelError, ModelUnavailableError
 from agent_engine.models.breaker import CircuitBreaker
-from agent_engine.models.replies import ModelBusyError
+from agent_engine.models.replies import ModelBusyError, ModelTimeoutError
 from agent_engine.ports import Dialect, ModelClient, ModelReply, ModelRequest
 
 logger = logging.getLogger(__name__)
@@ -26,6 +26,8 @@ class RetryPolicy:
     """Calls in all, the first included."""
     attempts_by_purpose: Mapping[str, int] = field(default_factory=lambda: {"judge": 2})
     """For purposes that are worth fewer or more."""
+    attempts_in_time: int = 2
+    """Calls in all when the model takes too long: it may be as slow the next time."""
     first_delay_s: float = 0.5
     """The longest delay before the second call; it doubles with every further one."""
     longest_delay_s: float = 20.0
@@ -86,6 +88,8 @@ class RetryingModel:
                 raise
             except ModelUnavailableError as error:
                 delay_s = self._delay_s(attempt, error)
+                if isinstance(error, ModelTimeoutError):
+                    attempts = min(attempts, policy.attempts_in_time)
                 if attempt >= attempts or delay_s is None:
                     self._log(request, attempt, "model_unavailable")
                     raise

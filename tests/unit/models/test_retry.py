@@ -4,7 +4,7 @@ import pytest
 
 from agent_engine.errors import ModelRefusedError, ModelReplyError, ModelUnavailableError
 from agent_engine.models.breaker import BreakerState, CircuitBreaker
-from agent_engine.models.replies import ModelBusyError
+from agent_engine.models.replies import ModelBusyError, ModelTimeoutError
 from agent_engine.models.retry import RetryingModel, RetryPolicy
 from agent_engine.models.scripted import ScriptedModel
 from tests.fakes.models import request
@@ -167,3 +167,10 @@ async def test_name_and_dialect_are_the_models():
     model = RetryingModel(inner)
     assert model.name == "inner"
     assert model.dialect is inner.dialect
+
+
+async def test_a_model_that_takes_too_long_is_asked_once_more_and_no_oftener():
+    model, time = retrying(ModelTimeoutError("slow"), ModelTimeoutError("slow"))
+    with pytest.raises(ModelTimeoutError):
+        await model.complete(request())
+    assert len(time.slept) == 1
