@@ -60,7 +60,7 @@ class OpenAICompatibleModel:
         shortest_timeout_s: given to every call, even one that asks for less.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a keyword per trait of a server
         self,
         model: str,
         *,
