@@ -21,6 +21,7 @@ from agent_engine.types import (
 )
 from storage.dirt import NEXT_SEQ, mark_ended
 from storage.inbox import ask_to_stop, tell
+from storage.late_words import run_again_if_told
 from storage.mapping import answer_json, end_values, resolution_values
 from storage.tables import dependencies, runs, tasks, waits
 from storage.wakeup_rows import write_wakeup
@@ -124,6 +125,8 @@ def write_end(connection: Connection, run: EndedRun, event: Ended) -> None:
     _tell_parents(connection, run.task_id, _meaning(event.answer, event.end, event.status))
     _stop_children(connection, run.task_id)
     _release_dependants(connection, run.task_id, event.status)
+    if event.end.reason is not EndReason.STOPPED:
+        run_again_if_told(connection, run.run_id)
 
 
 def end_unbegun(

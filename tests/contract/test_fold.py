@@ -155,7 +155,7 @@ class Story:
         )
         return PlanMade(
             plan=plan,
-            messages_read=self.draw(st.integers(0, 2)),
+            messages_read=self.draw(st.integers(1, 2)),
             counts_as_replan=self.draw(st.booleans()),
         )
 

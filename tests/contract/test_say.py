@@ -7,9 +7,10 @@ import pytest
 
 from agent_engine.commands import Declined, Repeated, Say, Started, Steered
 from agent_engine.errors import RequestError
+from agent_engine.events import Ended, PlanMade
 from agent_engine.ports import WakeupKind
-from agent_engine.types import AgentId, TaskStatus
-from tests.contract.house import ALICE, BOB, House, answered, message, thread
+from agent_engine.types import AgentId, EndReason, RunEnd, TaskStatus
+from tests.contract.house import ALICE, BOB, House, answered, message, plan_of, think, thread
 
 
 def first_words(**changes: object) -> Say:
@@ -136,3 +137,30 @@ async def test_a_message_after_the_end_runs_the_task_once_more(house: House) -> 
     assert again.task.completed_at is None
     assert again.requester == BOB
     assert await house.woken() == [(outcome.run_id, WakeupKind.START)]
+
+
+async def test_what_is_said_while_the_answer_is_written_is_answered_by_a_run_of_its_own(
+    house: House,
+) -> None:
+    run = await house.begin(await house.start())
+    await house.commit(run, PlanMade(plan=plan_of(think()), messages_read=len(run.messages)))
+    await house.say("m2", "and in metres?", author=BOB)
+    await house.woken()
+    await house.commit(run, answered())
+    assert (await house.runs.load(run.run_id)).end is not None
+    newest = await house.commands.latest_run(thread())
+    assert newest is not None
+    again = await house.runs.load(newest)
+    assert [m.text for m in again.unread] == ["and in metres?"]
+    assert (again.requester, again.earlier_answers) == (BOB, ("42",))
+    assert again.task.status is TaskStatus.PENDING
+    assert (newest, WakeupKind.START) in await house.woken()
+
+
+async def test_what_was_read_starts_nothing_more_and_neither_does_a_stop(house: House) -> None:
+    run = await house.begin(await house.start())
+    await house.commit(run, PlanMade(plan=plan_of(think()), messages_read=len(run.messages)))
+    await house.say("m2", "never mind")
+    end = RunEnd(reason=EndReason.STOPPED, sentence="enough")
+    await house.commit(run, Ended(end=end, status=TaskStatus.CANCELLED))
+    assert await house.commands.latest_run(thread()) == run.run_id
