@@ -130,7 +130,8 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
         bell=bell,
         engine=engine,
         runs=runs,
-        outfitter=Outfitter(settings, source, stack),
+        # Clients are opened when first used and must outlive the tasks that use them.
+        outfitter=Outfitter(settings, source, await stack.enter_async_context(AsyncExitStack())),
         source=source,
     )
 
