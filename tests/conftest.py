@@ -3,15 +3,30 @@
 A test marked ``needs_*`` is left out, aloud, where its package is missing; in CI that is an error.
 """
 
+import asyncio
 import os
 import shutil
 
 import pytest
 from hypothesis import settings
 
+from agent_engine.errors import ToolError
+from agent_engine.tools.sandbox.choose import SandboxChooser
+
+
+def _sandbox_holds():
+    """Whether code can be run here; in CI it must be bubblewrap that holds it."""
+    only = "bubblewrap" if os.environ.get("CI") == "true" else None  # noqa: TID251 - the test run's own environment
+    try:
+        asyncio.run(SandboxChooser(only=only).chosen())
+    except ToolError:
+        return False
+    return True
+
+
 NEEDS = {
-    "needs_node": ("node", "JavaScript programs are run by node"),
-    "needs_chromium": ("chromium", "the page is driven in Chromium"),
+    "needs_node": (lambda: shutil.which("node"), "node, which runs JavaScript programs"),
+    "needs_sandbox": (_sandbox_holds, "a sandbox that holds, such as bubblewrap"),
 }
 
 # The machine that runs the tests may be busy: how long an example takes says nothing about it.
@@ -20,15 +35,15 @@ settings.load_profile("treadle")
 
 
 def pytest_configure(config):
-    for marker, (program, reason) in NEEDS.items():
-        config.addinivalue_line("markers", f"{marker}: {reason} ({program})")
+    for marker, (_, what) in NEEDS.items():
+        config.addinivalue_line("markers", f"{marker}: needs {what}")
 
 
 def pytest_collection_modifyitems(config, items):
-    for marker, (program, reason) in NEEDS.items():
+    for marker, (is_there, what) in NEEDS.items():
         ours = [item for item in items if item.get_closest_marker(marker)]
-        if ours and shutil.which(program) is None:
-            _leave_out(config, items, ours, f"{reason}, and {program} is not installed")
+        if ours and not is_there():
+            _leave_out(config, items, ours, f"they need {what}")
 
 
 def _leave_out(config, items, ours, why):

@@ -26,12 +26,7 @@ def working_drivers() -> tuple[str, ...]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for line in (
-        "needs_sandbox: runs programs in a real sandbox",
-        "needs_node: runs JavaScript",
-        "only_driver(name): says what only this driver promises",
-    ):
-        config.addinivalue_line("markers", line)
+    config.addinivalue_line("markers", "only_driver(name): says what only this driver promises")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
