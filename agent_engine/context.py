@@ -49,7 +49,7 @@ def planning_context(
 def answer_context(run: RunSnapshot, *, folder: Path, incomplete_because: str) -> AnswerContext:
     """Return what the answer of this run is written from."""
     return AnswerContext(
-        goal=run.task.description if not run.earlier_answers else _last_words(run),
+        goal=run.subject,
         agent_name=run.agent.name,
         instructions=run.agent.instructions,
         conversation=run.messages,
@@ -105,11 +105,6 @@ def _why_failed(failed: list[Step]) -> str:
 def _in_mind(run: RunSnapshot) -> tuple[str, ...]:
     items = remembered(run.steps).get_all_items()
     return tuple(f"{item.key}: {item.content}" for item in items[-MOST_MEMORIES:])
-
-
-def _last_words(run: RunSnapshot) -> str:
-    steering = [message.text for message in run.messages if message.steers]
-    return steering[-1] if steering else run.task.description
 
 
 def _warning(run: RunSnapshot) -> str:

@@ -576,6 +576,12 @@ class RunSnapshot:
         return tuple(m for m in self.messages[self.messages_read :] if m.steers)
 
     @property
+    def subject(self) -> str:
+        """What this run is about, for people: the follow-up's own words, else the task's."""
+        told = [message.text for message in self.messages if message.steers]
+        return told[-1] if self.earlier_answers and told else self.task.description
+
+    @property
     def steps(self) -> tuple[Step, ...]:
         """All steps so far, dropped ones included."""
         return self.plan.steps if self.plan else ()

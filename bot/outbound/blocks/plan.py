@@ -203,7 +203,7 @@ def _lines(rows: Sequence[_Row]) -> tuple[Block, ...]:
 
 
 def _title(run: RunSnapshot) -> str:
-    return f"{_state(run)} · {one_line(run.task.description, 120) or 'a task'}"
+    return f"{_state(run)} · {one_line(run.subject, 120) or 'a task'}"
 
 
 def _state(run: RunSnapshot) -> str:
