@@ -6,7 +6,7 @@ STAMP := $(VENV)/.runtime-installed
 DEV_STAMP := $(VENV)/.dev-installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
 
-.PHONY: demo test lint check bench format clean
+.PHONY: install demo test lint check bench screenshots format clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@echo "Building the environment in $(VENV) (once) ..."
@@ -19,6 +19,8 @@ $(DEV_STAMP): $(STAMP)
 	@echo "Adding the test tools ..."
 	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
 	@touch $@
+
+install: $(STAMP)  ## the treadle command, in .venv/bin
 
 demo: $(STAMP)  ## the local workspace and the bot; with ASK="…" one problem, then the thread is printed
 	@TREADLE_DEMO_ASK="$$ASK" $(BIN)/python -m bot demo
@@ -36,6 +38,9 @@ check: lint test
 
 bench: $(DEV_STAMP)
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+screenshots: $(DEV_STAMP)  ## docs/images, with the installed Chromium
+	@$(BIN)/python -m tools.screenshots
 
 format: $(DEV_STAMP)
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
