@@ -24,7 +24,7 @@ from bot.outbound.blocks.question import closed_content, question_content
 from bot.outbound.content import Content, body_hash
 from bot.outbound.pacing import Urgency
 from bot.outbound.slack_values import SessionStatus
-from bot.outbound.text import one_line
+from bot.outbound.text import headline, one_line
 
 MAX_TITLE = 200
 
@@ -104,7 +104,7 @@ def desired(
         messages=tuple(found),
         files=tuple(files),
         session=_session(runs, shown_status),
-        title=one_line(runs[-1].task.description, MAX_TITLE) if runs else "",
+        title=headline(runs[-1].task.description, MAX_TITLE) if runs else "",
     )
 
 

@@ -9,6 +9,7 @@ _MARKS = dict.fromkeys(
 """Control characters, and those that turn the reading direction around to disguise a text."""
 _KEEP = (0x09, 0x0A)
 _DELETE = {code: None for code in _MARKS if code not in _KEEP}
+_CODE = re.compile(r"```.*?(?:```|$)", re.DOTALL)
 _HALF_ENTITY = re.compile(r"&[a-zA-Z#0-9]{0,8}$")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -26,6 +27,15 @@ def one_line(text: str, limit: int) -> str:
     """Return the text in one line of at most ``limit`` characters, shortened with an ellipsis."""
     line = " ".join(clean(text).split())
     return line if len(line) <= limit else line[: max(0, limit - 1)].rstrip() + "…"
+
+
+def headline(text: str, limit: int) -> str:
+    """Return the text as a title in one line: without code blocks, which break a link's label.
+
+    >>> headline("run this: ```sleep 60``` then read `a.txt`", 80)
+    "run this: … then read 'a.txt'"
+    """
+    return one_line(_CODE.sub(" … ", text).replace("`", "'"), limit)
 
 
 def escape(text: str) -> str:

@@ -22,7 +22,7 @@ from agent_engine.types import (
 from bot.outbound.blocks import ids, wording
 from bot.outbound.blocks.parts import actions, button, context, quiet, rich, section
 from bot.outbound.content import Block, Content, body_hash
-from bot.outbound.text import count, escape, one_line
+from bot.outbound.text import count, escape, headline, one_line
 
 MAX_ROWS = 45
 MAX_FIELD = 250
@@ -203,7 +203,7 @@ def _lines(rows: Sequence[_Row]) -> tuple[Block, ...]:
 
 
 def _title(run: RunSnapshot) -> str:
-    return f"{_state(run)} · {one_line(run.subject, 120) or 'a task'}"
+    return f"{_state(run)} · {headline(run.subject, 120) or 'a task'}"
 
 
 def _state(run: RunSnapshot) -> str:

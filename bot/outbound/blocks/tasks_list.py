@@ -8,7 +8,7 @@ from agent_engine.types import TaskStatus, Thread
 from bot.outbound.blocks import ids
 from bot.outbound.blocks.parts import button, person, section
 from bot.outbound.content import Block, Content
-from bot.outbound.text import count, cut, duration, escape, one_line
+from bot.outbound.text import count, cut, duration, escape, headline, one_line
 
 MAX_LINES = 20
 
@@ -45,7 +45,7 @@ def thread_url(thread: Thread, *, workspace_url: str) -> str:
 
 
 def _block(line: TaskLine, *, workspace_url: str, now: datetime) -> Block:
-    title = escape(one_line(line.description, 120)) or "a task"
+    title = escape(headline(line.description, 120)) or "a task"
     if line.thread is not None:
         address = escape(thread_url(line.thread, workspace_url=workspace_url))
         title = f"<{address}|{title.replace('|', '¦')}>"

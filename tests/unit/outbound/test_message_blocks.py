@@ -208,6 +208,13 @@ def test_the_task_list_links_every_thread_and_stops_what_runs():
     assert "in line, place 4" in all_texts(content)
 
 
+def test_code_in_a_problem_does_not_break_the_link_to_its_task():
+    line = a_line(1, description="run this\n```bash\nsleep 60\n```")
+    content = tasks_content([line], workspace_url=URL, now=AT)
+    check_content(content)
+    assert "p1732300000000100|run this …>" in all_texts(content)
+
+
 def test_no_tasks_is_said():
     content = tasks_content([], workspace_url=URL, now=AT)
     check_content(content)

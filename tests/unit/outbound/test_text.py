@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.outbound.content import Content, block_types
-from bot.outbound.text import clean, count, cut, duration, escape, money, one_line
+from bot.outbound.text import clean, count, cut, duration, escape, headline, money, one_line
 from tests.fakes.runs import UNHURRIED
 
 
@@ -49,6 +49,19 @@ def test_counts_have_their_plural():
 )
 def test_cutting_breaks_no_link_and_no_entity(mrkdwn, limit, shown):
     assert cut(mrkdwn, limit) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("run this\n```python\nprint(1)\n```", "run this …"),
+        ("run this ```never closed", "run this …"),
+        ("`ls`, then\n`cat a`", "'ls', then 'cat a'"),
+        ("plain words", "plain words"),
+    ],
+)
+def test_a_title_has_no_code_that_would_break_a_links_label(text, title):
+    assert headline(text, 80) == title
 
 
 @given(st.text(max_size=200), st.integers(2, 100))
