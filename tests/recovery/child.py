@@ -13,12 +13,16 @@ import socket
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import bot.app
+import bot.equipment
+import bot.inbound.seen
 import bot.outbound.posting
+from agent_engine.ports import Tool
 from bot.app import Role, run_bot
 from bot.equipment import ModelSource
 from bot.inbound.listeners import attach as _listeners  # noqa: F401 - what a start would import
@@ -26,9 +30,10 @@ from bot.logs import configure_logs
 from bot.settings import Settings
 from storage.database import Database
 
-BEFORE, AFTER = "before", "after"
+BEFORE = "before"
 _PR_SET_PDEATHSIG = 1
 _QUICK_LOOKUP_PAUSES_S = (0.0, 0.3, 0.6)
+_QUICK_FLUSH_S = 0.2
 
 Tell = Callable[[dict[str, object]], None]
 
@@ -53,10 +58,12 @@ async def _run(request: dict[str, Any], connection: socket.socket) -> None:
         connection.sendall(json.dumps(note).encode() + b"\n")
 
     configure_logs(level="INFO", as_json=True)
-    _tell_of_writes(tell, request.get("die_at"), request.get("die_side"))
+    _tell_of_writes(tell, request.get("wish"))
+    _make_harmful(frozenset(request.get("harmful", ())))
     bot.app.find_model = _no_model
     # Slack's index lags behind; the local workspace's does not.
     bot.outbound.posting.LOOKUP_PAUSES_S = _QUICK_LOOKUP_PAUSES_S
+    bot.inbound.seen.FLUSH_EVERY_S = _QUICK_FLUSH_S
     settings = Settings.model_validate(request["settings"])
     ready = asyncio.get_running_loop().create_future()
     ready.add_done_callback(lambda _: tell({"ready": True}))
@@ -74,29 +81,53 @@ async def _no_model(_settings: Settings) -> ModelSource:
     return ModelSource(base_url=None, model="offline")
 
 
-def _tell_of_writes(tell: Tell, die_at: str | None, side: str | None) -> None:
-    """Name each write as ``SqlRunStore.commit#3``, and die at the one that was asked for."""
+def _make_harmful(names: frozenset[str]) -> None:
+    """Let these tools be such that nobody may repeat them unasked."""
+    make_tools = bot.equipment.make_tools
+
+    def made(settings: Settings) -> Sequence[Tool]:
+        return [_harmful(t) if t.name in names else t for t in make_tools(settings)]
+
+    bot.equipment.make_tools = made
+
+
+def _harmful(tool: Any) -> Tool:
+    return replace(tool, traits=replace(tool.traits, idempotent=False))
+
+
+def _tell_of_writes(tell: Tell, wish: dict[str, Any] | None) -> None:
+    """Name each write as ``SqlRunStore.commit#3``, and end at the one that was asked for."""
     write = Database.write
     counts: Counter[str] = Counter()
+
+    def end(point: str) -> None:
+        stalls = bool(wish and wish["stalls"])
+        tell({"stalled" if stalls else "dying": point})
+        os.kill(os.getpid(), signal.SIGSTOP if stalls else signal.SIGKILL)
 
     async def told(self: Database, work: Callable[[Any], Any]) -> Any:
         name = work.__qualname__.split(".<locals>")[0]
         counts[name] += 1
         point = f"{name}#{counts[name]}"
         tell({"write": point})
-        if point != die_at:
+        if wish is None or wish["at"] != point:
             return await write(self, work)
-        if side == BEFORE:
-            return await write(self, lambda connection: (work(connection), _die()))
-        await write(self, work)
-        _die()
+        if wish["side"] == BEFORE:
+            return await write(self, _and_then(work, lambda: end(point)))
+        result = await write(self, work)
+        end(point)
+        return result
 
     Database.write = told
 
 
-def _die() -> NoReturn:
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("dead processes do not get here")
+def _and_then(work: Callable[[Any], Any], end: Callable[[], None]) -> Callable[[Any], Any]:
+    def work_and_end(connection: Any) -> Any:
+        result = work(connection)
+        end()
+        return result
+
+    return work_and_end
 
 
 def _write_output_to(log: Path) -> None:

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Executable, Row
+
 from bot.local_slack.config import LocalWorkspaceConfig
+from bot.local_slack.records import Message
 from bot.local_slack.server import LocalWorkspace
 from bot.manifest import load_manifest
 from storage.database import Database, open_database
@@ -50,14 +53,16 @@ class House:
         role: str = "all",
         at_write: DeathWish | None = None,
         at_call: DeathWish | None = None,
+        harmful: Sequence[str] = (),
     ) -> AsyncIterator[BotProcess]:
         """Run a bot for the length of the block; it may have a wish to die earlier."""
         self.lives += 1
         log = self.home / f"bot-{self.lives}-{role}.log"
         async with running_bot(
-            self.zygote, self._settings(), log=log, role=role, wish=at_write
+            self.zygote, self._settings(), log=log, role=role, wish=at_write, harmful=harmful
         ) as bot:
-            self.doorman.begin(bot, at_call)
+            if role != "worker":
+                self.doorman.begin(bot, at_call)
             yield bot
 
     async def ask(self, problem: str, *, thread_ts: str | None = None) -> str:
@@ -102,6 +107,38 @@ class House:
         """Return what is left of a task, without times and ids."""
         thread = [rows.without_times(m) for m in self.workspace.snapshot_thread(CHANNEL, ts)]
         return Remains(thread=thread, rows=await rows.final_rows(self.database))
+
+    async def read(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Return the rows that a query finds."""
+        return await self.database.read(lambda connection: connection.execute(statement).all())
+
+    async def until_any(self, statement: Executable) -> None:
+        """Wait until a query finds something."""
+
+        async def is_there() -> bool:
+            return bool(await self.read(statement))
+
+        await self.until(is_there)
+
+    def lose_durable_state(self) -> None:
+        """Delete what dbos knows, as someone does who saves only the tables."""
+        for path in self.home.glob("durable.sqlite*"):
+            path.unlink()
+
+    @property
+    def channel_id(self) -> str:
+        """The channel in which people ask."""
+        return self.workspace.channel(CHANNEL).id
+
+    def said(self) -> Sequence[Message]:
+        """Return all messages of the bot in the channel, thread by thread."""
+        roots = list(self.workspace.channel(CHANNEL).messages)
+        found = {m.ts: m for ts in roots for m in self.workspace.thread(CHANNEL, ts)}
+        return [m for m in found.values() if m.user == self.workspace.bot_user_id]
+
+    async def until_undelivered(self) -> None:
+        """Wait until Slack has given up on what nobody took."""
+        await self.workspace.until(self._all_taken, PATIENCE_S)
 
     def _all_taken(self) -> bool:
         """Whether Slack has nothing on its way to the bot and will not deliver anything again."""

@@ -6,9 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ PATIENCE_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeathWish:
-    """At which write a bot kills itself."""
+    """At which write or call a bot dies."""
 
     at: str
     side: str
     """``before`` the transaction commits or ``after`` it, before its caller hears of it."""
+    stalls: bool = False
+    """It only stops, and may go on later."""
 
 
 @contextmanager
@@ -52,6 +54,7 @@ class BotProcess:
     log: Path
     writes: list[str] = field(default_factory=list)
     is_ready: bool = False
+    is_stalled: bool = False
     exit_code: int | None = None
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -62,10 +65,6 @@ class BotProcess:
     def terminate(self) -> None:
         """Ask it to end."""
         self._send(signal.SIGTERM)
-
-    def stall(self) -> None:
-        """Stop it in the middle of whatever it does, without its knowledge."""
-        self._send(signal.SIGSTOP)
 
     def go_on(self) -> None:
         """Let it go on where it was stalled."""
@@ -106,6 +105,8 @@ class BotProcess:
                 self.writes.append(point)
             case {"ready": True}:
                 self.is_ready = True
+            case {"stalled": _}:
+                self.is_stalled = True
             case {"exited": code}:
                 self.exit_code = code
 
@@ -122,11 +123,16 @@ async def running_bot(
     log: Path,
     role: str = "all",
     wish: DeathWish | None = None,
+    harmful: Sequence[str] = (),
 ) -> AsyncIterator[BotProcess]:
     """Run a bot; it is killed at the end of the block if it still runs then."""
-    request = {"settings": dict(settings), "log": str(log), "role": role}
-    if wish is not None:
-        request |= {"die_at": wish.at, "die_side": wish.side}
+    request = {
+        "settings": dict(settings),
+        "log": str(log),
+        "role": role,
+        "wish": asdict(wish) if wish else None,
+        "harmful": list(harmful),
+    }
     notes, orders = await asyncio.open_unix_connection(str(zygote))
     orders.write(json.dumps(request).encode() + b"\n")
     started = json.loads(await notes.readline())
