@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -42,12 +43,13 @@ async def postgres_builder(
     await _make_tables(zygote, template, {"TREADLE_DATABASE_URL": address})
 
     def new_database() -> str:
-        made.append(postgres_server.new_database(template=made[0]))
+        made.append(f"r_{uuid4().hex}")
+        postgres_server.execute(f"CREATE DATABASE {made[-1]} TEMPLATE {made[0]}")
         return postgres_server.address(made[-1])
 
     yield Builder(zygote=zygote, template=template, folder=tmp_path, new_database=new_database)
     for name in made:
-        postgres_server.drop_database(name)
+        postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

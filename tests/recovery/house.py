@@ -65,12 +65,22 @@ class House:
                 self.doorman.begin(bot, at_call)
             yield bot
 
-    async def ask(self, problem: str, *, thread_ts: str | None = None) -> str:
+    async def ask(self, problem: str, *, channel: str = CHANNEL) -> str:
         """Let a person mention the bot; return the message's ts."""
         mention = f"<@{self.workspace.bot_user_id}> {problem}"
-        ts = await self.workspace.person(PERSON).post(CHANNEL, mention, thread_ts)
-        self.asked += thread_ts is None
-        return ts
+        self.asked += 1
+        return await self.workspace.person(PERSON).post(channel, mention)
+
+    async def press(self, ts: str, choice: str) -> None:
+        """Let the person press the button of this name, wherever in the thread it is."""
+        for message in self.workspace.thread(CHANNEL, ts):
+            elements = [e for block in message.blocks or [] for e in block.get("elements", ())]
+            for button in (e for e in elements if e["type"] == "button"):
+                if choice in button["text"]["text"].lower():
+                    act = self.workspace.person(PERSON).click
+                    await act(CHANNEL, message.ts, button["action_id"])
+                    return
+        raise AssertionError(f"there is no button {choice!r}")
 
     async def until(self, is_so: Callable[[], Awaitable[bool]]) -> None:
         """Wait until something is so that can only be found out by asking the database."""
@@ -131,10 +141,10 @@ class House:
         return self.workspace.channel(CHANNEL).id
 
     def said(self) -> Sequence[Message]:
-        """Return all messages of the bot in the channel, thread by thread."""
-        roots = list(self.workspace.channel(CHANNEL).messages)
-        found = {m.ts: m for ts in roots for m in self.workspace.thread(CHANNEL, ts)}
-        return [m for m in found.values() if m.user == self.workspace.bot_user_id]
+        """Return all messages of the bot."""
+        channels = self.workspace.core.state.channels.values()
+        found = [m for channel in channels for m in channel.messages.values()]
+        return [m for m in found if m.user == self.workspace.bot_user_id]
 
     async def until_undelivered(self) -> None:
         """Wait until Slack has given up on what nobody took."""

@@ -83,6 +83,7 @@ async def die_and_go_on(
     *,
     at_write: DeathWish | None = None,
     at_call: DeathWish | None = None,
+    between: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Do the task with a bot that dies on the way and one that goes on; compare what is left."""
     ts = ""
@@ -92,6 +93,7 @@ async def die_and_go_on(
             ts = await house.ask(PROBLEM)
             await house.until_over(bot)
         died = bot.exit_code is not None
+    between()
     async with house.bot() as bot:
         if not ts:
             await house.until_connected(bot)

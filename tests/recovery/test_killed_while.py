@@ -56,8 +56,7 @@ async def test_a_step_that_may_have_happened_is_asked_about_and_the_question_sur
             await bot.until_ended()
         async with house.bot(harmful=["file_operations"]) as bot:
             await house.until_connected(bot)
-            [(question_ts,)] = await house.read(QUESTION)
-            await _press(house, ts, question_ts, choice)
+            await house.press(ts, choice)
             await house.until_settled(bot)
         [(status, _)] = await house.read(ENDED)
         assert status == TaskStatus.COMPLETED
@@ -126,13 +125,6 @@ async def _programs_of(house: House, bot: BotProcess) -> list[psutil.Process]:
 
     await house.until(any_runs)
     return found
-
-
-async def _press(house: House, ts: str, question_ts: str, choice: str) -> None:
-    message = next(m for m in house.workspace.thread(CHANNEL, ts) if m.ts == question_ts)
-    buttons = [e for block in message.blocks or [] for e in block.get("elements", ())]
-    [action_id] = [b["action_id"] for b in buttons if choice in b["text"]["text"].lower()]
-    await house.workspace.person(PERSON).click(CHANNEL, question_ts, action_id)
 
 
 async def _one_task_then_silence(house: House) -> None:
