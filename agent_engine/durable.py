@@ -107,7 +107,6 @@ class DurableRuns:
         DBOS(config=self._config())
         DBOS.launch()
         await self._take_over()
-        await self._adopt_unknown()
 
     async def close(self) -> None:
         """Leave all runs as they are, to go on after the restart."""
