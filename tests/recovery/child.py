@@ -8,15 +8,19 @@ import asyncio
 import ctypes
 import json
 import os
+import re
 import signal
 import socket
 import sys
+import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
+
+import sqlalchemy
 
 import bot.app
 import bot.equipment
@@ -30,7 +34,11 @@ from bot.logs import configure_logs
 from bot.settings import Settings
 from storage.database import Database
 
-BEFORE = "before"
+BEFORE, AFTER = "before", "after"
+_WRITE = re.compile(r"\s*(INSERT|UPDATE|DELETE)\s+(?:INTO\s+|FROM\s+)?(\S+)", re.IGNORECASE)
+_OURS = ("db-write", "db-read", "db_")
+"""How the names of storage's own threads begin."""
+_WROTE, _COMMITTED = "treadle_wrote", "treadle_committed"
 _PR_SET_PDEATHSIG = 1
 _QUICK_LOOKUP_PAUSES_S = (0.0, 0.3, 0.6)
 _QUICK_FLUSH_S = 0.2
@@ -58,7 +66,9 @@ async def _run(request: dict[str, Any], connection: socket.socket) -> None:
         connection.sendall(json.dumps(note).encode() + b"\n")
 
     configure_logs(level="INFO", as_json=True)
-    _tell_of_writes(tell, request.get("wish"))
+    fate = _Fate(tell, request.get("wish"))
+    _watch_our_writes(fate)
+    _watch_writes_of_dbos(fate)
     _make_harmful(frozenset(request.get("harmful", ())))
     bot.app.find_model = _no_model
     # Slack's index lags behind; the local workspace's does not.
@@ -95,39 +105,72 @@ def _harmful(tool: Any) -> Tool:
     return replace(tool, traits=replace(tool.traits, idempotent=False))
 
 
-def _tell_of_writes(tell: Tell, wish: dict[str, Any] | None) -> None:
-    """Name each write as ``SqlRunStore.commit#3``, and end at the one that was asked for."""
+class _Fate:
+    """Counts what happens and ends the process, or stalls it, where that was asked for."""
+
+    def __init__(self, tell: Tell, wish: dict[str, Any] | None) -> None:
+        self._tell = tell
+        self._wish = wish or {}
+        self._counts: Counter[str] = Counter()
+
+    def next_point(self, name: str) -> str:
+        """Return the name of this occurrence, as ``SqlRunStore.commit#3``."""
+        self._counts[name] += 1
+        point = f"{name}#{self._counts[name]}"
+        self._tell({"write": point})
+        return point
+
+    def is_at(self, point: str | None, side: str) -> bool:
+        return point == self._wish.get("at") and side == self._wish.get("side")
+
+    def meet(self, point: str | None, side: str) -> None:
+        """End here if this is the point."""
+        if self.is_at(point, side):
+            stalls = self._wish["stalls"]
+            self._tell({"stalled" if stalls else "dying": point})
+            os.kill(os.getpid(), signal.SIGSTOP if stalls else signal.SIGKILL)
+
+
+def _watch_our_writes(fate: _Fate) -> None:
+    """Every write of ours goes through one method; units of work tell whose they are."""
     write = Database.write
-    counts: Counter[str] = Counter()
 
-    def end(point: str) -> None:
-        stalls = bool(wish and wish["stalls"])
-        tell({"stalled" if stalls else "dying": point})
-        os.kill(os.getpid(), signal.SIGSTOP if stalls else signal.SIGKILL)
+    async def watched(self: Database, work: Callable[[Any], Any]) -> Any:
+        point = fate.next_point(work.__qualname__.split(".<locals>")[0])
 
-    async def told(self: Database, work: Callable[[Any], Any]) -> Any:
-        name = work.__qualname__.split(".<locals>")[0]
-        counts[name] += 1
-        point = f"{name}#{counts[name]}"
-        tell({"write": point})
-        if wish is None or wish["at"] != point:
-            return await write(self, work)
-        if wish["side"] == BEFORE:
-            return await write(self, _and_then(work, lambda: end(point)))
-        result = await write(self, work)
-        end(point)
+        def work_and_die(connection: Any) -> Any:
+            result = work(connection)
+            fate.meet(point, BEFORE)
+            return result
+
+        result = await write(self, work_and_die if fate.is_at(point, BEFORE) else work)
+        fate.meet(point, AFTER)
         return result
 
-    Database.write = told
+    Database.write = watched
 
 
-def _and_then(work: Callable[[Any], Any], end: Callable[[], None]) -> Callable[[Any], Any]:
-    def work_and_end(connection: Any) -> Any:
-        result = work(connection)
-        end()
-        return result
+def _watch_writes_of_dbos(fate: _Fate) -> None:
+    """Those on connections that are not ours: before their commit, and when it is done."""
 
-    return work_and_end
+    def executes(connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        found = _WRITE.match(statement)
+        if found and not threading.current_thread().name.startswith(_OURS):
+            verb, table = found[1].lower(), found[2].split(".")[-1].strip('"')
+            connection.info[_WROTE] = f"dbos.{verb}.{table}"
+
+    def commits(connection: Any) -> None:
+        name = connection.info.pop(_WROTE, None)
+        if name is not None:
+            connection.info[_COMMITTED] = point = fate.next_point(name)
+            fate.meet(point, BEFORE)
+
+    def is_given_back(_dbapi_connection: Any, record: Any) -> None:
+        fate.meet(record.info.pop(_COMMITTED, None), AFTER)
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", executes)
+    sqlalchemy.event.listen(sqlalchemy.Engine, "commit", commits)
+    sqlalchemy.event.listen(sqlalchemy.Pool, "checkin", is_given_back)
 
 
 def _write_output_to(log: Path) -> None:

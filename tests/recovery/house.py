@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,17 +174,17 @@ class Builder:
     template: Path
     """A home folder with SQLite files in it; empty when the database is elsewhere."""
     folder: Path
-    new_database: Callable[[], str] | None = None
-    """Makes a PostgreSQL database and returns its address."""
+    lend_database: Callable[[], AbstractContextManager[str]] | None = None
+    """Gives the address of an empty PostgreSQL database; None for SQLite."""
 
     @asynccontextmanager
     async def house(self, name: str) -> AsyncIterator[House]:
         """Open a workspace and a database for the length of the block."""
         home = self.folder / name.replace("#", "-")
         shutil.copytree(self.template, home)
-        url = self.new_database() if self.new_database else None
         doorman = Doorman()
         async with AsyncExitStack() as stack:
+            url = stack.enter_context(self.lend_database()) if self.lend_database else None
             config = LocalWorkspaceConfig(manifest=load_manifest())
             workspace = await stack.enter_async_context(attended_workspace(doorman, config))
             database = await stack.enter_async_context(

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,8 @@ class BotProcess:
 
     def _send(self, what: signal.Signals) -> None:
         if self.exit_code is None:
-            os.kill(self.pid, what)
+            with suppress(ProcessLookupError):  # it has ended, and we have not heard of it yet
+                os.kill(self.pid, what)
 
 
 @asynccontextmanager

@@ -64,7 +64,7 @@ async def each(wishes: Sequence[DeathWish], live: Live) -> None:
             try:
                 outcome = await live(wish)
             except Exception as error:  # noqa: BLE001 - the other lives are to be seen too
-                outcome = Outcome(died=True, wrong=[f"{type(error).__name__}: {error}"])
+                outcome = Outcome(died=True, wrong=[repr(_first(error))])
         wrong.extend(f"killed {wish.side} {wish.at}: {what}" for what in outcome.wrong)
         if not outcome.died:
             alive.append(f"{wish.side} {wish.at}")
@@ -112,6 +112,10 @@ async def differences(house: House, ts: str, expected: Remains) -> Sequence[str]
         *_differences(remains.thread, expected.thread, "the thread"),
         *_differences(remains.rows, expected.rows, "the rows"),
     ]
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _differences(found: Any, expected: Any, where: str) -> Iterator[str]:
