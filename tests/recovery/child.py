@@ -34,7 +34,7 @@ from bot.logs import configure_logs
 from bot.settings import Settings
 from storage.database import Database
 
-BEFORE, AFTER = "before", "after"
+BEFORE, AFTER, ANY = "before", "after", "any"
 _WRITE = re.compile(r"\s*(INSERT|UPDATE|DELETE)\s+(?:INTO\s+|FROM\s+)?(\S+)", re.IGNORECASE)
 _OURS = ("db-write", "db-read", "db_")
 """How the names of storage's own threads begin."""
@@ -118,6 +118,8 @@ class _Fate:
         self._counts[name] += 1
         point = f"{name}#{self._counts[name]}"
         self._tell({"write": point})
+        if f"{ANY}#{self._counts.total()}" == self._wish.get("at"):
+            self._wish = self._wish | {"at": point}
         return point
 
     def is_at(self, point: str | None, side: str) -> bool:

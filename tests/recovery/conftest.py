@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.postgres import PostgresServer
 from tests.recovery.house import Builder
-from tests.recovery.processes import running_bot, running_zygote
+from tests.recovery.processes import Life, running_bot, running_zygote
 from tests.recovery.workspace import doors
 
 _EMPTY = """
@@ -41,6 +41,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 @pytest.fixture
 async def sqlite_builder(zygote: Path, tmp_path: Path) -> Builder:
     template = tmp_path / "template"
+    template.mkdir()
     await _make_tables(zygote, template, {})
     return Builder(zygote=zygote, template=template, folder=tmp_path)
 
@@ -56,6 +57,7 @@ async def postgres_builder(
     zygote: Path, tmp_path: Path, postgres_server: PostgresServer, idle_databases: list[str]
 ) -> Builder:
     home = tmp_path / "template"
+    home.mkdir()
 
     @contextmanager
     def lend() -> Iterator[str]:
@@ -80,9 +82,10 @@ def builder(request: pytest.FixtureRequest) -> Builder:
 
 async def _make_tables(zygote: Path, home: Path, settings: dict[str, str]) -> None:
     """Start a worker once, which makes our tables and dbos's, and end it."""
-    home.mkdir()
-    settings = settings | {"TREADLE_HOME": str(home)}
-    async with running_bot(zygote, settings, log=home / "first.log", role="worker") as worker:
+    life = Life(
+        settings=settings | {"TREADLE_HOME": str(home)}, log=home / "first.log", role="worker"
+    )
+    async with running_bot(zygote, life) as worker:
         await worker.until_ready()
         worker.terminate()
         assert await worker.until_ended() == 0, worker.last_words()

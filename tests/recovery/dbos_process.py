@@ -1,7 +1,7 @@
 """A process of its own that uses dbos as ``agent_engine/durable.py`` does, for the contract test.
 
-``die <url> <executor>`` starts a workflow and kills itself in its second step; ``adopt <url> <executor>
-<dead>`` brings back the workflows of a dead executor and prints what it found as one JSON object.
+``die URL FOLDER ME`` starts a workflow and kills itself in its second step. ``adopt URL FOLDER ME
+DEAD`` brings back the workflows of a dead executor and prints what it found as one JSON object.
 """
 
 import asyncio

@@ -16,7 +16,7 @@ from bot.local_slack.server import LocalWorkspace
 from bot.manifest import load_manifest
 from storage.database import Database, open_database
 from tests.recovery import rows
-from tests.recovery.processes import PATIENCE_S, BotProcess, DeathWish, running_bot
+from tests.recovery.processes import PATIENCE_S, BotProcess, DeathWish, Life, running_bot
 from tests.recovery.workspace import Doorman, attended_workspace
 
 CHANNEL, PERSON = "general", "ada"
@@ -57,10 +57,14 @@ class House:
     ) -> AsyncIterator[BotProcess]:
         """Run a bot for the length of the block; it may have a wish to die earlier."""
         self.lives += 1
-        log = self.home / f"bot-{self.lives}-{role}.log"
-        async with running_bot(
-            self.zygote, self._settings(), log=log, role=role, wish=at_write, harmful=harmful
-        ) as bot:
+        life = Life(
+            settings=self._settings(),
+            log=self.home / f"bot-{self.lives}-{role}.log",
+            role=role,
+            wish=at_write,
+            harmful=harmful,
+        )
+        async with running_bot(self.zygote, life) as bot:
             if role != "worker":
                 self.doorman.begin(bot, at_call)
             yield bot

@@ -21,10 +21,23 @@ class DeathWish:
     """At which write or call a bot dies."""
 
     at: str
+    """As ``SqlRunStore.commit#3`` or ``chat.postMessage#1``; ``any#12`` is the 12th write."""
     side: str
     """``before`` the transaction commits or ``after`` it, before its caller hears of it."""
     stalls: bool = False
     """It only stops, and may go on later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """What a bot is started with."""
+
+    settings: Mapping[str, str]
+    log: Path
+    role: str = "all"
+    wish: DeathWish | None = None
+    harmful: Sequence[str] = ()
+    """The names of tools that are not to be repeated unasked."""
 
 
 @contextmanager
@@ -117,28 +130,13 @@ class BotProcess:
 
 
 @asynccontextmanager
-async def running_bot(
-    zygote: Path,
-    settings: Mapping[str, str],
-    *,
-    log: Path,
-    role: str = "all",
-    wish: DeathWish | None = None,
-    harmful: Sequence[str] = (),
-) -> AsyncIterator[BotProcess]:
+async def running_bot(zygote: Path, life: Life) -> AsyncIterator[BotProcess]:
     """Run a bot; it is killed at the end of the block if it still runs then."""
-    request = {
-        "settings": dict(settings),
-        "log": str(log),
-        "role": role,
-        "wish": asdict(wish) if wish else None,
-        "harmful": list(harmful),
-    }
     notes, orders = await asyncio.open_unix_connection(str(zygote))
-    orders.write(json.dumps(request).encode() + b"\n")
+    orders.write(json.dumps(asdict(life), default=str).encode() + b"\n")
     started = json.loads(await notes.readline())
     async with asyncio.TaskGroup() as group:
-        bot = BotProcess(pid=started["pid"], log=log)
+        bot = BotProcess(pid=started["pid"], log=life.log)
         group.create_task(bot._listen(notes))
         try:
             yield bot

@@ -106,9 +106,10 @@ async def differences(house: House, ts: str, expected: Remains) -> Sequence[str]
     """Say how what is left differs from what an undisturbed task leaves."""
     remains = await house.remains(ts)
     started = await rows.starts(house.database)
+    most = house.lives
     return [
         *await rows.repeated_steps(house.database),
-        *(f"{step} was started {times} times" for step, times in started.items() if times > 2),
+        *(f"{step} was started {times} times" for step, times in started.items() if times > most),
         *_differences(remains.thread, expected.thread, "the thread"),
         *_differences(remains.rows, expected.rows, "the rows"),
     ]

@@ -29,8 +29,8 @@ class _Zygote:
         self._listener.bind(address)
         self._listener.listen(64)
         self._woken, self._wake = socket.socketpair()
-        self._woken.setblocking(False)
-        self._wake.setblocking(False)
+        for end in (self._woken, self._wake):
+            end.settimeout(0)
         self._children: dict[int, socket.socket] = {}
 
     def serve(self) -> None:
@@ -66,7 +66,10 @@ class _Zygote:
         self._children[pid] = connection
 
     def _become(
-        self, request: dict[str, object], connection: socket.socket, selector: selectors.BaseSelector
+        self,
+        request: dict[str, object],
+        connection: socket.socket,
+        selector: selectors.BaseSelector,
     ) -> NoReturn:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
