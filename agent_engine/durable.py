@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import sqlalchemy
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
@@ -31,10 +31,12 @@ LONGEST_SLEEP_S = 24 * 3600.0
 RETRY_S = 2.0
 """How long a run rests after the database was away."""
 SWEEP_S = 10.0
+ADOPT_S = 60.0
 TAKEOVER_S = 1.0
 POLL_S = 1.0
 MOST_WAKEUPS = 200
 APPLICATION_VERSION = "1"
+_LIVE = ["PENDING", "ENQUEUED", "DELAYED"]
 _ENDED = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
 
 Advance = Callable[[RunId], Awaitable[Progress]]
@@ -125,6 +127,7 @@ class DurableRuns:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._deliver_for_ever())
             group.create_task(_every(SWEEP_S, self._sweep))
+            group.create_task(_every(ADOPT_S, self._adopt_unknown))
             if not self._is_sqlite:
                 group.create_task(_every(TAKEOVER_S, self._take_over))
 
@@ -153,25 +156,27 @@ class DurableRuns:
         if wakeup.kind is WakeupKind.START:
             await self._start(wakeup.run_id)
             return
-        workflow_id = await self._live_workflow(wakeup.run_id)
-        if workflow_id is None:
-            await self._start(wakeup.run_id, attempt=str(wakeup.id))
+        found = await _workflows(wakeup.run_id)
+        if found.live is None:
+            await self._start(wakeup.run_id, as_workflow=found.next_id)
             return
         key = f"wakeup-{wakeup.id}"
-        await DBOS.send_async(workflow_id, "wake", WAKE_TOPIC, idempotency_key=key)
+        await DBOS.send_async(found.live, "wake", WAKE_TOPIC, idempotency_key=key)
 
-    async def _start(self, run_id: RunId, *, attempt: str = "") -> None:
-        workflow_id = f"{run_id}~{attempt}" if attempt else run_id
-        with SetWorkflowID(workflow_id):
+    async def _start(self, run_id: RunId, *, as_workflow: str | None = None) -> None:
+        with SetWorkflowID(as_workflow or run_id):
             await DBOS.start_workflow_async(_run, run_id)
 
-    async def _live_workflow(self, run_id: RunId) -> str | None:
-        """Return the run's workflow that is not over; None when it has none."""
-        found = await DBOS.list_workflows_async(
-            workflow_id_prefix=run_id, load_input=False, load_output=False
-        )
-        live = [status.workflow_id for status in found if status.status not in _ENDED]
-        return live[0] if live else None
+    async def _adopt_unknown(self) -> None:
+        """Start the runs that the tables know and dbos does not: its database was lost."""
+        live = {_run_of(workflow_id) for workflow_id in await _live_workflows()}
+        for run_id in await self._wakeups.unfinished():
+            if run_id in live:
+                continue
+            found = await _workflows(run_id)
+            if found.live is None:
+                logger.warning("run_adopted", extra={"run_id": run_id})
+                await self._start(run_id, as_workflow=found.next_id)
 
     async def _sweep(self) -> None:
         if await self._wakeups.sweep(stale_after_s=SWEEP_S):
@@ -248,6 +253,38 @@ class DurableRuns:
         if self._is_sqlite:
             config["system_database_engine"] = _sqlite_engine(self._url)
         return config
+
+
+class _Workflows(NamedTuple):
+    """What dbos knows of one run."""
+
+    live: str | None
+    """The workflow that is not over; None when there is none."""
+    next_id: str
+    """What the next one is called: the same for all processes, so that only one is started."""
+
+
+async def _workflows(run_id: RunId) -> _Workflows:
+    found = await DBOS.list_workflows_async(
+        workflow_id_prefix=run_id, load_input=False, load_output=False
+    )
+    live = next((w.workflow_id for w in found if w.status not in _ENDED), None)
+    last = max((_number_of(w.workflow_id) for w in found), default=-1)
+    return _Workflows(live, f"{run_id}~{last + 1}" if found else run_id)
+
+
+async def _live_workflows() -> Sequence[str]:
+    found = await DBOS.list_workflows_async(status=_LIVE, load_input=False, load_output=False)
+    return [status.workflow_id for status in found]
+
+
+def _run_of(workflow_id: str) -> str:
+    return workflow_id.partition("~")[0]
+
+
+def _number_of(workflow_id: str) -> int:
+    """A run's first workflow has the run's id, the others a number behind it."""
+    return int(workflow_id.partition("~")[2] or 0)
 
 
 def sqlite_url(home: Path) -> str:

@@ -8,17 +8,25 @@ import asyncio
 import ctypes
 import json
 import os
+import re
 import signal
 import socket
 import sys
+import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+import sqlalchemy
+
 import bot.app
+import bot.equipment
+import bot.inbound.seen
 import bot.outbound.posting
+from agent_engine.ports import Tool
 from bot.app import Role, run_bot
 from bot.equipment import ModelSource
 from bot.inbound.listeners import attach as _listeners  # noqa: F401 - what a start would import
@@ -26,9 +34,14 @@ from bot.logs import configure_logs
 from bot.settings import Settings
 from storage.database import Database
 
-BEFORE, AFTER = "before", "after"
+BEFORE, AFTER, ANY = "before", "after", "any"
+_WRITE = re.compile(r"\s*(INSERT|UPDATE|DELETE)\s+(?:INTO\s+|FROM\s+)?(\S+)", re.IGNORECASE)
+_OURS = ("db-write", "db-read", "db_")
+"""How the names of storage's own threads begin."""
+_WROTE, _COMMITTED = "treadle_wrote", "treadle_committed"
 _PR_SET_PDEATHSIG = 1
 _QUICK_LOOKUP_PAUSES_S = (0.0, 0.3, 0.6)
+_QUICK_FLUSH_S = 0.2
 
 Tell = Callable[[dict[str, object]], None]
 
@@ -53,10 +66,14 @@ async def _run(request: dict[str, Any], connection: socket.socket) -> None:
         connection.sendall(json.dumps(note).encode() + b"\n")
 
     configure_logs(level="INFO", as_json=True)
-    _tell_of_writes(tell, request.get("die_at"), request.get("die_side"))
+    fate = _Fate(tell, request.get("wish"))
+    _watch_our_writes(fate)
+    _watch_writes_of_dbos(fate)
+    _make_harmful(frozenset(request.get("harmful", ())))
     bot.app.find_model = _no_model
     # Slack's index lags behind; the local workspace's does not.
     bot.outbound.posting.LOOKUP_PAUSES_S = _QUICK_LOOKUP_PAUSES_S
+    bot.inbound.seen.FLUSH_EVERY_S = _QUICK_FLUSH_S
     settings = Settings.model_validate(request["settings"])
     ready = asyncio.get_running_loop().create_future()
     ready.add_done_callback(lambda _: tell({"ready": True}))
@@ -74,29 +91,88 @@ async def _no_model(_settings: Settings) -> ModelSource:
     return ModelSource(base_url=None, model="offline")
 
 
-def _tell_of_writes(tell: Tell, die_at: str | None, side: str | None) -> None:
-    """Name each write as ``SqlRunStore.commit#3``, and die at the one that was asked for."""
+def _make_harmful(names: frozenset[str]) -> None:
+    """Let these tools be such that nobody may repeat them unasked."""
+    make_tools = bot.equipment.make_tools
+
+    def made(settings: Settings) -> Sequence[Tool]:
+        return [_harmful(t) if t.name in names else t for t in make_tools(settings)]
+
+    bot.equipment.make_tools = made
+
+
+def _harmful(tool: Any) -> Tool:
+    return replace(tool, traits=replace(tool.traits, idempotent=False))
+
+
+class _Fate:
+    """Counts what happens and ends the process, or stalls it, where that was asked for."""
+
+    def __init__(self, tell: Tell, wish: dict[str, Any] | None) -> None:
+        self._tell = tell
+        self._wish = wish or {}
+        self._counts: Counter[str] = Counter()
+
+    def next_point(self, name: str) -> str:
+        """Return the name of this occurrence, as ``SqlRunStore.commit#3``."""
+        self._counts[name] += 1
+        point = f"{name}#{self._counts[name]}"
+        self._tell({"write": point})
+        if f"{ANY}#{self._counts.total()}" == self._wish.get("at"):
+            self._wish = self._wish | {"at": point}
+        return point
+
+    def is_at(self, point: str | None, side: str) -> bool:
+        return point == self._wish.get("at") and side == self._wish.get("side")
+
+    def meet(self, point: str | None, side: str) -> None:
+        """End here if this is the point."""
+        if self.is_at(point, side):
+            stalls = self._wish["stalls"]
+            self._tell({"stalled" if stalls else "dying": point})
+            os.kill(os.getpid(), signal.SIGSTOP if stalls else signal.SIGKILL)
+
+
+def _watch_our_writes(fate: _Fate) -> None:
+    """Every write of ours goes through one method; units of work tell whose they are."""
     write = Database.write
-    counts: Counter[str] = Counter()
 
-    async def told(self: Database, work: Callable[[Any], Any]) -> Any:
-        name = work.__qualname__.split(".<locals>")[0]
-        counts[name] += 1
-        point = f"{name}#{counts[name]}"
-        tell({"write": point})
-        if point != die_at:
-            return await write(self, work)
-        if side == BEFORE:
-            return await write(self, lambda connection: (work(connection), _die()))
-        await write(self, work)
-        _die()
+    async def watched(self: Database, work: Callable[[Any], Any]) -> Any:
+        point = fate.next_point(work.__qualname__.split(".<locals>")[0])
 
-    Database.write = told
+        def work_and_die(connection: Any) -> Any:
+            result = work(connection)
+            fate.meet(point, BEFORE)
+            return result
+
+        result = await write(self, work_and_die if fate.is_at(point, BEFORE) else work)
+        fate.meet(point, AFTER)
+        return result
+
+    Database.write = watched
 
 
-def _die() -> NoReturn:
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("dead processes do not get here")
+def _watch_writes_of_dbos(fate: _Fate) -> None:
+    """Those on connections that are not ours: before their commit, and when it is done."""
+
+    def executes(connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        found = _WRITE.match(statement)
+        if found and not threading.current_thread().name.startswith(_OURS):
+            verb, table = found[1].lower(), found[2].split(".")[-1].strip('"')
+            connection.info[_WROTE] = f"dbos.{verb}.{table}"
+
+    def commits(connection: Any) -> None:
+        name = connection.info.pop(_WROTE, None)
+        if name is not None:
+            connection.info[_COMMITTED] = point = fate.next_point(name)
+            fate.meet(point, BEFORE)
+
+    def is_given_back(_dbapi_connection: Any, record: Any) -> None:
+        fate.meet(record.info.pop(_COMMITTED, None), AFTER)
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", executes)
+    sqlalchemy.event.listen(sqlalchemy.Engine, "commit", commits)
+    sqlalchemy.event.listen(sqlalchemy.Pool, "checkin", is_given_back)
 
 
 def _write_output_to(log: Path) -> None:

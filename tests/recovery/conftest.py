@@ -1,14 +1,27 @@
 """One zygote and one PostgreSQL server for all recovery tests; databases that have their tables."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from tests.contract.postgres import PostgresServer
 from tests.recovery.house import Builder
-from tests.recovery.processes import running_bot, running_zygote
+from tests.recovery.processes import Life, running_bot, running_zygote
 from tests.recovery.workspace import doors
+
+_EMPTY = """
+    DO $$ DECLARE name text; BEGIN
+        SET LOCAL session_replication_role = replica;
+        FOR name IN
+            SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
+            WHERE schemaname IN ('public', 'dbos')
+            AND tablename NOT IN ('alembic_version', 'dbos_migrations')
+        LOOP EXECUTE 'DELETE FROM ' || name; END LOOP;
+    END $$
+"""
 
 
 @pytest.fixture(scope="session")
@@ -28,26 +41,38 @@ def postgres_server() -> Iterator[PostgresServer]:
 @pytest.fixture
 async def sqlite_builder(zygote: Path, tmp_path: Path) -> Builder:
     template = tmp_path / "template"
+    template.mkdir()
     await _make_tables(zygote, template, {})
     return Builder(zygote=zygote, template=template, folder=tmp_path)
 
 
+@pytest.fixture(scope="session")
+def idle_databases() -> list[str]:
+    """The names of databases that a house may have: they have all tables and no rows."""
+    return []
+
+
 @pytest.fixture
 async def postgres_builder(
-    zygote: Path, tmp_path: Path, postgres_server: PostgresServer
-) -> AsyncIterator[Builder]:
-    made = [postgres_server.new_database()]
-    template = tmp_path / "template"
-    address = postgres_server.address(made[0])
-    await _make_tables(zygote, template, {"TREADLE_DATABASE_URL": address})
+    zygote: Path, tmp_path: Path, postgres_server: PostgresServer, idle_databases: list[str]
+) -> Builder:
+    home = tmp_path / "template"
+    home.mkdir()
 
-    def new_database() -> str:
-        made.append(postgres_server.new_database(template=made[0]))
-        return postgres_server.address(made[-1])
+    @contextmanager
+    def lend() -> Iterator[str]:
+        if not idle_databases:
+            idle_databases.append(f"r_{uuid4().hex}")
+            postgres_server.execute(f"CREATE DATABASE {idle_databases[-1]} TEMPLATE {template}")
+        name = idle_databases.pop()
+        yield postgres_server.address(name)
+        postgres_server.cut_off(name)
+        postgres_server.execute(_EMPTY, database=name)
+        idle_databases.append(name)
 
-    yield Builder(zygote=zygote, template=template, folder=tmp_path, new_database=new_database)
-    for name in made:
-        postgres_server.drop_database(name)
+    template = postgres_server.new_database()
+    await _make_tables(zygote, home, {"TREADLE_DATABASE_URL": postgres_server.address(template)})
+    return Builder(zygote=zygote, template=home, folder=tmp_path, lend_database=lend)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -57,9 +82,10 @@ def builder(request: pytest.FixtureRequest) -> Builder:
 
 async def _make_tables(zygote: Path, home: Path, settings: dict[str, str]) -> None:
     """Start a worker once, which makes our tables and dbos's, and end it."""
-    home.mkdir()
-    settings = settings | {"TREADLE_HOME": str(home)}
-    async with running_bot(zygote, settings, log=home / "first.log", role="worker") as worker:
+    life = Life(
+        settings=settings | {"TREADLE_HOME": str(home)}, log=home / "first.log", role="worker"
+    )
+    async with running_bot(zygote, life) as worker:
         await worker.until_ready()
         worker.terminate()
         assert await worker.until_ended() == 0, worker.last_words()

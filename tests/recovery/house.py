@@ -3,17 +3,20 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Executable, Row
+
 from bot.local_slack.config import LocalWorkspaceConfig
+from bot.local_slack.records import Message
 from bot.local_slack.server import LocalWorkspace
 from bot.manifest import load_manifest
 from storage.database import Database, open_database
 from tests.recovery import rows
-from tests.recovery.processes import PATIENCE_S, BotProcess, DeathWish, running_bot
+from tests.recovery.processes import PATIENCE_S, BotProcess, DeathWish, Life, running_bot
 from tests.recovery.workspace import Doorman, attended_workspace
 
 CHANNEL, PERSON = "general", "ada"
@@ -50,22 +53,38 @@ class House:
         role: str = "all",
         at_write: DeathWish | None = None,
         at_call: DeathWish | None = None,
+        harmful: Sequence[str] = (),
     ) -> AsyncIterator[BotProcess]:
         """Run a bot for the length of the block; it may have a wish to die earlier."""
         self.lives += 1
-        log = self.home / f"bot-{self.lives}-{role}.log"
-        async with running_bot(
-            self.zygote, self._settings(), log=log, role=role, wish=at_write
-        ) as bot:
-            self.doorman.begin(bot, at_call)
+        life = Life(
+            settings=self._settings(),
+            log=self.home / f"bot-{self.lives}-{role}.log",
+            role=role,
+            wish=at_write,
+            harmful=harmful,
+        )
+        async with running_bot(self.zygote, life) as bot:
+            if role != "worker":
+                self.doorman.begin(bot, at_call)
             yield bot
 
-    async def ask(self, problem: str, *, thread_ts: str | None = None) -> str:
+    async def ask(self, problem: str, *, channel: str = CHANNEL) -> str:
         """Let a person mention the bot; return the message's ts."""
         mention = f"<@{self.workspace.bot_user_id}> {problem}"
-        ts = await self.workspace.person(PERSON).post(CHANNEL, mention, thread_ts)
-        self.asked += thread_ts is None
-        return ts
+        self.asked += 1
+        return await self.workspace.person(PERSON).post(channel, mention)
+
+    async def press(self, ts: str, choice: str) -> None:
+        """Let the person press the button of this name, wherever in the thread it is."""
+        for message in self.workspace.thread(CHANNEL, ts):
+            elements = [e for block in message.blocks or [] for e in block.get("elements", ())]
+            for button in (e for e in elements if e["type"] == "button"):
+                if choice in button["text"]["text"].lower():
+                    act = self.workspace.person(PERSON).click
+                    await act(CHANNEL, message.ts, button["action_id"])
+                    return
+        raise AssertionError(f"there is no button {choice!r}")
 
     async def until(self, is_so: Callable[[], Awaitable[bool]]) -> None:
         """Wait until something is so that can only be found out by asking the database."""
@@ -103,6 +122,38 @@ class House:
         thread = [rows.without_times(m) for m in self.workspace.snapshot_thread(CHANNEL, ts)]
         return Remains(thread=thread, rows=await rows.final_rows(self.database))
 
+    async def read(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Return the rows that a query finds."""
+        return await self.database.read(lambda connection: connection.execute(statement).all())
+
+    async def until_any(self, statement: Executable) -> None:
+        """Wait until a query finds something."""
+
+        async def is_there() -> bool:
+            return bool(await self.read(statement))
+
+        await self.until(is_there)
+
+    def lose_durable_state(self) -> None:
+        """Delete what dbos knows, as someone does who saves only the tables."""
+        for path in self.home.glob("durable.sqlite*"):
+            path.unlink()
+
+    @property
+    def channel_id(self) -> str:
+        """The channel in which people ask."""
+        return self.workspace.channel(CHANNEL).id
+
+    def said(self) -> Sequence[Message]:
+        """Return all messages of the bot."""
+        channels = self.workspace.core.state.channels.values()
+        found = [m for channel in channels for m in channel.messages.values()]
+        return [m for m in found if m.user == self.workspace.bot_user_id]
+
+    async def until_undelivered(self) -> None:
+        """Wait until Slack has given up on what nobody took."""
+        await self.workspace.until(self._all_taken, PATIENCE_S)
+
     def _all_taken(self) -> bool:
         """Whether Slack has nothing on its way to the bot and will not deliver anything again."""
         return not self.workspace.core.background._tasks
@@ -127,17 +178,17 @@ class Builder:
     template: Path
     """A home folder with SQLite files in it; empty when the database is elsewhere."""
     folder: Path
-    new_database: Callable[[], str] | None = None
-    """Makes a PostgreSQL database and returns its address."""
+    lend_database: Callable[[], AbstractContextManager[str]] | None = None
+    """Gives the address of an empty PostgreSQL database; None for SQLite."""
 
     @asynccontextmanager
     async def house(self, name: str) -> AsyncIterator[House]:
         """Open a workspace and a database for the length of the block."""
         home = self.folder / name.replace("#", "-")
         shutil.copytree(self.template, home)
-        url = self.new_database() if self.new_database else None
         doorman = Doorman()
         async with AsyncExitStack() as stack:
+            url = stack.enter_context(self.lend_database()) if self.lend_database else None
             config = LocalWorkspaceConfig(manifest=load_manifest())
             workspace = await stack.enter_async_context(attended_workspace(doorman, config))
             database = await stack.enter_async_context(

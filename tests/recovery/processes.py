@@ -6,9 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,26 @@ PATIENCE_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeathWish:
-    """At which write a bot kills itself."""
+    """At which write or call a bot dies."""
 
     at: str
+    """As ``SqlRunStore.commit#3`` or ``chat.postMessage#1``; ``any#12`` is the 12th write."""
     side: str
     """``before`` the transaction commits or ``after`` it, before its caller hears of it."""
+    stalls: bool = False
+    """It only stops, and may go on later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """What a bot is started with."""
+
+    settings: Mapping[str, str]
+    log: Path
+    role: str = "all"
+    wish: DeathWish | None = None
+    harmful: Sequence[str] = ()
+    """The names of tools that are not to be repeated unasked."""
 
 
 @contextmanager
@@ -52,6 +67,7 @@ class BotProcess:
     log: Path
     writes: list[str] = field(default_factory=list)
     is_ready: bool = False
+    is_stalled: bool = False
     exit_code: int | None = None
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -62,10 +78,6 @@ class BotProcess:
     def terminate(self) -> None:
         """Ask it to end."""
         self._send(signal.SIGTERM)
-
-    def stall(self) -> None:
-        """Stop it in the middle of whatever it does, without its knowledge."""
-        self._send(signal.SIGSTOP)
 
     def go_on(self) -> None:
         """Let it go on where it was stalled."""
@@ -106,32 +118,25 @@ class BotProcess:
                 self.writes.append(point)
             case {"ready": True}:
                 self.is_ready = True
+            case {"stalled": _}:
+                self.is_stalled = True
             case {"exited": code}:
                 self.exit_code = code
 
     def _send(self, what: signal.Signals) -> None:
         if self.exit_code is None:
-            os.kill(self.pid, what)
+            with suppress(ProcessLookupError):  # it has ended, and we have not heard of it yet
+                os.kill(self.pid, what)
 
 
 @asynccontextmanager
-async def running_bot(
-    zygote: Path,
-    settings: Mapping[str, str],
-    *,
-    log: Path,
-    role: str = "all",
-    wish: DeathWish | None = None,
-) -> AsyncIterator[BotProcess]:
+async def running_bot(zygote: Path, life: Life) -> AsyncIterator[BotProcess]:
     """Run a bot; it is killed at the end of the block if it still runs then."""
-    request = {"settings": dict(settings), "log": str(log), "role": role}
-    if wish is not None:
-        request |= {"die_at": wish.at, "die_side": wish.side}
     notes, orders = await asyncio.open_unix_connection(str(zygote))
-    orders.write(json.dumps(request).encode() + b"\n")
+    orders.write(json.dumps(asdict(life), default=str).encode() + b"\n")
     started = json.loads(await notes.readline())
     async with asyncio.TaskGroup() as group:
-        bot = BotProcess(pid=started["pid"], log=log)
+        bot = BotProcess(pid=started["pid"], log=life.log)
         group.create_task(bot._listen(notes))
         try:
             yield bot

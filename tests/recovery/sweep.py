@@ -64,7 +64,7 @@ async def each(wishes: Sequence[DeathWish], live: Live) -> None:
             try:
                 outcome = await live(wish)
             except Exception as error:  # noqa: BLE001 - the other lives are to be seen too
-                outcome = Outcome(died=True, wrong=[f"{type(error).__name__}: {error}"])
+                outcome = Outcome(died=True, wrong=[repr(_first(error))])
         wrong.extend(f"killed {wish.side} {wish.at}: {what}" for what in outcome.wrong)
         if not outcome.died:
             alive.append(f"{wish.side} {wish.at}")
@@ -83,6 +83,7 @@ async def die_and_go_on(
     *,
     at_write: DeathWish | None = None,
     at_call: DeathWish | None = None,
+    between: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Do the task with a bot that dies on the way and one that goes on; compare what is left."""
     ts = ""
@@ -92,6 +93,7 @@ async def die_and_go_on(
             ts = await house.ask(PROBLEM)
             await house.until_over(bot)
         died = bot.exit_code is not None
+    between()
     async with house.bot() as bot:
         if not ts:
             await house.until_connected(bot)
@@ -104,12 +106,17 @@ async def differences(house: House, ts: str, expected: Remains) -> Sequence[str]
     """Say how what is left differs from what an undisturbed task leaves."""
     remains = await house.remains(ts)
     started = await rows.starts(house.database)
+    most = house.lives
     return [
         *await rows.repeated_steps(house.database),
-        *(f"{step} was started {times} times" for step, times in started.items() if times > 2),
+        *(f"{step} was started {times} times" for step, times in started.items() if times > most),
         *_differences(remains.thread, expected.thread, "the thread"),
         *_differences(remains.rows, expected.rows, "the rows"),
     ]
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _differences(found: Any, expected: Any, where: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The local workspace with a doorman, who may kill the bot before or after a call is carried out."""
+"""The local workspace with a doorman, who may kill the bot before or after it is served."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

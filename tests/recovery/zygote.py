@@ -29,8 +29,8 @@ class _Zygote:
         self._listener.bind(address)
         self._listener.listen(64)
         self._woken, self._wake = socket.socketpair()
-        self._woken.setblocking(False)
-        self._wake.setblocking(False)
+        for end in (self._woken, self._wake):
+            end.settimeout(0)
         self._children: dict[int, socket.socket] = {}
 
     def serve(self) -> None:
