@@ -20,6 +20,7 @@ from agent_engine.events import (
 from agent_engine.ports import Fence, NotRunnable, Queued, RunSignal, WakeupKind
 from agent_engine.run_state import usage_after
 from agent_engine.types import RunId, RunSnapshot, TaskStatus, Usage, now_utc
+from storage.compiled import execute, fetch_all, fetch_one
 from storage.database import Database
 from storage.dirt import NEXT_SEQ, mark_dirty, mark_ended, mark_queue
 from storage.endings import EndedRun, blocked_by, end_unbegun, why_blocked
@@ -202,7 +203,7 @@ def _begin(
     is_free = row.has_slot or row.cancel_reason is not None or may_start(connection, row, caps)
     if not is_free:
         return _queue(connection, row)
-    connection.execute(_BEGIN, {"run": run_id, "by": worker, "now": now_utc()})
+    execute(connection, _BEGIN, {"run": run_id, "by": worker, "now": now_utc()})
     _set_task_status(connection, row, TaskStatus.RUNNING)
     mark_dirty(connection, row.show_thread_id)
     if row.queued:
@@ -223,7 +224,7 @@ def _refused(connection: Connection, row: AnyRow) -> NotRunnable | None:
 
 def _queue(connection: Connection, row: AnyRow) -> Queued:
     if not row.queued:
-        connection.execute(_QUEUE, {"run": row.id})
+        execute(connection, _QUEUE, {"run": row.id})
         _set_task_status(connection, row, TaskStatus.PENDING)
         mark_dirty(connection, row.show_thread_id)
     return Queued(place=queue_place(connection, row.id))
@@ -231,7 +232,7 @@ def _queue(connection: Connection, row: AnyRow) -> Queued:
 
 def _set_task_status(connection: Connection, row: AnyRow, status: TaskStatus) -> None:
     if row.task_status != status:
-        connection.execute(_TASK_STATUS, {"task": row.task_id, "new_status": str(status)})
+        execute(connection, _TASK_STATUS, {"task": row.task_id, "new_status": str(status)})
 
 
 def _commit(connection: Connection, fence: Fence, happened: _Happened, caps: SlotCaps) -> int:
@@ -257,14 +258,14 @@ def _pass_fence(connection: Connection, fence: Fence, happened: _Happened) -> An
     else:
         statement = _COMMIT if happened.is_seen else _COMMIT_UNSEEN
     numbers = {"run": fence.run_id, "held_epoch": fence.epoch, **happened.more}
-    run = connection.execute(statement, numbers).one_or_none()
+    run = fetch_one(connection, statement, numbers)
     if run is None:
         raise FencedError
     return run
 
 
 def _let_go(connection: Connection, run: AnyRow, happened: _Happened, caps: SlotCaps) -> int:
-    inbox = connection.execute(_INBOX, {"run": run.id}).one()
+    [inbox] = fetch_all(connection, _INBOX, {"run": run.id})
     told_meanwhile = inbox.inbox_seq > inbox.heard_inbox_seq
     if told_meanwhile and not happened.has_ended:
         write_wakeup(connection, run.id, WakeupKind.WAKE)
@@ -276,7 +277,7 @@ def _let_go(connection: Connection, run: AnyRow, happened: _Happened, caps: Slot
 def _inbox_seq(connection: Connection, run: AnyRow, happened: _Happened) -> int:
     inbox = run
     if happened.starts_sub_task:  # one that cannot start tells the run so
-        inbox = connection.execute(_INBOX, {"run": run.id}).one()
+        [inbox] = fetch_all(connection, _INBOX, {"run": run.id})
     inbox_seq: int = inbox.inbox_seq
     return inbox_seq
 
