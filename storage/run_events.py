@@ -64,11 +64,6 @@ _AWAIT = (
 _DELETE_STEPS = delete(steps).where(
     steps.c.run_id == bindparam("run"), steps.c.number == bindparam("step")
 )
-_PLANNED = (
-    update(runs)
-    .where(runs.c.id == bindparam("run"))
-    .values(messages_read=bindparam("read"), plan_version=bindparam("version"))
-)
 _WARNED = update(runs).where(runs.c.id == bindparam("run")).values(warned_of=bindparam("keys"))
 _WARNINGS = select(runs.c.warned_of).where(runs.c.id == bindparam("run"))
 _SLEEP = (
@@ -171,7 +166,7 @@ def _store_output(
 
 
 def store_plan(connection: Connection, run_id: str, event: PlanMade) -> None:
-    """Make the run's plan equal to the event's."""
+    """Make the run's plan equal to the event's, but for what stands in the run's own row."""
     plan = event.plan
     version = {
         "run_id": run_id,
@@ -182,20 +177,26 @@ def store_plan(connection: Connection, run_id: str, event: PlanMade) -> None:
         "made_at": event.at,
     }
     insert_or_replace(connection, plans, version)
-    store_steps(connection, run_id, plan.steps)
-    numbers = {"run": run_id, "read": event.messages_read, "version": plan.version}
-    execute(connection, _PLANNED, numbers)
+    if event.changed is None:
+        _store_all_steps(connection, run_id, plan.steps)
+    else:
+        changed = frozenset(event.changed)
+        _store_steps(connection, run_id, [s for s in plan.steps if s.number in changed])
 
 
-def store_steps(connection: Connection, run_id: str, planned: Sequence[Step]) -> None:
+def _store_all_steps(connection: Connection, run_id: str, planned: Sequence[Step]) -> None:
     """Make the run's steps equal to these; only new and changed ones are written."""
     stored = {step.number: step for step in read_steps_whole(connection, run_id)}
-    for step in planned:
-        if stored.pop(step.number, None) != step:
-            insert_or_replace(connection, steps, step_values(run_id, step))
-            _store_output(connection, run_id, step.number, step.observation)
-    for number in stored:
-        execute(connection, _DELETE_STEPS, {"run": run_id, "step": number})
+    changed = [step for step in planned if stored.pop(step.number, None) != step]
+    _store_steps(connection, run_id, changed)
+    gone = [{"run": run_id, "step": number} for number in stored]
+    execute_many(connection, _DELETE_STEPS, gone)
+
+
+def _store_steps(connection: Connection, run_id: str, changed: Sequence[Step]) -> None:
+    for step in changed:
+        insert_or_replace(connection, steps, step_values(run_id, step))
+        _store_output(connection, run_id, step.number, step.observation)
 
 
 def _open_wait(connection: Connection, run: AnyRow, seq: int, event: WaitOpened) -> None:

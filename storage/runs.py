@@ -103,11 +103,15 @@ _FENCED = (
         runs.c.event_seq,
     )
 )
+_PLANNED = {
+    "messages_read": func.coalesce(bindparam("now_read", type_=Integer), runs.c.messages_read),
+    "plan_version": func.coalesce(bindparam("new_version", type_=Integer), runs.c.plan_version),
+}
 _SHOWN = {"changed_seq": func.coalesce(NEXT_SEQ, runs.c.changed_seq)}
 _HEARD = {"heard_inbox_seq": runs.c.inbox_seq}
-_COMMIT = _FENCED.values({**_MORE, **_SHOWN, **_HEARD})
+_COMMIT = _FENCED.values({**_MORE, **_PLANNED, **_SHOWN, **_HEARD})
 _COMMIT_UNSEEN = _FENCED.values({**_MORE, **_HEARD})
-_COMMIT_LAST = _FENCED.values({**_MORE, **_SHOWN})
+_COMMIT_LAST = _FENCED.values({**_MORE, **_PLANNED, **_SHOWN})
 _INBOX = select(runs.c.inbox_seq, runs.c.heard_inbox_seq).where(runs.c.id == bindparam("run"))
 _SIGNALS = select(
     runs.c.id, runs.c.inbox_seq, runs.c.cancel_reason, runs.c.cancel_by, runs.c.epoch
@@ -257,7 +261,10 @@ def _pass_fence(connection: Connection, fence: Fence, happened: _Happened) -> An
         statement = _COMMIT_LAST
     else:
         statement = _COMMIT if happened.is_seen else _COMMIT_UNSEEN
-    numbers = {"run": fence.run_id, "held_epoch": fence.epoch, **happened.more}
+    numbers: dict[str, object] = {"run": fence.run_id, "held_epoch": fence.epoch}
+    numbers.update(happened.more)
+    if happened.is_seen:
+        numbers.update(_planned(happened.events))
     run = fetch_one(connection, statement, numbers)
     if run is None:
         raise FencedError
@@ -288,6 +295,14 @@ def _signals(connection: Connection, ids: Sequence[RunId]) -> dict[RunId, RunSig
         RunId(row.id): RunSignal(inbox_seq=row.inbox_seq, cancel=cancel_from(row), epoch=row.epoch)
         for row in rows
     }
+
+
+def _planned(events: Sequence[RunEvent]) -> dict[str, int | None]:
+    """Return what the run's row says of its newest plan; nothing where there is no new one."""
+    made = [event for event in events if isinstance(event, PlanMade)]
+    if not made:
+        return {"now_read": None, "new_version": None}
+    return {"now_read": made[-1].messages_read, "new_version": made[-1].plan.version}
 
 
 def _more_by_starts(starts: Sequence[StepStarted], known_inbox_seq: int) -> dict[str, float]:
