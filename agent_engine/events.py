@@ -28,6 +28,9 @@ class PlanMade:
     messages_read: int
     """How many of the thread's messages the planner had seen."""
     counts_as_replan: bool = False
+    changed: tuple[int, ...] | None = None
+    """The steps that are new or differ from the plan before, so that no others need be stored; none
+    may be missing then. None: any may, and steps may be gone."""
     at: datetime = field(default_factory=now_utc)
 
 

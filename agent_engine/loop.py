@@ -273,6 +273,7 @@ class _Worker:
                 plan=plan,
                 messages_read=max(read, self._session.run.messages_read),
                 counts_as_replan=counts_as_replan,
+                changed=plans.changed_steps(self._session.run.plan, plan),
                 at=self._clock.now(),
             )
         )

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, case, or_, select, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.types import now_utc
+from storage.compiled import execute
 from storage.mapping import AnyRow
 from storage.tables import runs, threads
 
@@ -59,13 +60,13 @@ def mark_dirty(
 ) -> None:
     """Note that the thread has something to show; does nothing where there is no thread."""
     if thread_id is not None:
-        connection.execute(_MARK, {"thread": thread_id, "now": at or now_utc()})
+        execute(connection, _MARK, {"thread": thread_id, "now": at or now_utc()})
 
 
 def mark_ended(connection: Connection, thread_id: int | None) -> None:
     """The same, and that a run has ended, which is shown before other news."""
     if thread_id is not None:
-        connection.execute(_MARK_ENDED, {"thread": thread_id, "now": now_utc()})
+        execute(connection, _MARK_ENDED, {"thread": thread_id, "now": now_utc()})
 
 
 def mark_queue(connection: Connection, left: AnyRow) -> None:
@@ -77,4 +78,4 @@ def mark_queue(connection: Connection, left: AnyRow) -> None:
         "for_person": left.requester,
         "now": now_utc(),
     }
-    connection.execute(_MARK_QUEUE, where)
+    execute(connection, _MARK_QUEUE, where)

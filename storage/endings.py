@@ -19,6 +19,7 @@ from agent_engine.types import (
     UserId,
     now_utc,
 )
+from storage.compiled import execute, fetch_all, fetch_values
 from storage.dirt import NEXT_SEQ, mark_ended
 from storage.inbox import ask_to_stop, tell
 from storage.late_words import run_again_if_told
@@ -115,13 +116,13 @@ def write_end(connection: Connection, run: EndedRun, event: Ended) -> None:
     status = str(event.status)
     answer = None if event.answer is None else answer_json(event.answer)
     values = {"run": run.run_id, "status": status, "answer": answer, **end_values(event.end)}
-    connection.execute(_END_RUN, values)
+    execute(connection, _END_RUN, values)
     end_of_task = {"task": run.task_id, "status": status, "at": event.end.at}
     if answer is None:
-        connection.execute(_END_TASK, end_of_task)
+        execute(connection, _END_TASK, end_of_task)
     else:
         result = {"answer": answer["text"], "files": answer["files"]}
-        connection.execute(_END_TASK_WITH_RESULT, {**end_of_task, "result": result})
+        execute(connection, _END_TASK_WITH_RESULT, {**end_of_task, "result": result})
     _tell_parents(connection, run.task_id, _meaning(event.answer, event.end, event.status))
     _stop_children(connection, run.task_id)
     _release_dependants(connection, run.task_id, event.status)
@@ -137,7 +138,7 @@ def end_unbegun(
     end = RunEnd(reason=reason, sentence=sentence, by=None if by is None else UserId(by))
     write_end(connection, run, Ended(end=end, status=status))
     if run.show_thread_id is not None:
-        connection.execute(_CHANGED, {"run": run.run_id})
+        execute(connection, _CHANGED, {"run": run.run_id})
         mark_ended(connection, run.show_thread_id)
 
 
@@ -167,7 +168,7 @@ def blocked_by(connection: Connection, task_id: str) -> TaskStatus | None:
 
 def dependency_statuses(connection: Connection, task_id: str) -> list[TaskStatus]:
     """Return the statuses of the tasks it depends on; an unknown one counts as failed."""
-    rows = connection.execute(_DEPENDENCY_STATUSES, {"task": task_id})
+    rows = fetch_all(connection, _DEPENDENCY_STATUSES, {"task": task_id})
     return [TaskStatus(row.status or TaskStatus.ERROR) for row in rows]
 
 
@@ -179,7 +180,7 @@ def why_blocked(status: TaskStatus) -> str:
 def resolve(connection: Connection, run_id: str, wait_id: str, resolution: Resolution) -> None:
     """Store how the wait ended."""
     values = {"run": run_id, "wait": wait_id, **resolution_values(resolution)}
-    connection.execute(RESOLVE, values)
+    execute(connection, RESOLVE, values)
 
 
 def _meaning(answer: Answer | None, end: RunEnd, status: TaskStatus) -> Resolution:
@@ -188,18 +189,18 @@ def _meaning(answer: Answer | None, end: RunEnd, status: TaskStatus) -> Resoluti
 
 
 def _tell_parents(connection: Connection, task_id: str, resolution: Resolution) -> None:
-    for row in connection.execute(_WAITING_PARENTS, {"task": task_id}).all():
+    for row in fetch_all(connection, _WAITING_PARENTS, {"task": task_id}):
         tell(connection, row.run_id)
         resolve(connection, row.run_id, row.wait_id, resolution)
 
 
 def _stop_children(connection: Connection, task_id: str) -> None:
-    for run_id in connection.execute(_CHILDREN, {"task": task_id}).scalars().all():
+    for run_id in fetch_values(connection, _CHILDREN, {"task": task_id}):
         stop(connection, run_id, reason=PARENT_ENDED, by=None)
 
 
 def _release_dependants(connection: Connection, task_id: str, status: TaskStatus) -> None:
-    for row in connection.execute(_DEPENDANTS, {"task": task_id}).all():
+    for row in fetch_all(connection, _DEPENDANTS, {"task": task_id}):
         if status is not TaskStatus.COMPLETED:
             ended = EndedRun(run_id=row.id, task_id=row.task_id, show_thread_id=row.show_thread_id)
             end_unbegun(connection, ended, status, sentence=_WHY_NOT[status], by=None)

@@ -7,6 +7,7 @@ from sqlalchemy.engine import Connection
 
 from agent_engine.ports import WakeupKind
 from agent_engine.types import TaskStatus
+from storage.compiled import execute, fetch_one
 from storage.dirt import NEXT_SEQ, mark_dirty
 from storage.tables import runs
 from storage.wakeup_rows import write_wakeup
@@ -41,7 +42,7 @@ def tell(connection: Connection, run_id: str) -> Told | None:
 
     It is the transaction's first write, so that others who tell the same run wait here.
     """
-    row = connection.execute(_TELL, {"run": run_id}).one_or_none()
+    row = fetch_one(connection, _TELL, {"run": run_id})
     if row is None:
         return None
     told = Told(
@@ -64,7 +65,7 @@ def ask_to_stop(connection: Connection, run_id: str, *, reason: str, by: str | N
     told = tell(connection, run_id)
     if told is None:
         return None
-    connection.execute(_CANCEL, {"run": run_id, "reason": reason, "by": by})
+    execute(connection, _CANCEL, {"run": run_id, "reason": reason, "by": by})
     if told.status is TaskStatus.PENDING:
         write_wakeup(connection, run_id, WakeupKind.WAKE)
     return told

@@ -1,14 +1,12 @@
 """Rows to values and values to rows, each mapped once.
 
-Nothing here runs a statement. A row is what SQLAlchemy returns, or a dict of column values.
+Nothing here runs a statement. A row is what a statement found, or a dict of column values.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
-
-from sqlalchemy import Row
+from typing import Any, Protocol
 
 from agent_engine.types import (
     ActionType,
@@ -45,8 +43,15 @@ from agent_engine.types import (
     WorkspaceId,
 )
 
-AnyRow = Row[*tuple[Any, ...]]
 Values = dict[str, Any]
+
+
+class AnyRow(Protocol):
+    """A row as it was found: its columns are attributes."""
+
+    def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401  # columns hold anything
+    def __getitem__(self, index: int) -> Any: ...  # noqa: ANN401  # as above
+
 
 _ACTION_TYPES: Mapping[str, ActionType] = {str(word): word for word in ActionType}
 _SOURCES: Mapping[str, Source] = {str(word): word for word in Source}
@@ -426,5 +431,4 @@ def _user(value: str | None) -> UserId | None:
 
 
 def _reader(row: AnyRow, prefix: str) -> Any:  # noqa: ANN401  # columns hold anything
-    columns = row._mapping  # noqa: SLF001  # public in SQLAlchemy despite its underscore
-    return lambda name: columns[prefix + name]
+    return lambda name: getattr(row, prefix + name)

@@ -23,6 +23,7 @@ from agent_engine.types import (
     new_id,
     now_utc,
 )
+from storage.compiled import execute, execute_many, fetch_one, fetch_values
 from storage.dirt import mark_dirty
 from storage.mapping import agent_from, message_values
 from storage.tables import agents, dependencies, messages, runs, tasks, threads
@@ -85,9 +86,7 @@ def known_agent(
     connection: Connection, workspace_id: WorkspaceId, agent_id: AgentId
 ) -> AgentProfile:
     """Return the agent. Raises UnknownAgentError when there is none."""
-    row = connection.execute(
-        _AGENT, {"workspace_id": workspace_id, "agent_id": agent_id}
-    ).one_or_none()
+    row = fetch_one(connection, _AGENT, {"workspace_id": workspace_id, "agent_id": agent_id})
     if row is None:
         raise UnknownAgentError
     return agent_from(row)
@@ -97,8 +96,8 @@ def thread_row_id(connection: Connection, thread: Thread) -> int:
     """Return the number of the thread's row, which is made where there is none."""
     where = asdict(thread)
     insert_or_ignore(connection, threads, [{**where, "dirty_at": now_utc()}])
-    found: int = connection.execute(_THREAD, where).scalar_one()
-    return found
+    found: list[int] = fetch_values(connection, _THREAD, where)
+    return found[0]
 
 
 def add_task(connection: Connection, task: Task, scope: Scope, place: Place) -> None:
@@ -115,18 +114,17 @@ def add_task(connection: Connection, task: Task, scope: Scope, place: Place) -> 
         "status": str(TaskStatus.PENDING),
         "created_at": task.created_at,
     }
-    connection.execute(_INSERT_TASK, values)
+    execute(connection, _INSERT_TASK, values)
     rows = [
         {"task_id": task.id, "position": position, "depends_on": depends_on}
         for position, depends_on in enumerate(task.dependencies)
     ]
-    if rows:
-        connection.execute(_INSERT_DEPENDENCIES, rows)
+    execute_many(connection, _INSERT_DEPENDENCIES, rows)
 
 
 def add_messages(connection: Connection, task_id: str, heard: Iterable[PersonMessage]) -> int:
     """Append the messages to the task's thread and return how many there were before."""
-    before: int = connection.execute(_LAST_MESSAGE, {"task_id": task_id}).scalar_one()
+    before: int = fetch_values(connection, _LAST_MESSAGE, {"task_id": task_id})[0]
     add_first_messages(connection, task_id, heard, before=before)
     return before
 
@@ -138,8 +136,7 @@ def add_first_messages(
     rows = [
         message_values(task_id, seq, message) for seq, message in enumerate(heard, start=before + 1)
     ]
-    if rows:
-        connection.execute(_INSERT_MESSAGES, rows)
+    execute_many(connection, _INSERT_MESSAGES, rows)
 
 
 def add_run(connection: Connection, new: NewRun) -> RunId:
@@ -159,7 +156,7 @@ def add_run(connection: Connection, new: NewRun) -> RunId:
         "warned_of": [],
     }
     places = {"of_task": new.task_id, "shown_in": new.show_thread_id}
-    connection.execute(_INSERT_RUN, {**values, **places})
+    execute(connection, _INSERT_RUN, {**values, **places})
     write_wakeup(connection, run_id, WakeupKind.START)
     mark_dirty(connection, new.show_thread_id)
     return run_id
@@ -167,4 +164,4 @@ def add_run(connection: Connection, new: NewRun) -> RunId:
 
 def reopen_task(connection: Connection, task_id: str) -> None:
     """Set the task back to pending, for it is run once more."""
-    connection.execute(_REOPEN_TASK, {"task": task_id})
+    execute(connection, _REOPEN_TASK, {"task": task_id})

@@ -26,6 +26,7 @@ from agent_engine.events import (
 )
 from agent_engine.run_state import status_after
 from agent_engine.types import AgentObservation, Step, StepStatus, TaskStatus
+from storage.compiled import execute, execute_many, fetch_values
 from storage.endings import EndedRun, write_end
 from storage.mapping import AnyRow, Values, observation_json, step_values, wait_values
 from storage.snapshots import read_steps_whole
@@ -62,11 +63,6 @@ _AWAIT = (
 )
 _DELETE_STEPS = delete(steps).where(
     steps.c.run_id == bindparam("run"), steps.c.number == bindparam("step")
-)
-_PLANNED = (
-    update(runs)
-    .where(runs.c.id == bindparam("run"))
-    .values(messages_read=bindparam("read"), plan_version=bindparam("version"))
 )
 _WARNED = update(runs).where(runs.c.id == bindparam("run")).values(warned_of=bindparam("keys"))
 _WARNINGS = select(runs.c.warned_of).where(runs.c.id == bindparam("run"))
@@ -109,7 +105,7 @@ def _write_log(
 ) -> None:
     rows = [_log_row(run_id, seq, event) for seq, event in numbered]
     try:
-        connection.execute(_LOG, rows)
+        execute_many(connection, _LOG, rows)
     except IntegrityError as error:
         raise FencedError("This attempt of the step was started before.") from error
 
@@ -123,15 +119,15 @@ def _write(connection: Connection, run: AnyRow, seq: int, event: RunEvent) -> No
         case PlanMade():
             store_plan(connection, run.id, event)
         case ModelCalled():
-            connection.execute(_INSERT_USAGE, _usage_values(run, event))
+            execute(connection, _INSERT_USAGE, _usage_values(run, event))
         case RepetitionWarned(key=key):
-            keys = connection.execute(_WARNINGS, {"run": run.id}).scalar_one()
-            connection.execute(_WARNED, {"run": run.id, "keys": [*keys, key]})
+            [keys] = fetch_values(connection, _WARNINGS, {"run": run.id})
+            execute(connection, _WARNED, {"run": run.id, "keys": [*keys, key]})
         case WaitOpened():
             _open_wait(connection, run, seq, event)
         case Slept():
-            connection.execute(_SLEEP, {"run": run.id})
-            connection.execute(_TASK_WAITS, {"task": run.task_id})
+            execute(connection, _SLEEP, {"run": run.id})
+            execute(connection, _TASK_WAITS, {"task": run.task_id})
         case Ended():
             ended = EndedRun(run_id=run.id, task_id=run.task_id, show_thread_id=run.show_thread_id)
             write_end(connection, ended, event)
@@ -143,9 +139,9 @@ def _start_steps(connection: Connection, run_id: str, started: Sequence[RunEvent
         for event in started
         if isinstance(event, StepStarted)
     ]
-    connection.execute(_START, rows)
+    execute_many(connection, _START, rows)
     if again := [row["step"] for row in rows if row["new_attempt"] > 1]:
-        connection.execute(_CLOSE_WAITS, [{"run": run_id, "number": step} for step in again])
+        execute_many(connection, _CLOSE_WAITS, [{"run": run_id, "number": step} for step in again])
 
 
 def _finish_step(connection: Connection, run_id: str, event: StepFinished) -> None:
@@ -157,7 +153,7 @@ def _finish_step(connection: Connection, run_id: str, event: StepFinished) -> No
         "new_surprise": event.surprise,
         "at": event.at,
     }
-    connection.execute(_FINISH, values)
+    execute(connection, _FINISH, values)
     _store_output(connection, run_id, event.step, event.observation)
 
 
@@ -170,7 +166,7 @@ def _store_output(
 
 
 def store_plan(connection: Connection, run_id: str, event: PlanMade) -> None:
-    """Make the run's plan equal to the event's."""
+    """Make the run's plan equal to the event's, but for what stands in the run's own row."""
     plan = event.plan
     version = {
         "run_id": run_id,
@@ -181,26 +177,32 @@ def store_plan(connection: Connection, run_id: str, event: PlanMade) -> None:
         "made_at": event.at,
     }
     insert_or_replace(connection, plans, version)
-    store_steps(connection, run_id, plan.steps)
-    numbers = {"run": run_id, "read": event.messages_read, "version": plan.version}
-    connection.execute(_PLANNED, numbers)
+    if event.changed is None:
+        _store_all_steps(connection, run_id, plan.steps)
+    else:
+        changed = frozenset(event.changed)
+        _store_steps(connection, run_id, [s for s in plan.steps if s.number in changed])
 
 
-def store_steps(connection: Connection, run_id: str, planned: Sequence[Step]) -> None:
+def _store_all_steps(connection: Connection, run_id: str, planned: Sequence[Step]) -> None:
     """Make the run's steps equal to these; only new and changed ones are written."""
     stored = {step.number: step for step in read_steps_whole(connection, run_id)}
-    for step in planned:
-        if stored.pop(step.number, None) != step:
-            insert_or_replace(connection, steps, step_values(run_id, step))
-            _store_output(connection, run_id, step.number, step.observation)
-    for number in stored:
-        connection.execute(_DELETE_STEPS, {"run": run_id, "step": number})
+    changed = [step for step in planned if stored.pop(step.number, None) != step]
+    _store_steps(connection, run_id, changed)
+    gone = [{"run": run_id, "step": number} for number in stored]
+    execute_many(connection, _DELETE_STEPS, gone)
+
+
+def _store_steps(connection: Connection, run_id: str, changed: Sequence[Step]) -> None:
+    for step in changed:
+        insert_or_replace(connection, steps, step_values(run_id, step))
+        _store_output(connection, run_id, step.number, step.observation)
 
 
 def _open_wait(connection: Connection, run: AnyRow, seq: int, event: WaitOpened) -> None:
     values = wait_values(run.id, seq, event.wait)
-    connection.execute(_INSERT_WAIT, values)
-    connection.execute(_AWAIT, {"run": run.id, "step": event.wait.step})
+    execute(connection, _INSERT_WAIT, values)
+    execute(connection, _AWAIT, {"run": run.id, "step": event.wait.step})
     if event.sub_task is not None:
         start_sub_task(connection, run, event.wait, event.sub_task)
 

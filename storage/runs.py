@@ -20,6 +20,7 @@ from agent_engine.events import (
 from agent_engine.ports import Fence, NotRunnable, Queued, RunSignal, WakeupKind
 from agent_engine.run_state import usage_after
 from agent_engine.types import RunId, RunSnapshot, TaskStatus, Usage, now_utc
+from storage.compiled import execute, fetch_all, fetch_one
 from storage.database import Database
 from storage.dirt import NEXT_SEQ, mark_dirty, mark_ended, mark_queue
 from storage.endings import EndedRun, blocked_by, end_unbegun, why_blocked
@@ -102,11 +103,15 @@ _FENCED = (
         runs.c.event_seq,
     )
 )
+_PLANNED = {
+    "messages_read": func.coalesce(bindparam("now_read", type_=Integer), runs.c.messages_read),
+    "plan_version": func.coalesce(bindparam("new_version", type_=Integer), runs.c.plan_version),
+}
 _SHOWN = {"changed_seq": func.coalesce(NEXT_SEQ, runs.c.changed_seq)}
 _HEARD = {"heard_inbox_seq": runs.c.inbox_seq}
-_COMMIT = _FENCED.values({**_MORE, **_SHOWN, **_HEARD})
+_COMMIT = _FENCED.values({**_MORE, **_PLANNED, **_SHOWN, **_HEARD})
 _COMMIT_UNSEEN = _FENCED.values({**_MORE, **_HEARD})
-_COMMIT_LAST = _FENCED.values({**_MORE, **_SHOWN})
+_COMMIT_LAST = _FENCED.values({**_MORE, **_PLANNED, **_SHOWN})
 _INBOX = select(runs.c.inbox_seq, runs.c.heard_inbox_seq).where(runs.c.id == bindparam("run"))
 _SIGNALS = select(
     runs.c.id, runs.c.inbox_seq, runs.c.cancel_reason, runs.c.cancel_by, runs.c.epoch
@@ -202,7 +207,7 @@ def _begin(
     is_free = row.has_slot or row.cancel_reason is not None or may_start(connection, row, caps)
     if not is_free:
         return _queue(connection, row)
-    connection.execute(_BEGIN, {"run": run_id, "by": worker, "now": now_utc()})
+    execute(connection, _BEGIN, {"run": run_id, "by": worker, "now": now_utc()})
     _set_task_status(connection, row, TaskStatus.RUNNING)
     mark_dirty(connection, row.show_thread_id)
     if row.queued:
@@ -223,7 +228,7 @@ def _refused(connection: Connection, row: AnyRow) -> NotRunnable | None:
 
 def _queue(connection: Connection, row: AnyRow) -> Queued:
     if not row.queued:
-        connection.execute(_QUEUE, {"run": row.id})
+        execute(connection, _QUEUE, {"run": row.id})
         _set_task_status(connection, row, TaskStatus.PENDING)
         mark_dirty(connection, row.show_thread_id)
     return Queued(place=queue_place(connection, row.id))
@@ -231,7 +236,7 @@ def _queue(connection: Connection, row: AnyRow) -> Queued:
 
 def _set_task_status(connection: Connection, row: AnyRow, status: TaskStatus) -> None:
     if row.task_status != status:
-        connection.execute(_TASK_STATUS, {"task": row.task_id, "new_status": str(status)})
+        execute(connection, _TASK_STATUS, {"task": row.task_id, "new_status": str(status)})
 
 
 def _commit(connection: Connection, fence: Fence, happened: _Happened, caps: SlotCaps) -> int:
@@ -256,15 +261,18 @@ def _pass_fence(connection: Connection, fence: Fence, happened: _Happened) -> An
         statement = _COMMIT_LAST
     else:
         statement = _COMMIT if happened.is_seen else _COMMIT_UNSEEN
-    numbers = {"run": fence.run_id, "held_epoch": fence.epoch, **happened.more}
-    run = connection.execute(statement, numbers).one_or_none()
+    numbers: dict[str, object] = {"run": fence.run_id, "held_epoch": fence.epoch}
+    numbers.update(happened.more)
+    if happened.is_seen:
+        numbers.update(_planned(happened.events))
+    run = fetch_one(connection, statement, numbers)
     if run is None:
         raise FencedError
     return run
 
 
 def _let_go(connection: Connection, run: AnyRow, happened: _Happened, caps: SlotCaps) -> int:
-    inbox = connection.execute(_INBOX, {"run": run.id}).one()
+    [inbox] = fetch_all(connection, _INBOX, {"run": run.id})
     told_meanwhile = inbox.inbox_seq > inbox.heard_inbox_seq
     if told_meanwhile and not happened.has_ended:
         write_wakeup(connection, run.id, WakeupKind.WAKE)
@@ -276,7 +284,7 @@ def _let_go(connection: Connection, run: AnyRow, happened: _Happened, caps: Slot
 def _inbox_seq(connection: Connection, run: AnyRow, happened: _Happened) -> int:
     inbox = run
     if happened.starts_sub_task:  # one that cannot start tells the run so
-        inbox = connection.execute(_INBOX, {"run": run.id}).one()
+        [inbox] = fetch_all(connection, _INBOX, {"run": run.id})
     inbox_seq: int = inbox.inbox_seq
     return inbox_seq
 
@@ -287,6 +295,14 @@ def _signals(connection: Connection, ids: Sequence[RunId]) -> dict[RunId, RunSig
         RunId(row.id): RunSignal(inbox_seq=row.inbox_seq, cancel=cancel_from(row), epoch=row.epoch)
         for row in rows
     }
+
+
+def _planned(events: Sequence[RunEvent]) -> dict[str, int | None]:
+    """Return what the run's row says of its newest plan; nothing where there is no new one."""
+    made = [event for event in events if isinstance(event, PlanMade)]
+    if not made:
+        return {"now_read": None, "new_version": None}
+    return {"now_read": made[-1].messages_read, "new_version": made[-1].plan.version}
 
 
 def _more_by_starts(starts: Sequence[StepStarted], known_inbox_seq: int) -> dict[str, float]:

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.engine import Connection
 
 from agent_engine.ports import WakeupKind
+from storage.compiled import fetch_all, fetch_values
 from storage.mapping import AnyRow
 from storage.tables import agents, runs, wakeups
 from storage.wakeup_rows import write_wakeup
@@ -89,11 +90,12 @@ def lock_slots(connection: Connection) -> None:
 def may_start(connection: Connection, run: AnyRow, caps: SlotCaps) -> bool:
     """Whether the run may take a slot now, without passing others that would fit as well."""
     where = {"workspace_id": run.workspace_id}
-    if connection.execute(_IS_QUEUE, where).scalar_one():
-        queue = connection.execute(_QUEUE_WITH, {**where, "run_id": run.id})
+    if any(fetch_values(connection, _IS_QUEUE, where)):
+        queue = fetch_all(connection, _QUEUE_WITH, {**where, "run_id": run.id})
         claims = [_claim(row) for row in queue]
         return run.id in fitting(_holders(connection, run.workspace_id), claims, caps)
-    held = connection.execute(
+    [held] = fetch_all(
+        connection,
         _HELD,
         {
             **where,
@@ -101,7 +103,7 @@ def may_start(connection: Connection, run: AnyRow, caps: SlotCaps) -> bool:
             "channel_id": run.channel_id,
             "requester": run.requester,
         },
-    ).one()
+    )
     return (
         _is_free(held.by_agent, run.profile_max_concurrent)
         and _is_free(held.by_channel, caps.per_channel)
@@ -112,11 +114,11 @@ def may_start(connection: Connection, run: AnyRow, caps: SlotCaps) -> bool:
 def wake_next(connection: Connection, workspace_id: str, caps: SlotCaps) -> int:
     """Write a wake-up for every queued run that fits now and has none; return how many."""
     where = {"workspace_id": workspace_id}
-    claims = [_claim(row) for row in connection.execute(_QUEUE, where)]
+    claims = [_claim(row) for row in fetch_all(connection, _QUEUE, where)]
     if not claims:
         return 0
     fits = fitting(_holders(connection, workspace_id), claims, caps)
-    woken = set(connection.execute(_WOKEN, where).scalars())
+    woken = set(fetch_values(connection, _WOKEN, where))
     to_wake = [run_id for run_id in fits if run_id not in woken]
     for run_id in to_wake:
         write_wakeup(connection, run_id, WakeupKind.WAKE)
@@ -159,7 +161,7 @@ def _is_free(held: int, cap: int) -> bool:
 
 
 def _holders(connection: Connection, workspace_id: str) -> list[tuple[str, str, str | None]]:
-    rows = connection.execute(_HOLDERS, {"workspace_id": workspace_id})
+    rows = fetch_all(connection, _HOLDERS, {"workspace_id": workspace_id})
     return [(row.agent_id, row.channel_id, row.requester) for row in rows]
 
 

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.engine import Connection
 
-from agent_engine.types import PersonMessage, RunSnapshot, Step, Task, Wait
+from agent_engine.types import PersonMessage, RunSnapshot, Step, StepStatus, Task, Wait
+from storage.compiled import fetch_all, fetch_one, fetch_values
 from storage.mapping import (
     AnyRow,
     message_from,
@@ -64,7 +65,7 @@ _LIVE_WAITS = (
     .where(
         waits.c.run_id == bindparam("run_id"),
         ~waits.c.over,
-        steps.c.status.not_in(["done", "failed", "dropped", "stopped"]),
+        *(steps.c.status != str(status) for status in StepStatus if status.is_final),
     )
     .order_by(waits.c.position)
 )
@@ -103,7 +104,7 @@ _QUEUE_PLACE = (
 
 def read_run(connection: Connection, run_id: str) -> AnyRow:
     """Return the run's row, with its task, agent, thread and plan; KeyError when there is none."""
-    row = connection.execute(_RUN, {"run_id": run_id}).one_or_none()
+    row = fetch_one(connection, _RUN, {"run_id": run_id})
     if row is None:
         raise KeyError(run_id)
     return row
@@ -129,7 +130,7 @@ def read_steps(
 ) -> list[Step]:
     """Return the run's steps by number."""
     found = outputs_by_step or {}
-    rows = connection.execute(_STEPS, {"run_id": run_id})
+    rows = fetch_all(connection, _STEPS, {"run_id": run_id})
     return [step_from(row, found.get(row.number)) for row in rows]
 
 
@@ -140,28 +141,28 @@ def read_steps_whole(connection: Connection, run_id: str) -> list[Step]:
 
 def read_messages(connection: Connection, task_id: str) -> list[PersonMessage]:
     """Return what was said in the task's thread, in the order it was heard."""
-    rows = connection.execute(_MESSAGES, {"task_id": task_id})
+    rows = fetch_all(connection, _MESSAGES, {"task_id": task_id})
     return [message_from(row) for row in rows]
 
 
 def live_waits(connection: Connection, run_id: str) -> list[Wait]:
     """Return the waits whose step is not over: open ones and resolved ones."""
-    return [wait_from(row) for row in connection.execute(_LIVE_WAITS, {"run_id": run_id})]
+    return [wait_from(row) for row in fetch_all(connection, _LIVE_WAITS, {"run_id": run_id})]
 
 
 def queue_place(connection: Connection, run_id: str) -> int:
     """Return the run's place among those that wait for the same slots; 1 for the next."""
-    place: int = connection.execute(_QUEUE_PLACE, {"run_id": run_id}).scalar_one()
-    return place
+    place: list[int] = fetch_values(connection, _QUEUE_PLACE, {"run_id": run_id})
+    return place[0]
 
 
 def task_dependencies(connection: Connection, task_id: str) -> Sequence[str]:
     """Return the ids of the tasks that must be completed before this one."""
-    return connection.execute(_DEPENDENCIES, {"task_id": task_id}).scalars().all()
+    return fetch_values(connection, _DEPENDENCIES, {"task_id": task_id})
 
 
 def _full_outputs(connection: Connection, run_id: str) -> dict[int, Any]:
-    rows = connection.execute(_OUTPUTS, {"run_id": run_id})
+    rows = fetch_all(connection, _OUTPUTS, {"run_id": run_id})
     return {row.step: row.full_output for row in rows}
 
 
@@ -173,5 +174,5 @@ def _earlier_answers(connection: Connection, row: AnyRow) -> tuple[str, ...]:
     if row.number == 1:
         return ()
     parameters = {"task_id": row.task_id, "number": row.number}
-    answers = connection.execute(_EARLIER_ANSWERS, parameters).scalars()
+    answers = fetch_values(connection, _EARLIER_ANSWERS, parameters)
     return tuple(answer["text"] for answer in answers)

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from agent_engine.commands import TaskLine
 from agent_engine.types import AgentId, ChannelId, RunId, TaskId, Thread, UserId, WorkspaceId
+from storage.compiled import fetch_one
 from storage.mapping import AnyRow, thread_from
 from storage.snapshots import queue_place
 from storage.tables import runs, tasks, threads
@@ -51,7 +52,7 @@ _LINES_OF_CHANNEL = _LINES.where(runs.c.channel_id == bindparam("channel_id"))
 
 def thread_run(connection: Connection, thread: Thread) -> AnyRow | None:
     """Return the thread's task with its newest run; None when the thread has no task."""
-    return connection.execute(_THREAD_RUN, asdict(thread)).one_or_none()
+    return fetch_one(connection, _THREAD_RUN, asdict(thread))
 
 
 def newest_run(connection: Connection, thread: Thread) -> RunId | None:

@@ -5,6 +5,7 @@ from sqlalchemy.engine import Connection
 
 from agent_engine.ports import WakeupKind
 from agent_engine.types import now_utc
+from storage.compiled import execute
 from storage.tables import wakeups
 
 _INSERT = insert(wakeups)
@@ -16,4 +17,4 @@ def write_wakeup(connection: Connection, run_id: str, kind: WakeupKind) -> None:
     One more for the same run is never left out: the one before may just be being delivered.
     """
     values = {"run_id": run_id, "kind": str(kind), "written_at": now_utc()}
-    connection.execute(_INSERT, values)
+    execute(connection, _INSERT, values)

@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 
 from agent_engine.ports import Wakeup, WakeupKind
 from agent_engine.types import RunId, TaskStatus, now_utc
+from storage.compiled import fetch_all
 from storage.database import Database
 from storage.endings import blocked_by
 from storage.slots import SlotCaps, lock_slots, wake_next
@@ -74,7 +75,7 @@ class SqlWakeupStore:
 
 
 def _due(connection: Connection, limit: int) -> list[Wakeup]:
-    rows = connection.execute(_DUE, {"most": limit})
+    rows = fetch_all(connection, _DUE, {"most": limit})
     return [Wakeup(id=row.id, run_id=RunId(row.run_id), kind=WakeupKind(row.kind)) for row in rows]
 
 

@@ -54,7 +54,7 @@ def replanned(plan: Plan, proposal: Proposal, *, because: str) -> Plan:
 
 def extended(plan: Plan, proposal: Proposal) -> Plan:
     """Return the next version of an open-ended plan: the proposed steps follow what was done."""
-    kept = tuple(replace(step, surprise=None) for step in plan.steps)
+    kept = tuple(_without_surprise(step) for step in plan.steps)
     added = _new_steps(proposal, first=plan.next_number, known=_numbers(kept), parent=None, depth=0)
     return replace(
         plan, version=plan.version + 1, steps=(*kept, *added), open_ended=proposal.open_ended
@@ -75,8 +75,14 @@ def with_sub_steps(plan: Plan, sub_goal: Step, proposal: Proposal) -> Plan:
 
 def kept(plan: Plan, *, because: str) -> Plan:
     """Return the next version of a plan that stays as it is, its surprises dealt with."""
-    steps = tuple(replace(step, surprise=None) for step in plan.steps)
+    steps = tuple(_without_surprise(step) for step in plan.steps)
     return replace(plan, version=plan.version + 1, steps=steps, because=because)
+
+
+def changed_steps(before: Plan | None, plan: Plan) -> tuple[int, ...]:
+    """Return the numbers of the steps that are new or differ from those of the plan before."""
+    known = {step.number: step for step in before.steps} if before is not None else {}
+    return tuple(step.number for step in plan.steps if known.get(step.number) != step)
 
 
 def ready_steps(plan: Plan) -> tuple[Step, ...]:
@@ -179,7 +185,11 @@ def _numbers(steps: Sequence[Step]) -> frozenset[int]:
 def _settled(step: Step) -> Step:
     if step.status is StepStatus.PENDING:
         return replace(step, status=StepStatus.DROPPED)
-    return replace(step, surprise=None)
+    return _without_surprise(step)
+
+
+def _without_surprise(step: Step) -> Step:
+    return step if step.surprise is None else replace(step, surprise=None)
 
 
 def _parent_is_open(plan: Plan, step: Step) -> bool:

@@ -1,11 +1,12 @@
 """Someone runs an ended task once more: from the start, or going on with what was done."""
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.commands import Declined, Outcome, RunAgain, Started
 from agent_engine.events import PlanMade
 from agent_engine.types import Limits, Plan, RunId, StepStatus, TaskId
+from storage.compiled import execute
 from storage.mapping import AnyRow, scope_from
 from storage.new_runs import NewRun, add_run, reopen_task
 from storage.run_events import store_plan
@@ -15,6 +16,9 @@ from storage.tables import runs
 CONTINUED = "continued"
 """Why the plan of a run that goes on with earlier work was made: it only holds finished steps."""
 _KEPT = frozenset({StepStatus.DONE, StepStatus.FAILED, StepStatus.STOPPED})
+_HAS_PLAN = (
+    update(runs).where(runs.c.id == bindparam("run")).values(plan_version=bindparam("version"))
+)
 _ACTIVE = select(runs.c.id).where(runs.c.task_id == bindparam("task"), runs.c.end_reason.is_(None))
 
 
@@ -46,3 +50,4 @@ def _keep_work(connection: Connection, ended: AnyRow, run_id: RunId) -> None:
     if done:
         plan = Plan(version=1, steps=tuple(done), because=CONTINUED, planner=ended.planner)
         store_plan(connection, run_id, PlanMade(plan=plan, messages_read=0))
+        execute(connection, _HAS_PLAN, {"run": run_id, "version": plan.version})

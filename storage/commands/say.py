@@ -17,6 +17,7 @@ from agent_engine.types import (
     Wait,
     WaitKind,
 )
+from storage.compiled import fetch_one
 from storage.endings import resolve
 from storage.inbox import tell
 from storage.mapping import AnyRow
@@ -136,7 +137,7 @@ def _open_question(connection: Connection, run_id: str, message: PersonMessage) 
 
 def _is_known(connection: Connection, task_id: str, message: PersonMessage) -> bool:
     where = {"task": task_id, "message": message.id}
-    return connection.execute(_KNOWN_MESSAGE, where).first() is not None
+    return fetch_one(connection, _KNOWN_MESSAGE, where) is not None
 
 
 def _scope(thread: Thread, command: Say) -> Scope:

@@ -130,6 +130,7 @@ class Story:
         return self.steps[self.draw(st.sampled_from(self.in_status(*statuses)))]
 
     def plan(self) -> PlanMade:
+        before = dict(self.steps)
         for number in self.in_status(StepStatus.PENDING):
             if self.draw(st.booleans()):
                 self.steps[number] = replace(self.steps[number], status=StepStatus.DROPPED)
@@ -157,7 +158,14 @@ class Story:
             plan=plan,
             messages_read=self.draw(st.integers(1, 2)),
             counts_as_replan=self.draw(st.booleans()),
+            changed=self.draw(st.none() | self._changed_since(before)),
         )
+
+    def _changed_since(self, before: dict[int, Step]) -> st.SearchStrategy[tuple[int, ...]]:
+        """All that changed, and perhaps others."""
+        changed = {number for number, step in self.steps.items() if before.get(number) != step}
+        more = st.sets(st.sampled_from(sorted(self.steps))) if self.steps else st.just(set())
+        return more.map(lambda others: tuple(sorted(changed | others)))
 
     def start(self) -> StepStarted:
         step = self.pick(StepStatus.PENDING)

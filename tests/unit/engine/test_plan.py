@@ -1,5 +1,7 @@
 """Numbering, dependencies, readiness and references."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -136,3 +138,17 @@ def test_every_plan_can_be_carried_out_to_its_end(dependencies):
         steps = tuple(done(s.number) if s.number in ready else s for s in plan.steps)
         plan = a_plan(*steps)
     assert all(step.status is DONE for step in plan.steps)
+
+
+def test_the_changed_steps_of_a_first_plan_are_all():
+    plan = plans.first_plan(proposal(act(), act()), planner="llm")
+    assert plans.changed_steps(None, plan) == (1, 2)
+
+
+def test_a_step_that_was_added_dropped_or_lost_its_surprise_has_changed():
+    surprised = replace(done(2), surprise="not what was expected")
+    plan = a_plan(done(1), surprised, a_tool_step(3))
+    new = plans.replanned(plan, proposal(act()), because="")
+    assert plans.changed_steps(plan, new) == (2, 3, 4)
+    extended = plans.extended(a_plan(done(1)), proposal(act()))
+    assert plans.changed_steps(a_plan(done(1)), extended) == (2,)

@@ -112,6 +112,21 @@ async def test_no_server_at_all_is_unavailable_and_the_address_holds_no_password
         with pytest.raises(ModelUnavailableError, match=r"127\.0\.0\.1:9") as caught:
             await model.complete(request())
     assert "pw" not in caught.value.message
+    assert "cannot be reached" in caught.value.message
+
+
+async def test_a_dropped_connection_is_not_called_slowness():
+    with pytest.raises(ModelUnavailableError, match="cannot be reached"):
+        await asked(Drops())
+
+
+async def test_name_and_password_in_the_address_are_sent():
+    server = OpenAIServer(in_order(Says(text="hi")))
+    async with server.running() as url:
+        login = url.replace("http://", "http://ann:p%40ss@")
+        async with OpenAICompatibleModel("m", base_url=login) as model:
+            await model.complete(request())
+    assert server.headers[0]["Authorization"] == "Basic YW5uOnBAc3M="
 
 
 async def test_the_key_is_sent_but_never_told():
