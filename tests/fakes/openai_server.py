@@ -332,7 +332,52 @@ def _final(body: Body, text: str) -> Reply:
     return as_json({**action, "text": text})
 
 
-SCRIPTS: dict[str, Script] = {"fibonacci": fibonacci, "echo5": echo5}
+def direct(body: Body, _index: int) -> Reply:
+    """Answer at once whatever is asked; for benchmarks."""
+    if "You make the plan" in body["messages"][0]["content"]:
+        return as_json({**_EMPTY_PLAN, "mode": "answer", "answer": "Hello."})
+    return _final(body, "Hello.")
+
+
+def five_steps(body: Body, _index: int) -> Reply:
+    """Five sums, each after the one before: planned at once or step by step; for benchmarks."""
+    system, user = body["messages"][0]["content"], body["messages"][-1]["content"]
+    if "You make the plan" in system:
+        first = int(re.search(r"the first is (\d+)", system)[1])
+        return as_json({**_EMPTY_PLAN, "steps": [_sum_step(first, i) for i in range(5)]})
+    if "You go on with a task" in system:
+        return as_json({**_EMPTY_PLAN, "mode": "done"})
+    if "You compare" in system:
+        cases = [int(n) for n in re.findall(r"^Case (\d+)$", user, re.MULTILINE)]
+        return as_json({"verdicts": [{"case": n, "met": True, "sentence": "Yes."} for n in cases]})
+    if "step by step" in system:
+        done = len(re.findall(r"^step \d+ (?:done|failed)", user, re.MULTILINE))
+        if done < 5:
+            return _one_call(body, f"Sum {done}", "calculate", {"expression": f"{done} + 1"})
+        return _final(body, "The sums are 1 to 5.")
+    return Says(text="The sums are 1 to 5.")
+
+
+def _sum_step(first: int, i: int) -> Body:
+    return {
+        "step": first + i,
+        "description": f"Sum {i}",
+        "action": "use_tool",
+        "tool": "calculate",
+        "arguments": _pairs({"expression": f"{i} + 1"}),
+        "depends_on": [first + i - 1] if i else [],
+        "expected_outcome": "a whole number",
+        "check": "judge",
+        "check_value": "",
+    }
+
+
+SCRIPTS: dict[str, Script] = {
+    "fibonacci": fibonacci,
+    "echo5": echo5,
+    "direct": direct,
+    "five_steps": five_steps,
+}
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
