@@ -61,7 +61,10 @@ def ending(run: RunSnapshot) -> str:
     """Return the sentence that says how a run ended; empty while it has not."""
     if run.end is None:
         return ""
-    return one_line(run.end.sentence, MAX_SENTENCE) or _ENDINGS[run.end.reason]
+    said = one_line(run.end.sentence, MAX_SENTENCE)
+    if not said:
+        return _ENDINGS[run.end.reason]
+    return said[0].upper() + said[1:] + ("." if said[-1].isalnum() else "")
 
 
 def waiting_for(wait: Wait) -> str:

@@ -178,6 +178,11 @@ def test_an_end_whose_sentence_cannot_be_seen_is_said_in_our_words():
     assert end_content(ended(a_run(), EndReason.FAILED, "\x1b\n ")).text == "This did not work out."
 
 
+@pytest.mark.parametrize("said", ["stopped by a person", "Stopped by a person."])
+def test_an_end_is_said_in_a_whole_sentence(said):
+    assert end_content(ended(a_run(), EndReason.STOPPED, said)).text == "Stopped by a person."
+
+
 def test_a_sentence_is_shown_literally():
     assert sentence_content("a <!here> b").text == "a &lt;!here&gt; b"
 
