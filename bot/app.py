@@ -106,6 +106,8 @@ async def run_bot(
             _start_worker(worker, works, group)
         if gateway is not None:
             await _start_gateway(gateway, group)
+        if worker is not None:
+            group.create_task(works.outfitter.learn())
         logger.info("bot_started", extra={"role": role.value, "model": works.source.description})
         if ready is not None:
             ready.set_result(works)
@@ -151,7 +153,6 @@ def _start_worker(worker: _Worker, works: Works, group: asyncio.TaskGroup) -> No
     group.create_task(worker.watch.run(works.bell))
     group.create_task(worker.durable.run())
     group.create_task(_keep_house(works.database))
-    group.create_task(works.outfitter.learn())
 
 
 async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:

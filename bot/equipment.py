@@ -4,10 +4,12 @@ Part of the composition root: with ``app`` the only file of the bot that knows t
 What is not always needed (a vendor's client, sandbox drivers) is imported when first used.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from importlib import import_module
 from urllib.parse import urlsplit
 
 from agent_engine.clock import SystemClock
@@ -149,8 +151,12 @@ class Outfitter:
         )
 
     async def learn(self) -> None:
-        """Find out, beside the start, whether a model on this machine calls tools by itself."""
+        """Load the model's client and find out whether a model on this machine calls tools.
+
+        Beside the start and off the loop, before somebody waits for it.
+        """
         if not self._source.is_offline:
+            await asyncio.to_thread(import_module, "agent_engine.models.openai_compatible")
             await learn_native_tools(self._model(self._source.model))
 
     def _model(self, name: str) -> ModelClient:

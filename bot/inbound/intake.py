@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from agent_engine.commands import Say
+from agent_engine.commands import Outcome, Repeated, Say, Started, Steered
 from agent_engine.engine import Engine
 from agent_engine.places import Channel, ChannelKind
 from agent_engine.types import (
@@ -26,7 +26,7 @@ from bot.inbound import acts, routing, sentences, words
 from bot.inbound.channels import ChannelDirectory
 from bot.inbound.facts import Do, Facts, Route
 from bot.inbound.front_desk import FrontDesk, Place
-from bot.inbound.lanes import Lanes
+from bot.inbound.lanes import Lanes, OnceOnly
 from bot.inbound.moments import is_later
 from bot.inbound.people import PeopleDirectory
 from bot.inbound.read_slack import read_history
@@ -122,6 +122,7 @@ class Intake:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._lanes = Lanes()
+        self._taken = OnceOnly()
         self._is_replay = False
 
     def for_replay(self) -> "Intake":
@@ -132,6 +133,7 @@ class Intake:
         silent = replace(self._around.desk, is_silent=True)
         replay = Intake(replace(self._around, desk=silent))
         replay._lanes = self._lanes  # of the same class
+        replay._taken = self._taken  # of the same class
         replay._is_replay = True  # of the same class
         return replay
 
@@ -173,25 +175,35 @@ class Intake:
             logger.debug("delivery_ignored", extra={"reason": ignored.reason})
         else:
             async with self._lanes.turn(routing.thread_of(event)):
-                await self._relevant_message(event)
+                await self._new_message(event)
         self._around.seen.note(event.origin.workspace_id, event.channel_id, event.ts)
 
-    async def _relevant_message(self, event: MessagePosted) -> None:
+    async def _new_message(self, event: MessagePosted) -> None:
+        """Slack tells of a mention twice; the second time there is nothing left to look up."""
+        key = f"{event.origin.workspace_id}:{routing.message_key(event.channel_id, event.ts)}"
+        if self._taken.knows(key):
+            logger.debug("delivery_ignored", extra={"reason": "taken"})
+        elif await self._relevant_message(event):
+            self._taken.claim(key)
+
+    async def _relevant_message(self, event: MessagePosted) -> bool:
+        """Return whether a task has been told, so that the message needs no second look."""
         place = _place_of_message(event)
         latest = await self._latest_run(event)
         if latest is None and not routing.is_addressed(event, self._around.whoami.us):
             logger.debug("delivery_ignored", extra={"reason": "no_task"})
-            return
-        await self._around.channels.meet(event.origin.workspace_id, event.channel_id, event.kind)
-        facts = await self._around.facts_at(place, event.author)
+            return False
+        met = await self._around.channels.meet(place.workspace_id, place.channel_id, event.kind)
+        facts = await self._around.facts(met, event.author)
         facts = replace(facts, latest_run=latest, run=await self._run_to_stop(event, latest))
         route = routing.route_message(event, facts)
         if self._is_replay and not await self._can_replay(route, event, latest):
-            return
+            return False
         if isinstance(route, Do) and isinstance(route.command, Say) and latest is None:
             route = replace(route, command=await self._with_earlier(route.command, event))
-        await self._around.desk.carry_out(route, place)
+        outcome = await self._around.desk.carry_out(route, place)
         await self._around.people.refresh(facts.person)
+        return _is_told(route, outcome)
 
     async def _latest_run(self, event: MessagePosted | MessageEdited) -> RunId | None:
         """A message that is no reply can have a task only if it was taken in before."""
@@ -420,6 +432,11 @@ class Intake:
             return
         logger.error("app_uninstalled", extra={"workspace": event.origin.workspace_id})
         await self._around.hooks.uninstalled()
+
+
+def _is_told(route: Route, outcome: Outcome | None) -> bool:
+    said = isinstance(route, Do) and isinstance(route.command, Say)
+    return said and isinstance(outcome, Started | Steered | Repeated)
 
 
 def _place_of_message(event: MessagePosted) -> Place:

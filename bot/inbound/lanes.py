@@ -57,7 +57,7 @@ class Underway:
 
 
 class OnceOnly:
-    """Remembers recent keys, so that what cannot be stored is still said once by this process."""
+    """Remembers recent keys, so that this process says or does a thing once."""
 
     def __init__(self, size: int = REMEMBERED) -> None:
         self._size = size
@@ -71,6 +71,10 @@ class OnceOnly:
         if len(self._keys) > self._size:
             self._keys.popitem(last=False)
         return True
+
+    def knows(self, key: str) -> bool:
+        """Say whether the key is claimed."""
+        return key in self._keys
 
     def release(self, key: str) -> None:
         """Let the key be claimed again, because nothing came of it."""

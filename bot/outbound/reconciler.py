@@ -176,8 +176,9 @@ class Reconciler:
             if self._is_ours(each.thread) and self._is_due(each, now_s):
                 self._busy.add(each.thread)
                 group.create_task(self._work(each))
-        next_s = min((later.at_s for later in self._later.values()), default=now_s + POLL_S)
-        return min(POLL_S, max(0.01, next_s - now_s))
+        # What is due by now is at work, and the end of that work rings.
+        ahead = (later.at_s for later in self._later.values() if later.at_s > now_s)
+        return min(POLL_S, max(0.01, min(ahead, default=now_s + POLL_S) - now_s))
 
     async def _has_lease(self) -> bool:
         held = await self._leases.hold(self._lease)

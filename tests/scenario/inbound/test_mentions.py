@@ -18,6 +18,12 @@ async def test_a_mention_and_its_message_event_are_one_task(world):
     assert say.agent_id == "default"
 
 
+async def test_the_second_event_of_a_mention_costs_no_transaction(world):
+    await world.workspace.person("ada").post("general", "@treadle what is 17*23?")
+    said = len(await world.settled()) + 1
+    assert said == world.core.attempts == 2
+
+
 async def test_a_mention_anywhere_in_the_text_counts(world):
     await world.workspace.person("ada").post("general", "hey @treadle, could you help?")
     (say,) = await world.settled()

@@ -1,5 +1,6 @@
 """Slack limits, fails and refuses; nothing is lost and nobody is held up."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -70,6 +71,36 @@ async def test_a_thread_in_trouble_holds_up_no_other():
         desk.threads.runs = read
         await desk.shown(bad)
         assert len(desk.said(bad)) == 1
+
+
+async def test_a_second_try_that_takes_its_time_keeps_nothing_else_busy():
+    async with open_desk() as desk, desk.working():
+        thread = await desk.ask()
+        read, dirty = desk.threads.runs, desk.threads.dirty
+        begun, go_on = asyncio.Event(), asyncio.Event()
+        tries, looks = [], []
+
+        async def slow_at_the_second_try(wanted):
+            tries.append(wanted)
+            if len(tries) == 1:
+                raise RuntimeError("only this time")
+            begun.set()
+            await go_on.wait()
+            return await read(wanted)
+
+        async def look(*, limit):
+            looks.append(limit)
+            return await dirty(limit=limit)
+
+        desk.threads.runs, desk.threads.dirty = slow_at_the_second_try, look
+        desk.put(a_run(thread=thread, plan=WORKING))
+        async with asyncio.timeout(5):
+            await begun.wait()
+        looks.clear()
+        await desk.clock.sleep(5)
+        assert len(looks) <= 7  # the poll of every second, not one of every ten milliseconds
+        go_on.set()
+        await desk.shown(thread)
 
 
 async def test_answers_go_before_plans_in_a_busy_channel():

@@ -125,9 +125,12 @@ async def test_draining_waits_for_what_is_under_way():
 
 def test_an_occasion_is_claimed_once_until_it_is_released_or_long_ago():
     once = OnceOnly(size=2)
+    assert not once.knows("a")
     assert once.claim("a")
     assert not once.claim("a")
+    assert once.knows("a")
     once.release("a")
+    assert not once.knows("a")
     assert once.claim("a")
     once.claim("b")
     once.claim("c")
