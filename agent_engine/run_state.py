@@ -31,8 +31,10 @@ from agent_engine.types import (
 
 def apply(run: RunSnapshot, events: Iterable[RunEvent], *, worked_s: float = 0.0) -> RunSnapshot:
     """Return the snapshot as it is after the events."""
-    usage = replace(run.usage, seconds=run.usage.seconds + worked_s)
-    return reduce(_after, events, replace(run, usage=usage))
+    if worked_s:
+        usage = replace(run.usage, seconds=run.usage.seconds + worked_s)
+        run = replace(run, usage=usage)
+    return reduce(_after, events, run)
 
 
 def status_after(event: StepFinished) -> StepStatus:
@@ -68,8 +70,8 @@ def _after(run: RunSnapshot, event: RunEvent) -> RunSnapshot:
         case RepetitionWarned(key=key):
             return replace(run, warned_of=(*run.warned_of, key))
         case WaitOpened(wait=wait):
-            waiting = _with_step(run, wait.step, status=StepStatus.WAITING)
-            return replace(waiting, waits=(*run.waits, wait))
+            plan = _plan_with(run, wait.step, status=StepStatus.WAITING)
+            return replace(run, plan=plan, waits=(*run.waits, wait))
         case Slept():
             task = replace(run.task, status=TaskStatus.WAITING)
             return replace(run, task=task, status=TaskStatus.WAITING)
@@ -78,34 +80,29 @@ def _after(run: RunSnapshot, event: RunEvent) -> RunSnapshot:
 
 
 def _planned(run: RunSnapshot, event: PlanMade) -> RunSnapshot:
-    more = 1 if event.counts_as_replan else 0
-    return replace(
-        run,
-        plan=event.plan,
-        messages_read=event.messages_read,
-        usage=replace(run.usage, replans=run.usage.replans + more),
-    )
+    usage = run.usage
+    if event.counts_as_replan:
+        usage = replace(usage, replans=usage.replans + 1)
+    return replace(run, plan=event.plan, messages_read=event.messages_read, usage=usage)
 
 
 def _started(run: RunSnapshot, event: StepStarted) -> RunSnapshot:
-    first_attempt = event.attempt == 1
-    started = _with_step(
+    plan = _plan_with(
         run,
         event.step,
         status=StepStatus.STARTED,
         attempt=event.attempt,
         started_at=event.at,
     )
-    more = 1 if first_attempt else 0
-    return replace(
-        started,
-        usage=replace(run.usage, iterations=run.usage.iterations + more),
-        waits=tuple(w for w in run.waits if w.step != event.step),
-    )
+    usage = run.usage
+    if event.attempt == 1:
+        usage = replace(usage, iterations=usage.iterations + 1)
+    waits = tuple(w for w in run.waits if w.step != event.step)
+    return replace(run, plan=plan, usage=usage, waits=waits)
 
 
 def _finished(run: RunSnapshot, event: StepFinished) -> RunSnapshot:
-    finished = _with_step(
+    plan = _plan_with(
         run,
         event.step,
         status=status_after(event),
@@ -113,7 +110,8 @@ def _finished(run: RunSnapshot, event: StepFinished) -> RunSnapshot:
         surprise=event.surprise,
         ended_at=event.at,
     )
-    return replace(finished, waits=tuple(w for w in run.waits if w.step != event.step))
+    waits = tuple(w for w in run.waits if w.step != event.step)
+    return replace(run, plan=plan, waits=waits)
 
 
 def _ended(run: RunSnapshot, event: Ended) -> RunSnapshot:
@@ -126,15 +124,12 @@ def _ended(run: RunSnapshot, event: Ended) -> RunSnapshot:
     )
 
 
-def _with_step(run: RunSnapshot, number: int, **changes: object) -> RunSnapshot:
+def _plan_with(run: RunSnapshot, number: int, **changes: object) -> Plan:
+    """Return the run's plan with the step changed; one that it does not have changes nothing."""
     if run.plan is None:
         raise KeyError(number)
     steps = tuple(_changed(step, number, changes) for step in run.plan.steps)
-    return replace(run, plan=_with_steps(run.plan, steps))
-
-
-def _with_steps(plan: Plan, steps: tuple[Step, ...]) -> Plan:
-    return replace(plan, steps=steps)
+    return replace(run.plan, steps=steps)
 
 
 def _changed(step: Step, number: int, changes: dict[str, object]) -> Step:

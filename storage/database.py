@@ -10,17 +10,19 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.pool import NullPool
+from typing_extensions import override
 
 from agent_engine.errors import EngineError, StorageError
 from storage.schema import bring_up_to_date
@@ -28,6 +30,7 @@ from storage.schema import bring_up_to_date
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+P = ParamSpec("P")
 UnitOfWork = Callable[[Connection], T]
 
 MOST_TRIES = 12
@@ -35,6 +38,8 @@ FIRST_PAUSE_S = 0.002
 LONGEST_PAUSE_S = 0.1
 BUSY_TIMEOUT_S = 10.0
 SQLITE_READERS = 3
+MOST_TOGETHER = 16
+"""Units of work that share a transaction on SQLite at most."""
 POSTGRES_THREADS = 8
 CONNECT_TIMEOUT_S = 10
 _OWNER_ONLY = 0o600
@@ -74,7 +79,7 @@ class Database:
         self.engine = engine
         self.dialect = dialect
         if dialect is Dialect.SQLITE:
-            self._writers = _Workers(engine, "db-write", threads=1)
+            self._writers: _Workers = _OneWriter(engine, "db-write")
             readers = engine.execution_options(treadle_reads=True)
             self._readers = _Workers(readers, "db-read", threads=SQLITE_READERS)
         else:
@@ -133,8 +138,11 @@ class _Workers:
 
     def submit(self, work: UnitOfWork[T]) -> Future[T]:
         """Hand the work to a thread and return its concurrent future."""
+        return self._start(self._run, work)
+
+    def _start(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         try:
-            return self._threads.submit(self._run, work)
+            return self._threads.submit(act, *args, **kwargs)
         except RuntimeError as error:
             raise StorageError("The database is closed.") from error
 
@@ -207,6 +215,85 @@ class _Workers:
             with self._lock:
                 self._open.discard(connection)
             connection.close()
+
+
+class _Job(NamedTuple):
+    """A unit of work that was asked for, and where its result goes."""
+
+    work: UnitOfWork[Any]
+    future: Future[Any]
+
+    def settle(self, run: Callable[[UnitOfWork[Any]], object]) -> None:
+        """Run the work and say what came of it."""
+        try:
+            result = run(self.work)
+        except BaseException as error:  # noqa: BLE001  # told to whoever asked, as executors do
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
+
+
+class _OneWriter(_Workers):
+    """The one thread that writes to SQLite.
+
+    What is asked for while it works shares the next transaction, for a commit costs as much as the
+    work in it. Nobody is answered before that commit. When anything in it fails, nothing of it is
+    kept and each unit is run again in a transaction of its own.
+    """
+
+    def __init__(self, engine: sa.Engine, name: str) -> None:
+        super().__init__(engine, name, threads=1)
+        self._waiting: deque[_Job] = deque()
+        self._is_awake = False
+        self._queue_lock = threading.Lock()
+
+    @override
+    def submit(self, work: UnitOfWork[T]) -> Future[T]:
+        job = _Job(work, Future())
+        with self._queue_lock:
+            if not self._is_awake:
+                self._start(self._drain)
+                self._is_awake = True
+            self._waiting.append(job)
+        return job.future
+
+    def _drain(self) -> None:
+        while waiting := self._next_jobs():
+            jobs = [job for job in waiting if job.future.set_running_or_notify_cancel()]
+            if len(jobs) == 1 or not self._settle_together(jobs):
+                for job in jobs:
+                    job.settle(self._run)
+
+    def _next_jobs(self) -> list[_Job]:
+        with self._queue_lock:
+            count = min(len(self._waiting), MOST_TOGETHER)
+            self._is_awake = count > 0
+            return [self._waiting.popleft() for _ in range(count)]
+
+    def _settle_together(self, jobs: Sequence[_Job]) -> bool:
+        """Run all in one transaction; False when that failed and surely nothing was committed."""
+        is_done = False
+
+        def work_all(connection: Connection) -> list[Any]:
+            nonlocal is_done
+            results = [job.work(connection) for job in jobs]
+            is_done = True
+            return results
+
+        try:
+            results = self._once(work_all)
+        except _TryAgainError:
+            return False
+        except Exception as error:  # noqa: BLE001  # each is run alone then, and tells its own
+            if not is_done:
+                logger.debug("transaction_parted", extra={"units": len(jobs)})
+                return False
+            for job in jobs:  # the commit failed, and what became of it is not known
+                job.future.set_exception(error)
+            return True
+        for job, result in zip(jobs, results, strict=True):
+            job.future.set_result(result)
+        return True
 
 
 class _TryAgainError(EngineError):

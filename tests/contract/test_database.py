@@ -11,7 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from agent_engine.errors import StorageError
-from storage.database import Database, open_database
+from storage.database import MOST_TOGETHER, Database, open_database
 from storage.tables import deliveries, slot_lock
 from tests.contract.postgres import PostgresServer
 
@@ -89,6 +89,95 @@ async def test_a_cancelled_caller_does_not_lose_its_write(database: Database) ->
         may_go.set()
     assert writing.cancelled()
     assert await count_of(database) == 1
+
+
+async def _in_a_queue(database: Database, *works) -> list[object]:
+    """Ask for all while the writer is busy, and return results and errors in order."""
+    entered, may_go = threading.Event(), threading.Event()
+
+    def busy(_connection: Connection) -> None:
+        entered.set()
+        may_go.wait(5)
+
+    outcomes: list[object] = [None] * len(works)
+
+    async def ask(position: int, work) -> None:
+        try:
+            outcomes[position] = await database.write(work)
+        except (KeyError, StorageError) as error:
+            outcomes[position] = error
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        first = group.create_task(database.write(busy))
+        await asyncio.to_thread(entered.wait, 5)
+        for position, work in enumerate(works):
+            group.create_task(ask(position, work))
+        await asyncio.sleep(0)  # each runs up to where it waits for its write
+        may_go.set()
+        await first
+    return outcomes
+
+
+async def test_what_is_asked_for_meanwhile_shares_a_transaction(sqlite_url: str) -> None:
+    async with open_database(sqlite_url) as database:
+        commits: list[object] = []
+        event.listen(database.engine, "commit", commits.append)
+        keys = [f"k{number}" for number in range(MOST_TOGETHER + 2)]
+        outcomes = await _in_a_queue(
+            database, *(lambda c, key=key: (add(c, key), key)[1] for key in keys)
+        )
+        assert outcomes == keys
+        assert await count_of(database) == len(keys)
+        assert len(commits) == 3 + 1  # the busy one, sixteen, two, and the count
+
+
+async def test_a_unit_that_fails_among_others_fails_alone(sqlite_url: str) -> None:
+    def fail(connection: Connection) -> None:
+        add(connection, "lost")
+        raise KeyError("mine")
+
+    def refused(connection: Connection) -> None:
+        add(connection, "k1")
+        add(connection, "k1")
+
+    async with open_database(sqlite_url) as database:
+        outcomes = await _in_a_queue(
+            database, lambda c: add(c, "a"), fail, refused, lambda c: add(c, "b")
+        )
+        assert [type(outcome) for outcome in outcomes] == [
+            type(None),
+            KeyError,
+            StorageError,
+            type(None),
+        ]
+        keys = sa.select(deliveries.c.key).order_by(deliveries.c.key)
+        assert await database.read(lambda c: c.execute(keys).scalars().all()) == ["a", "b"]
+
+
+async def test_nobody_is_answered_before_a_shared_commit(sqlite_url: str) -> None:
+    async with open_database(sqlite_url) as database:
+        keys = sa.select(deliveries.c.key)
+
+        async def add_and_look(key: str) -> None:
+            await database.write(lambda c: add(c, key))
+            assert key in await database.read(lambda c: c.execute(keys).scalars().all())
+
+        await all_of(*(add_and_look(f"k{number}") for number in range(20)))
+
+
+async def test_a_shared_commit_that_fails_fails_for_all(sqlite_url: str) -> None:
+    async with open_database(sqlite_url) as database:
+        commits: list[object] = []
+
+        def break_the_second(connection: Connection) -> None:
+            commits.append(connection)
+            if len(commits) == 2:
+                raise sa.exc.OperationalError("COMMIT", None, OSError("disk I/O error"))
+
+        event.listen(database.engine, "commit", break_the_second)
+        outcomes = await _in_a_queue(database, lambda c: add(c, "a"), lambda c: add(c, "b"))
+        assert [type(outcome) for outcome in outcomes] == [StorageError, StorageError]
+        assert await count_of(database) == 0
 
 
 async def test_a_lost_connection_is_replaced(postgres: PostgresServer, postgres_name: str) -> None:
