@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
+from weakref import finalize
 
 from agent_engine.clock import SystemClock
 from agent_engine.equipment import Equipment, JudgeFactory
@@ -123,10 +125,10 @@ class BaseAgent:
             instructions=instructions,
             limits=caps,
         )
-        self._own_folder = TemporaryDirectory(prefix="treadle-") if folder is None else None
-        self._folders = TaskFolders(
-            folder or Path(self._own_folder.name if self._own_folder else "")
-        )
+        root = folder or Path(mkdtemp(prefix="treadle-"))
+        if folder is None:
+            finalize(self, rmtree, root, ignore_errors=True)
+        self._folders = TaskFolders(root)
         self._clock = clock or SystemClock()
         self._store = InMemoryRunStore()
         self._states = AgentStates()

@@ -114,7 +114,7 @@ async def run_bot(
 
 
 async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
-    settings.home.mkdir(parents=True, exist_ok=True)
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = await stack.enter_async_context(open_database(settings.database_url))
     stack.enter_context(sole_owner(database))
     bell = await stack.enter_async_context(open_bell(database))

@@ -250,7 +250,7 @@ def _quote(texts: Sequence[str]) -> str:
 
 def _said(problem: str, tools: frozenset[str]) -> Proposal:
     can = [f"- {words}" for tool, words in _ABILITIES.items() if tool in tools]
-    joined = "\nSeveral of these can be joined by “then”: "
+    joined = "\n\nSeveral of these can be joined by “then”: "
     example = "`calculate 17 * 23 then save the result to answer.txt`"
     lines = ["I can:", *can] if can else ["Nothing else is available to me here either."]
     both = {CALCULATE, FILE_OPERATIONS} <= tools

@@ -14,7 +14,6 @@ SOLVE_KEY_PREFIX = "solve:"
 _MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 _SOLVE_MESSAGE = re.compile(r"<@[UW][A-Z0-9]+(?:\|[^>]*)?> asks:\n")
 _MARK = re.compile(r"<([^<>]*)>")
-_BLANKS = re.compile(r"[ \t]{2,}")
 
 
 class Verb(StrEnum):
@@ -53,17 +52,25 @@ def mentioned(text: str) -> tuple[UserId, ...]:
 
 
 def without_mention(text: str, user: UserId) -> str:
-    """Return the text without any mention of this person, and without the gaps that leaves.
+    r"""Return the text without any mention of this person, and without the gaps that leaves.
+
+    The rest stays as it is: it may be code, in which every blank counts.
 
     >>> without_mention("hey <@UB>, what is  <@UB|treadle> 2+2?", "UB")
     'hey, what is 2+2?'
+    >>> without_mention("<@UB> run: def f():\n        return  1", "UB")
+    'run: def f():\n        return  1'
     """
-    kept = _MENTION.sub(lambda found: "" if found.group(1) == user else found.group(0), text)
-    if kept == text:
-        return text.strip()
-    lines = [_BLANKS.sub(" ", line).rstrip() for line in kept.split("\n")]
-    joined = re.sub(r" +([,.;:!?])", r"\1", "\n".join(lines))
-    return joined.strip().lstrip(",:;").strip()
+    mark = re.compile(rf"([ \t]*)<@{re.escape(user)}(?:\|[^>]*)?>([ \t]*)(?=(.?))")
+    kept = mark.sub(_gap, text)
+    return kept.strip().lstrip(",:;").strip() if kept != text else text.strip()
+
+
+def _gap(found: re.Match[str]) -> str:
+    """One blank where a mention stood between words, none before a punctuation mark."""
+    before, after, following = found.groups()
+    stood_between = before or after
+    return " " if stood_between and following not in ("", *",.;:!?\n") else ""
 
 
 def plain(text: str) -> str:

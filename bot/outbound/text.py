@@ -56,8 +56,8 @@ def cut(mrkdwn: str, limit: int) -> str:
 
 def duration(seconds: float) -> str:
     """Say a duration as people do: ``0.4 s``, ``12 s``, ``3 min 5 s``, ``2 h 10 min``."""
-    if 0 < seconds < 0.05:  # noqa: PLR2004  # what took some time did not take none
-        return "under 0.1 s"
+    if 0 < seconds < 0.1:  # noqa: PLR2004  # what took some time did not take none
+        return "0.1 s"
     if seconds < 10:  # noqa: PLR2004  # below ten seconds a tenth matters
         return f"{seconds:.1f} s".replace(".0 s", " s")
     whole = int(timedelta(seconds=seconds).total_seconds())

@@ -100,12 +100,19 @@ function handle(self, field, event, take) {
   if (step) {
     self.at = (self.at + step + self.items.length) % self.items.length;
     draw(self, field, take);
-  } else if (event.key === "Tab" || (event.key === "Enter" && !event.shiftKey)) take(self.at);
+  } else if (event.key === "Enter" && isComplete(self, field)) return false;
+  else if (event.key === "Tab" || (event.key === "Enter" && !event.shiftKey)) take(self.at);
   else if (event.key === "Escape") hide(self, field);
   else return false;
   event.preventDefault();
   event.stopPropagation();
   return true;
+}
+
+/** A command that stands there in full is sent by Enter, not completed once more. */
+function isComplete(self, field) {
+  const insert = (self.items[self.at]?.insert ?? "").trim();
+  return insert.startsWith("/") && field.value.trim() === insert;
 }
 
 function commands(query) {

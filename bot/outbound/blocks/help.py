@@ -10,7 +10,7 @@ _LINES = (
     "*Give me a problem:* mention me with it, send me a direct message, or use {solve}.",
     "*In the thread:* reply to steer me while I work or to go on afterwards.",
     "*Stop:* the Stop button, 🛑 on the plan, or mention me with `stop`.",
-    "*Rate:* 👍 or 👎 on any message of mine; that is how I learn.",
+    "*Rate:* 👍 or 👎 on any message of mine; ratings are kept with the task.",
 )
 
 

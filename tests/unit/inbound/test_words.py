@@ -82,3 +82,8 @@ def test_commands_are_taken_apart(command, text, verb, argument):
     )
     order = read_order(given_command, names=command_names())
     assert (order.verb, order.argument) == (verb, argument)
+
+
+def test_code_behind_a_mention_keeps_every_blank():
+    code = "def f(x):\n    if x:\n        return  'a , b'\n"
+    assert without_mention(f"<@UB> run this\n{code}", UserId("UB")) == f"run this\n{code}".strip()
