@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
@@ -31,6 +31,10 @@ LONGEST_SLEEP_S = 24 * 3600.0
 RETRY_S = 2.0
 """How long a run rests after the database was away."""
 SWEEP_S = 10.0
+PRUNE_S = 3600.0
+WORKFLOWS_KEPT = timedelta(days=14)
+"""Longer than any delivery may be repeated: the end of a workflow's row ends its dedupe."""
+MOST_PRUNED = 500
 ADOPT_S = 60.0
 TAKEOVER_S = 1.0
 POLL_S = 1.0
@@ -128,6 +132,7 @@ class DurableRuns:
             group.create_task(self._deliver_for_ever())
             group.create_task(_every(SWEEP_S, self._sweep))
             group.create_task(_every(ADOPT_S, self._adopt_unknown))
+            group.create_task(_every(PRUNE_S, prune_workflows))
             if not self._is_sqlite:
                 group.create_task(_every(TAKEOVER_S, self._take_over))
 
@@ -292,6 +297,29 @@ def sqlite_url(home: Path) -> str:
     return f"sqlite:///{home / 'durable.sqlite'}"
 
 
+async def prune_workflows(*, before: datetime | None = None) -> int:
+    """Delete workflows that ended before then, by default 14 days ago; return how many.
+
+    The tables keep what people want to keep of a run; dbos keeps its own rows for ever.
+    """
+    cutoff = before or datetime.now(UTC) - WORKFLOWS_KEPT
+    pruned = 0
+    while True:
+        ended = await DBOS.list_workflows_async(
+            status=sorted(_ENDED),
+            completed_before=cutoff.isoformat(),
+            has_parent=False,
+            limit=MOST_PRUNED,
+            load_input=False,
+            load_output=False,
+        )
+        if ended:
+            await DBOS.delete_workflows_async([w.workflow_id for w in ended], delete_children=True)
+        pruned += len(ended)
+        if len(ended) < MOST_PRUNED:
+            return pruned
+
+
 def _sqlite_engine(url: str) -> sqlalchemy.Engine:
     """An engine with what dbos sets by itself, and WAL, which it does not."""
     engine = sqlalchemy.create_engine(url)
@@ -322,7 +350,7 @@ def _sleep_s(progress: Progress) -> float:
     return min(max(left, 0.0), LONGEST_SLEEP_S)
 
 
-async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+async def _every(seconds: float, act: Callable[[], Awaitable[object]]) -> None:
     """Act again and again; what is unavailable for the moment is tried the next time."""
     while True:
         try:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent_engine.types import UserId
 from bot.inbound import words
 from bot.inbound.slack_events import SlashCommand
 from bot.inbound.slash import command_names, read_order
@@ -86,4 +87,5 @@ def test_commands_are_taken_apart(command, text, verb, argument):
 
 def test_code_behind_a_mention_keeps_every_blank():
     code = "def f(x):\n    if x:\n        return  'a , b'\n"
-    assert without_mention(f"<@UB> run this\n{code}", UserId("UB")) == f"run this\n{code}".strip()
+    said = words.without_mention(f"<@UB> run this\n{code}", UserId("UB"))
+    assert said == f"run this\n{code}".strip()
