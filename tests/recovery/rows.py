@@ -24,7 +24,7 @@ from storage.tables import (
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
-_SECONDS = re.compile(r"\b\d+(\.\d+)? s\b")
+_SECONDS = re.compile(r"(\bunder )?\b\d+(\.\d+)? (s|min)\b")
 _TRIES = re.compile(r"\A\d+ attempts: ")
 """A step in which the process died is tried again, and the plan says so."""
 _ID = re.compile(r"[0-9a-f]{32}")

@@ -14,7 +14,7 @@ SHORTEST, LONGEST = 8, 16
 """How many writes a life has: its start needs seven or so."""
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_a_task_on_which_one_bot_after_the_other_dies_is_done_once(
     builder: Builder, seed: int
 ):

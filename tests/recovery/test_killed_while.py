@@ -1,5 +1,7 @@
 """Killed while something goes on that takes its time: a tool, a question, a stop, a catch-up."""
 
+from collections.abc import Callable
+
 import psutil
 import pytest
 from sqlalchemy import select
@@ -18,15 +20,18 @@ ENDED = select(runs.c.status, runs.c.end_reason).where(runs.c.end_reason.is_not(
 QUESTION = select(posts.c.ts).where(posts.c.kind == "question", posts.c.state == "posted")
 
 
-async def test_a_tool_that_was_running_is_stopped_and_run_once_more(sqlite_builder: Builder):
-    async with sqlite_builder.house("tool") as house:
+@pytest.mark.parametrize(("end", "code"), [(BotProcess.kill, -9), (BotProcess.terminate, 0)])
+async def test_a_tool_that_was_running_is_stopped_and_run_once_more(
+    builder: Builder, end: Callable[[BotProcess], None], code: int
+):
+    async with builder.house("tool") as house:
         async with house.bot() as bot:
             await house.until_connected(bot)
             await house.ask(SLOW.format(seconds=4))
             await house.until_any(STARTED)
             running = await _programs_of(house, bot)
-            bot.kill()
-            await bot.until_ended()
+            end(bot)
+            assert await bot.until_ended() == code, bot.last_words()
 
             async def all_stopped() -> bool:
                 return not any(process.is_running() for process in running)
