@@ -98,6 +98,10 @@ class BotProcess:
         assert self.exit_code is not None
         return self.exit_code
 
+    async def holds_the_workspace(self) -> bool:
+        """Say whether this is, or was, the gateway that posts."""
+        return "workspace_taken" in self.log.read_text()
+
     def last_words(self) -> str:
         """Return the end of its log."""
         return self.log.read_text()[-3000:]

@@ -115,18 +115,22 @@ async def test_two_workers_that_race_for_tasks_do_none_twice(postgres_builder: B
 
 
 async def test_a_dead_gateway_is_replaced_by_the_one_that_stands_by(postgres_builder: Builder):
+    wish = DeathWish(at="SqlPostStore.intend#1", side=AFTER)
     async with (
         postgres_builder.house("dead-gateway") as house,
-        house.bot(role="gateway", at_call=DeathWish(at="chat.postMessage#1", side=AFTER)) as first,
+        house.bot(role="gateway", at_write=wish) as first,
     ):
-        await house.until_connected(first)
-        async with house.bot(role="worker") as worker:
+        await first.until_ready()
+        await house.until(first.holds_the_workspace)
+        async with house.bot(role="gateway") as second, house.bot(role="worker") as worker:
+            await second.until_ready()
+            assert not await second.holds_the_workspace()
             await house.ask(PROBLEM)
-            await first.until_ended()
-            async with house.bot(role="gateway"):
-                await house.until_settled(worker)
-        plans = [m for m in house.said() if m.text.startswith("Done")]
+            assert await first.until_ended() == -9
+            await house.until_settled(worker)
+            assert await second.holds_the_workspace()
         answers = [m for m in house.said() if "= *391*" in m.text]
+        plans = [m for m in house.said() if m.text.startswith("Done")]
         assert (len(plans), len(answers)) == (1, 1)
 
 
