@@ -8,10 +8,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
 
 from agent_engine.commands import Outcome, Repeated, Say, Started, Steered
 from agent_engine.engine import Engine
-from agent_engine.places import Channel, ChannelKind
+from agent_engine.places import Channel, ChannelKind, Post
 from agent_engine.types import (
     ChannelId,
     JsonObject,
@@ -27,7 +29,7 @@ from bot.inbound.channels import ChannelDirectory
 from bot.inbound.facts import Do, Facts, Route
 from bot.inbound.front_desk import FrontDesk, Place
 from bot.inbound.lanes import Lanes, OnceOnly
-from bot.inbound.moments import is_later
+from bot.inbound.moments import is_later, sent_at
 from bot.inbound.people import PeopleDirectory
 from bot.inbound.read_slack import read_history
 from bot.inbound.seen import SeenTracker
@@ -62,6 +64,10 @@ EARLIER_MESSAGES = 100
 """So many of a thread's newest messages, and its first, are context when a task starts in it."""
 EARLIER_PAGES = 5
 EARLIER_S = 1.5
+FRESH = timedelta(seconds=5)
+"""A message younger than this may be ours though its ``ts`` is not stored yet."""
+FRESH_LOOKS = 5
+FRESH_PAUSE_S = 0.2
 
 logger = logging.getLogger(__name__)
 
@@ -320,7 +326,7 @@ class Intake:
             logger.debug("delivery_ignored", extra={"reason": ignored.reason})
             return
         workspace_id = event.origin.workspace_id
-        post = await self._around.posts.find(workspace_id, event.channel_id, event.ts)
+        post = await self._post_of(event)
         if post is None:
             logger.debug("delivery_ignored", extra={"reason": "not_ours"})
             return
@@ -336,6 +342,23 @@ class Intake:
         if event.name in acts.STOPS:
             facts = replace(facts, run=await self._around.run(post.run_id, place))
         await self._around.desk.carry_out(acts.route_reaction(event, facts), place)
+
+    async def _post_of(self, event: ReactionAdded | ReactionRemoved) -> Post | None:
+        """Return our post that was reacted to; None when the message is not ours.
+
+        Someone may react before Slack's answer to our own posting has been stored.
+        """
+        find = partial(
+            self._around.posts.find, event.origin.workspace_id, event.channel_id, event.ts
+        )
+        post = await find()
+        fresh = sent_at(event.event_ts) - sent_at(event.ts) < FRESH
+        for _ in range(FRESH_LOOKS if fresh and post is None else 0):
+            await asyncio.sleep(FRESH_PAUSE_S)
+            post = await find()
+            if post is not None:
+                break
+        return post
 
     async def _session_stopped(self, event: SessionStopped) -> None:
         place = Place(

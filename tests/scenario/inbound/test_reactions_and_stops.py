@@ -135,3 +135,14 @@ async def test_an_archived_channel_ends_its_runs(world, bot):
     await world.workspace.until(
         lambda: world.rows.channel_rows[world.workspace.team_id, channel].is_archived
     )
+
+
+async def test_a_reaction_that_comes_before_our_posting_is_noted_is_a_rating_all_the_same(
+    world, bot
+):
+    _, ts = await a_task_with_a_post(world, bot)
+    (place, note) = world.rows.post_rows.popitem()
+    await world.workspace.person("grace").react("general", ts, "+1")
+    assert carried(world, Rate) == []
+    world.rows.post_rows[place] = note
+    await world.core.until(lambda: carried(world, Rate))
