@@ -31,7 +31,6 @@ from agent_engine.context import (
 )
 from agent_engine.equipment import Equip, Equipment
 from agent_engine.errors import (
-    EngineError,
     FencedError,
     LimitExceededError,
     ModelError,
@@ -146,14 +145,12 @@ class AgentLoop:
         except (FencedError, StorageError):
             raise
         except LimitExceededError as error:
-            return await self._end(session, EndReason.LIMIT, _sentence(error))
+            return await self._end(session, EndReason.LIMIT, _sentence(error.message))
         except ModelError as error:
-            facts = {"run_id": session.run.run_id, "error": error.message}
-            logger.warning("model_failed", extra=facts)
-            return await self._end(session, EndReason.FAILED, _sentence(error))
+            logger.warning("model_failed", extra={**_ids(session.run), "error": error.message})
+            return await self._end(session, EndReason.FAILED, _sentence(error.message))
         except Exception:
-            facts = {"run_id": session.run.run_id, "task_id": session.run.task.id}
-            logger.exception("run_failed", extra=facts)
+            logger.exception("run_failed", extra=_ids(session.run))
             sentence = f"Something went wrong on our side (task {session.run.task.id[:8]})."
             return await self._end(session, EndReason.FAILED, sentence)
 
@@ -247,6 +244,8 @@ class _Worker:
         context = self._context(because=move.because)
         if run.plan is None:
             proposal = await self._planner.create_plan(goal_of(run), context, self._tools)
+            if proposal.degraded == "one_step":
+                logger.warning("plan_not_understood", extra=_ids(run))
             plan = plans.first_plan(proposal, planner=self._equipment.planner_name)
         else:
             plan = await self._next_plan(run.plan, move, context)
@@ -261,7 +260,8 @@ class _Worker:
         except ModelError as error:
             if plan.open_ended:
                 raise
-            logger.warning("replan_failed", extra={"run_id": self._session.run.run_id})
+            facts = {**_ids(self._session.run), "error": error.message}
+            logger.warning("replan_failed", extra=facts)
             return plans.kept(plan, because=f"I could not make another plan: {error.message}")
         if move.reason is PlanReason.EXTEND:
             return plans.extended(plan, _answering(proposal))
@@ -490,7 +490,7 @@ class _Worker:
     async def _stop(self, limit: str) -> None:
         run = self._session.run
         if limit:
-            await end_early(self._session, EndReason.LIMIT, limit, clock=self._clock)
+            await end_early(self._session, EndReason.LIMIT, _sentence(limit), clock=self._clock)
             return
         reason = run.cancel.reason if run.cancel else ""
         await end_early(self._session, EndReason.STOPPED, reason, clock=self._clock)
@@ -563,7 +563,11 @@ def _told(text: object) -> AgentObservation:
     return success("sub_goal", source=Source.AGENT, outcome=words, result=words)
 
 
-def _sentence(error: EngineError) -> str:
-    text = error.message.strip()
+def _ids(run: RunSnapshot) -> dict[str, str]:
+    return {"run_id": run.run_id, "task_id": run.task.id}
+
+
+def _sentence(message: str) -> str:
+    text = message.strip()
     capital = text[:1].upper() + text[1:]
     return capital if capital.endswith((".", "!", "?", "…")) else f"{capital}."

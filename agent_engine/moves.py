@@ -111,8 +111,16 @@ def _go_on(run: RunSnapshot) -> Move:
     if surprise := _surprise(run):
         return surprise
     if ready := ready_steps(plan):
-        return Act(ready[:MAX_PARALLEL_STEPS])
+        return Act(ready[: _at_once(run)])
     return _wait_or_finish(run)
+
+
+def _at_once(run: RunSnapshot) -> int:
+    """How many steps may be carried out at the same time without passing the limit of steps."""
+    cap = run.limits.iterations
+    return (
+        min(MAX_PARALLEL_STEPS, max(1, cap - run.usage.iterations)) if cap else MAX_PARALLEL_STEPS
+    )
 
 
 def _wait_or_finish(run: RunSnapshot) -> Move:

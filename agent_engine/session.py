@@ -66,14 +66,15 @@ class RunSession:
                 return
             events, self._kept = self._kept, []
             starts, self._starts = self._starts, []
-            known = self.run.inbox_seq
+            known, worked_s = self.run.inbox_seq, self._worked_s()
             seq = await self._store.commit(
                 self._fence,
                 events,
                 starts=starts,
                 known_inbox_seq=known,
-                worked_s=self._worked_s(),
+                worked_s=worked_s,
             )
+            self.run = apply(self.run, (), worked_s=worked_s)
             if seq != known:
                 await self._reload()
             if self._observe is not None:

@@ -56,6 +56,9 @@ class AgentStates:
     async def ended(self, run: RunSnapshot) -> None:
         """Note the final state, tell who wants to know, and forget the pair."""
         well = run.status is TaskStatus.COMPLETED
+        ids = {"run_id": run.run_id, "task_id": run.task.id, "agent": run.agent.id}
+        how = {"status": run.status.value, "reason": run.end.reason.value if run.end else ""}
+        logger.info("run_ended", extra=ids | how)
         await self.change(run, AgentState.COMPLETED if well else AgentState.ERROR)
         self._states.pop((run.agent.id, run.task.id), None)
         for callback in self._on_completion:

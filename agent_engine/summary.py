@@ -17,7 +17,8 @@ def summary(run: RunSnapshot) -> str:
 
 
 def _is_work(step: Step) -> bool:
-    return step.action.action_type != ActionType.ANSWER
+    """Whether a step does something: a thought alone is no result."""
+    return step.action.action_type not in {ActionType.ANSWER, ActionType.THINK}
 
 
 def _is_worth_saying(step: Step) -> bool:

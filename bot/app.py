@@ -37,6 +37,7 @@ from bot.inbound.listeners.attach import attach
 from bot.inbound.slack_events import MessagePosted, SessionRenamed
 from bot.inbound.socket import SocketRunner
 from bot.inbound.whoami import Whoami
+from bot.manifest import ManifestError, missing_scopes
 from bot.outbound.reconciler import LostPlace, Reconciler
 from bot.outbound.slack_client import SlackClient, open_slack
 from bot.ports import Leases
@@ -250,12 +251,23 @@ async def _start_gateway(gateway: _Gateway, group: asyncio.TaskGroup) -> None:
     serving = asyncio.Event()
     group.create_task(_serve(gateway, entrance, serving))
     identity = await gateway.whoami.learn(gateway.slack, sleep=asyncio.sleep)
+    _say_missing_scopes(identity.scopes)
     await seed_agents(works.engine, works.settings.file, identity.workspace_id)
     gateway.reconciler = _reconciler(gateway)
     gateway.known.set()
     group.create_task(gateway.reconciler.run())
     group.create_task(entrance.seen.run())
     await serving.wait()
+
+
+def _say_missing_scopes(granted: Sequence[str]) -> None:
+    try:
+        missing = missing_scopes(granted)
+    except ManifestError as error:
+        logger.warning("manifest_not_read", extra={"error": error.message})
+        return
+    if missing:
+        logger.warning("scopes_missing", extra={"scopes": list(missing)})
 
 
 def _needs(gateway: _Gateway) -> Needs:

@@ -6,6 +6,7 @@ What a command needs is imported when it runs, so that ``--help`` and small comm
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import Coroutine
@@ -57,7 +58,7 @@ def run(
     except ValueError:
         _fail(f"--role is one of: {', '.join(Role)}.", ExitCode.WRONG_USE)
     purpose = Purpose.WORKER if chosen is Role.WORKER else Purpose.RUN
-    settings = _settings(purpose)
+    settings = _with_home(_settings(purpose))
     _run(run_bot(settings, role=chosen), until_stopped=True)
 
 
@@ -87,7 +88,7 @@ def ask(
     """Solve one problem in the terminal, without Slack."""
     from bot.terminal import ask_agent  # noqa: PLC0415 - imported when it runs
 
-    settings = _settings(Purpose.TERMINAL, log_level="ERROR")
+    settings = _with_home(_settings(Purpose.TERMINAL, log_level="ERROR"))
     code = _run(ask_agent(settings, problem, as_json=as_json))
     raise typer.Exit(code)
 
@@ -113,7 +114,7 @@ def tool(
         _fail(f"the arguments are not JSON: {error}", ExitCode.WRONG_USE)
     if not isinstance(given, dict):
         _fail('the arguments must be a JSON object, like \'{"path": "a.txt"}\'.', 2)
-    observation = _run(call_tool(settings, name, given))
+    observation = _run(call_tool(_with_home(settings), name, given))
     typer.echo(json.dumps(observation, indent=2, ensure_ascii=False))
     if not observation.get("success"):
         raise typer.Exit(ExitCode.FAILED)
@@ -158,7 +159,7 @@ def upgrade_database() -> None:
     """Bring the database's tables up to date; ``run`` does this by itself."""
     from bot.upkeep import upgrade  # noqa: PLC0415 - imported when it runs
 
-    typer.echo(_run(upgrade(_settings(Purpose.TERMINAL))))
+    typer.echo(_run(upgrade(_with_home(_settings(Purpose.TERMINAL)))))
 
 
 @database_app.command("backup")
@@ -187,6 +188,21 @@ def _settings(purpose: Purpose, *, log_level: str | None = None) -> Settings:
     level = log_level or settings.log_level.value
     configure_logs(level=level, as_json=wants_json(settings.log_format.value))
     return settings
+
+
+def _with_home(settings: Settings) -> Settings:
+    """Make the home folder, or end with one sentence where that cannot be done."""
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _fail(_no_home(settings, error.strerror or "it cannot be made"), ExitCode.WRONG_USE)
+    if not os.access(settings.home, os.W_OK | os.X_OK):
+        _fail(_no_home(settings, "it is read-only"), ExitCode.WRONG_USE)
+    return settings
+
+
+def _no_home(settings: Settings, why: str) -> str:
+    return f"TREADLE_HOME: {settings.home} cannot be used ({why}): name a folder I can write to."
 
 
 def _run(main: Coroutine[Any, Any, Any], *, until_stopped: bool = False) -> Any:  # noqa: ANN401 - what the command returns

@@ -14,7 +14,7 @@ from agent_engine.types import LIBRARY_SCOPE
 from bot.agents_file import DEFAULT_AGENT
 from bot.equipment import Outfitter, find_model, make_sandbox_chooser
 from bot.errors import SlackError
-from bot.manifest import load_manifest
+from bot.manifest import missing_scopes
 from bot.outbound.slack_client import open_slack
 from bot.settings import Purpose, Settings, SettingsError, read_settings
 from storage.database import open_database
@@ -138,9 +138,8 @@ async def _slack(settings: Settings) -> Finding:
     except (SlackError, TimeoutError) as error:
         fix = "copy the Bot User OAuth Token again, or reinstall the app"
         return Finding(subject="slack", level=Level.BAD, said=str(error) or "no answer", fix=fix)
-    wanted = set(load_manifest()["oauth_config"]["scopes"]["bot"])
-    missing = sorted(wanted - set(identity.scopes))
-    if missing and identity.scopes:
+    missing = missing_scopes(identity.scopes)
+    if missing:
         said = f"in {identity.workspace_name}, but without the scopes {', '.join(missing)}"
         fix = "update the app from `treadle manifest` and reinstall it"
         return Finding(subject="slack", level=Level.DEGRADED, said=said, fix=fix)

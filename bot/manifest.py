@@ -3,7 +3,7 @@
 The one truth is ``manifest.yml``; nothing is invented here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,12 @@ def with_commands(manifest: Mapping[str, Any], *, prefix: str, has_short: bool) 
         _renamed(command, prefix) for command in commands if has_short or _is_umbrella(command)
     ]
     return made
+
+
+def missing_scopes(granted: Collection[str]) -> Sequence[str]:
+    """Return the bot scopes that the manifest wants and a token lacks; none when none are told."""
+    wanted = load_manifest()["oauth_config"]["scopes"]["bot"]
+    return sorted(set(wanted) - set(granted)) if granted else ()
 
 
 def as_yaml(manifest: Mapping[str, Any]) -> str:

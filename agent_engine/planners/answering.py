@@ -34,6 +34,8 @@ came differs from what was expected, say so and what is missing. Name the files 
 Be as short as the matter allows."""
 
 _OVERHEAD_TOKENS = 150
+_TRIED = frozenset({StepStatus.DONE, StepStatus.FAILED})
+_NO_WORK = frozenset({ActionType.THINK, ActionType.ANSWER})
 
 
 class LLMAnswerWriter:
@@ -44,16 +46,26 @@ class LLMAnswerWriter:
         self._temperature = temperature
 
     async def write(self, context: AnswerContext) -> Answer:
-        """Write the answer; a labelled record of the steps when the model gives none."""
+        """Write the answer; a labelled record of the steps when the model gives none.
+
+        Raises:
+            ModelReplyError: the model gives none, and nothing was done that could be recorded.
+        """
         files = made_files(context.steps)
+        text = await self._words(context)
+        if text:
+            return Answer(text=text, files=files)
+        if not any(map(_is_work, context.steps)) and not context.incomplete_because:
+            raise ModelReplyError("the language model gave no answer, and nothing was done")
+        return Answer(text=record(context), files=files, label=NO_ANSWER_LABEL)
+
+    async def _words(self, context: AnswerContext) -> str:
+        """Return what the model says; empty when that is nothing, junk or a refusal."""
         try:
             reply = await self._model.complete(self._request(context))
         except ModelReplyError:
-            return Answer(text=record(context), files=files, label=NO_ANSWER_LABEL)
-        text = without_thinking(reply.text)
-        if reply.refusal or not text:
-            return Answer(text=record(context), files=files, label=NO_ANSWER_LABEL)
-        return Answer(text=text, files=files)
+            return ""
+        return "" if reply.refusal else without_thinking(reply.text)
 
     def _request(self, context: AnswerContext) -> ModelRequest:
         fence = Fence()
@@ -92,6 +104,11 @@ def made_files(steps: Iterable[Step]) -> tuple[str, ...]:
         if step.observation.success and step.action.parameters.get("operation") == "delete":
             files.pop(str(step.action.parameters.get("path", "")), None)
     return tuple(files)
+
+
+def _is_work(step: Step) -> bool:
+    """Whether something was done or tried that can be told; a thought is nothing of the kind."""
+    return step.action.action_type not in _NO_WORK and step.status in _TRIED
 
 
 def _data(context: AnswerContext, fence: Fence, budget_tokens: int) -> str:

@@ -14,8 +14,9 @@ from storage.snapshots import read_run, read_steps_whole
 from storage.tables import runs
 
 CONTINUED = "continued"
-"""Why the plan of a run that goes on with earlier work was made: it only holds finished steps."""
-_KEPT = frozenset({StepStatus.DONE, StepStatus.FAILED, StepStatus.STOPPED})
+"""Why the plan of a run that goes on with earlier work was made: nothing in it was planned anew."""
+_KEPT = frozenset({StepStatus.DONE, StepStatus.FAILED, StepStatus.STOPPED, StepStatus.PENDING})
+"""What was done, and what was still to be done: the planner may take that up again."""
 _HAS_PLAN = (
     update(runs).where(runs.c.id == bindparam("run")).values(plan_version=bindparam("version"))
 )

@@ -180,7 +180,7 @@ async def test_an_ended_task_is_run_again_from_the_start(house: House) -> None:
     assert await house.commands.latest_run(thread()) == outcome.run_id
 
 
-async def test_an_ended_task_goes_on_with_its_finished_steps(house: House) -> None:
+async def test_an_ended_task_goes_on_with_what_was_done_and_what_was_not(house: House) -> None:
     ended = await _ended_with_work(house)
     outcome = await carry_out(house, RunAgain(run_id=ended, by=BOB, keep_work=True))
     assert isinstance(outcome, Started)
@@ -188,8 +188,9 @@ async def test_an_ended_task_goes_on_with_its_finished_steps(house: House) -> No
     again = await house.runs.load(outcome.run_id)
     assert again.plan is not None
     assert (again.plan.version, again.plan.because) == (1, "continued")
-    assert again.plan.steps == before.steps[:2]
-    assert [step.status for step in again.steps] == [StepStatus.DONE, StepStatus.FAILED]
+    assert again.plan.steps == before.steps
+    kept = [StepStatus.DONE, StepStatus.FAILED, StepStatus.PENDING]
+    assert [step.status for step in again.steps] == kept
     begun = await house.begin(outcome.run_id)
     new_plan = plan_of(think("a"), think("b"), think("c"), version=2)
     await house.commit(begun, PlanMade(plan=new_plan, messages_read=1))

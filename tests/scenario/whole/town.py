@@ -51,6 +51,16 @@ class Town:
         await self.until(lambda: self.is_quiet(ts, channel))
         return self.answers(ts, channel)
 
+    async def unhappy_end(self, ts, channel="general"):
+        """Wait for a run that did not get to its answer to end; return what offers it again."""
+
+        def shown():
+            if not self.is_quiet(ts, channel):
+                return None
+            return next((m for m in self.ours(ts, channel) if self.button(m, "Run again")), None)
+
+        return await self.until(shown)
+
     def is_quiet(self, ts, channel="general"):
         place = self.workspace.channel(channel).id
         return self.workspace.session_status(place, ts) not in (None, "processing")
@@ -62,6 +72,11 @@ class Town:
             return next((m for m in self.plans(ts, channel) if _in_progress(m, title)), None)
 
         return await self.until(shown)
+
+    def shows(self, message, sentence):
+        """Say whether the message shows this one sentence, with nothing behind it."""
+        is_one = sentence.endswith(".") and ". " not in sentence
+        return is_one and sentence in f"{message.text} {json.dumps(message.blocks)}"
 
     def button(self, message, text):
         """The action id of a message's button with this text; None when it has none."""

@@ -45,6 +45,13 @@ async def test_a_model_that_says_nothing_leaves_the_labelled_record(reply):
     assert "`1 + 1` = **2**" in answer.text
 
 
+@pytest.mark.parametrize("reply", ["", ModelReplyError("junk")])
+async def test_a_model_that_says_nothing_where_nothing_was_done_is_heard_of(reply):
+    thought = done_step(1, action=AgentAction(action_type=ActionType.THINK))
+    with ScriptedModel(reply) as model, pytest.raises(ModelReplyError, match="gave no answer"):
+        await LLMAnswerWriter(model).write(context(thought))
+
+
 async def test_a_model_that_is_unavailable_is_heard_of():
     with ScriptedModel(ModelUnavailableError()) as model, pytest.raises(ModelUnavailableError):
         await LLMAnswerWriter(model).write(context())

@@ -1,0 +1,117 @@
+"""``treadle run`` and ``ask`` as processes of their own: started, doubled, stopped, refused."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.local_slack.config import LocalWorkspaceConfig
+from bot.local_slack.server import LocalWorkspace
+from bot.manifest import load_manifest
+from tests.fakes.openai_server import OpenAIServer, as_json, in_order
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 60.0
+QUESTION = {
+    "mode": "ask", "answer": "", "question": "Which quarter?", "choices": ["Q1", "Q2"], "steps": [],
+}  # fmt: skip
+
+
+@asynccontextmanager
+async def treadle(*arguments, **environment):
+    """Start the command with these settings and no others of ours; ends it if it still runs."""
+    foreign = ("TREADLE_", "SLACK_", "OPENAI_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}  # noqa: TID251 - a child's
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bot",
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**kept, "PYTHONPATH": str(ROOT), **environment},
+        cwd=environment["TREADLE_HOME"],
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def outcome(*arguments, **environment):
+    """Run the command to its end; return exit code, standard output and standard error."""
+    async with asyncio.timeout(PATIENCE_S), treadle(*arguments, **environment) as process:
+        out, err = await process.communicate()
+        return process.returncode, out.decode(), err.decode()
+
+
+@pytest.fixture
+async def slack():
+    async with LocalWorkspace(LocalWorkspaceConfig(manifest=load_manifest())) as workspace:
+        yield workspace
+
+
+@pytest.fixture
+def settings(tmp_path, slack):
+    return {
+        "TREADLE_HOME": str(tmp_path),
+        "SLACK_BOT_TOKEN": slack.bot_token,
+        "SLACK_APP_TOKEN": slack.app_token,
+        "SLACK_API_URL": slack.api_url,
+        "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+    }
+
+
+async def test_a_second_run_stops_with_one_sentence_and_sigterm_ends_the_first_cleanly(
+    slack, settings
+):
+    async with asyncio.timeout(PATIENCE_S), treadle("run", **settings) as first:
+        await slack.until_connected(PATIENCE_S)
+        code, _, err = await outcome("run", **settings)
+        assert code == 1
+        assert "Treadle is already running on this database." in err
+        assert "Traceback" not in err
+        code, out, _ = await outcome("doctor", "--json", **settings)
+        assert [f["level"] for f in json.loads(out) if f["subject"] == "database"] == ["good"]
+        first.send_signal(signal.SIGTERM)
+        _, err = await first.communicate()
+        assert first.returncode == 0
+        assert b"Traceback" not in err
+        assert slack.bot_token.encode() not in err
+
+
+async def test_a_refused_token_is_one_sentence_that_names_the_setting(settings):
+    wrong = {**settings, "SLACK_BOT_TOKEN": "xoxb-0-wrong-token"}
+    code, _, err = await outcome("run", **wrong)
+    assert code == 1
+    assert "Slack does not accept SLACK_BOT_TOKEN" in err
+    assert "Traceback" not in err
+    assert "wrong-token" not in err
+
+
+async def test_run_says_in_one_sentence_that_its_database_cannot_be_used(settings, tmp_path):
+    settings["TREADLE_DATABASE_URL"] = f"sqlite:///{tmp_path}/no/such/folder/t.db"
+    code, _, err = await outcome("run", **settings)
+    assert code == 1
+    assert "of the database does not exist." in err
+    assert "Traceback" not in err
+
+
+async def test_a_question_that_nobody_is_there_to_answer_is_exit_code_3(settings):
+    server = OpenAIServer(in_order(as_json(QUESTION)))
+    async with server.running() as url:
+        settings |= {"OPENAI_BASE_URL": url, "TREADLE_MODEL": "fake-model"}
+        code, out, err = await outcome("ask", "sum up the quarter", "--json", **settings)
+    assert code == 3
+    said = json.loads(out)
+    assert said["status"] == "waiting"
+    assert said["waits"] == [{"question": "Which quarter?", "choices": ["Q1", "Q2"]}]
+    assert "Traceback" not in err
