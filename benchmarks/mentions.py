@@ -18,6 +18,7 @@ ROUNDS = 3
 MANY = 50
 SINGLE_MENTIONS = 5
 """Mentions one after the other, where there is only one thread at a time."""
+LATE_MS = 3_000
 REFILL_S = 4.0
 """After the mention that warms up: what it used of Slack's limits is there again."""
 
@@ -136,8 +137,10 @@ def _print_one_channel(outcome: Outcome) -> None:
     )
     overtaken = sum(later < earlier for earlier, later in pairwise(answers))
     print(
-        f"\nEvery thread got its sign. Answers that came before the one asked for just before: "
-        f"{overtaken} of {MANY}. Calls that the workspace refused: {outcome.refused or 'none'}."
+        f"\nFirst signs later than {LATE_MS / 1000:g} s: "
+        f"{sum(sign > LATE_MS for sign in outcome.signs_ms)} of {MANY}. "
+        f"Answers that came before the one asked for just before: {overtaken} of {MANY}. "
+        f"Calls that the workspace refused: {outcome.refused or 'none'}."
     )
 
 

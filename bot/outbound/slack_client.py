@@ -382,10 +382,13 @@ class SlackClient:
 
         Returns how it is shown; a Slack that knows neither way is no error.
         """
+        # A first sign goes before the word that others are done: somebody waits for it.
+        is_sign = status is SessionStatus.PROCESSING
+        urgency = Urgency.ANSWER if is_sign else Urgency.BACKGROUND
         if await self._optional(
             Call(
                 method="agents.sessions.setStatus",
-                urgency=Urgency.ANSWER,
+                urgency=urgency,
                 patience_s=STATUS_PATIENCE_S,
             ),
             lambda: self._web.agents_sessions_setStatus(
@@ -400,7 +403,7 @@ class SlackClient:
             Call(
                 method="assistant.threads.setStatus",
                 channel_id=thread.channel_id,
-                urgency=Urgency.ANSWER,
+                urgency=urgency,
                 patience_s=STATUS_PATIENCE_S,
             ),
             lambda: self._web.assistant_threads_setStatus(

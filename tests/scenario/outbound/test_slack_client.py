@@ -1,5 +1,7 @@
 """Every call of the client is one that a Slack-speaking server understands."""
 
+import asyncio
+
 import pytest
 
 from agent_engine.types import ChannelId, Thread, UserId, WorkspaceId
@@ -8,6 +10,7 @@ from bot.outbound.blocks import ids
 from bot.outbound.blocks.agent_modal import agent_modal
 from bot.outbound.blocks.home import HomeFacts, home_view
 from bot.outbound.content import Content
+from bot.outbound.pacing import SESSIONS
 from bot.outbound.slack_values import SessionSign, SessionStatus, Upload
 from tests.fakes.runs import AT, PROFILE
 from tests.scenario.outbound.desk import open_desk
@@ -147,3 +150,19 @@ async def test_a_session_status_is_shown_as_well_as_this_slack_can():
             shown = await desk.slack.set_session_status(thread, SessionStatus.PROCESSING)
             assert shown is sign
             assert desk.slack.shows_status is (sign is not SessionSign.NONE)
+
+
+async def test_a_first_sign_goes_before_the_word_that_others_are_done():
+    async with open_desk(factor=5.0) as desk:
+        done = [await desk.ask() for _ in range(SESSIONS.burst + 1)]
+        begun = await desk.ask()
+        async with asyncio.TaskGroup() as group:
+            for thread in done:
+                resting = desk.slack.set_session_status(thread, SessionStatus.ACTIVE)
+                group.create_task(resting)
+            await desk.workspace.until(
+                lambda: len(desk.calls("agents.sessions.setStatus")) >= SESSIONS.burst
+            )
+            group.create_task(desk.slack.set_session_status(begun, SessionStatus.PROCESSING))
+        shown = [call.args["status"] for call in desk.calls("agents.sessions.setStatus")]
+        assert shown[SESSIONS.burst] == "processing"
