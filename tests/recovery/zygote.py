@@ -59,11 +59,17 @@ class _Zygote:
         request = json.loads(connection.makefile("rb").readline())
         if len(list(_THREADS.iterdir())) != 1:
             raise RuntimeError("there are threads: a fork would copy their locks")
+        told, tell = os.pipe()
         pid = os.fork()
         if pid == 0:
+            os.close(tell)
+            os.read(told, 1)  # its number goes first, whatever the child has to say
+            os.close(told)
             self._become(request, connection, selector)
         connection.sendall(json.dumps({"pid": pid}).encode() + b"\n")
         self._children[pid] = connection
+        os.close(tell)
+        os.close(told)
 
     def _become(
         self,
