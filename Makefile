@@ -11,13 +11,13 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 $(STAMP): requirements.lock pyproject.toml
 	@echo "Building the environment in $(VENV) (once) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP_INSTALL) setuptools
-	@$(PIP_INSTALL) --no-build-isolation --editable .
+	@PYTHONWARNINGS=ignore $(PIP_INSTALL) setuptools
+	@PYTHONWARNINGS=ignore $(PIP_INSTALL) --no-build-isolation --editable .
 	@touch $@
 
 $(DEV_STAMP): $(STAMP)
 	@echo "Adding the test tools ..."
-	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
+	@PYTHONWARNINGS=ignore $(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
 	@touch $@
 
 install: $(STAMP)  ## the treadle command, in .venv/bin
