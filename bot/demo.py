@@ -20,7 +20,7 @@ from bot.local_slack.config import LocalWorkspaceConfig
 from bot.local_slack.server import LocalWorkspace
 from bot.manifest import load_manifest
 from bot.settings import Settings
-from bot.thread_printer import ThreadPrinter
+from bot.thread_printer import ThreadPrinter, is_plan
 
 FIRST_PROBLEM = "calculate 17*23 then save the result to answer.txt"
 CHANNEL = "general"
@@ -115,8 +115,12 @@ class _Demo:
             await asyncio.sleep(0.1)
 
     def _is_shown(self, thread: Thread) -> bool:
+        """Say whether the end is shown; work that ends at once may never have had a status."""
         session = self._workspace.session_status(thread.channel_id, thread.thread_ts)
-        return session not in (None, "processing")
+        if session is not None:
+            return session != "processing"
+        said = self._workspace.thread(thread.channel_id, thread.thread_ts)[1:]
+        return any(not is_plan(message) for message in said)
 
 
 async def _or_fail(ready: "asyncio.Future[Works]", bot: "asyncio.Task[None]") -> Works:

@@ -106,6 +106,11 @@ class ThreadPrinter:
         return text.replace(f"<@{self._workspace.bot_user_id}>", "@treadle")
 
 
+def is_plan(message: Message) -> bool:
+    """Say whether a message shows a plan."""
+    return _plan(message) is not None
+
+
 def _plan(message: Message) -> Mapping[str, Any] | None:
     return next((b for b in message.blocks or [] if b.get("type") == "plan"), None)
 

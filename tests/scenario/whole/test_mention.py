@@ -26,7 +26,7 @@ async def test_a_direct_answer_is_one_post_without_a_plan(town):
 
 
 async def test_the_first_sign_comes_before_the_answer(town):
-    ts = await town.mention("calculate 2+2")
+    ts = await town.mention("run this\n```bash\nsleep 0.5\n```")
     await town.answered(ts)
     names = [call.name for call in town.workspace.traffic.calls()]
     assert names.index("agents.sessions.setStatus") < names.index("chat.postMessage")

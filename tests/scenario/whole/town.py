@@ -62,8 +62,9 @@ class Town:
         return await self.until(shown)
 
     def is_quiet(self, ts, channel="general"):
+        """Whether the thread is not at work; what ends at once never has a status."""
         place = self.workspace.channel(channel).id
-        return self.workspace.session_status(place, ts) not in (None, "processing")
+        return self.workspace.session_status(place, ts) != "processing"
 
     async def working_on(self, ts, title, channel="general"):
         """Wait until the plan shows a step of this title in progress; return the plan message."""
