@@ -208,7 +208,7 @@ def _title(run: RunSnapshot) -> str:
 
 def _state(run: RunSnapshot) -> str:
     if run.end is not None:
-        return _end_state(run.end.reason)
+        return _end_state(run.end.reason) + _failures(run)
     if run.cancel is not None:
         return "Stopping"
     if run.queue_place is not None:
@@ -216,6 +216,13 @@ def _state(run: RunSnapshot) -> str:
     if waits_for_people(run):
         return "Waiting for you"
     return "Working" if run.plan else "Thinking"
+
+
+def _failures(run: RunSnapshot) -> str:
+    """Say how many steps failed on the way to an answer; nothing when none did."""
+    failed = sum(step.status is StepStatus.FAILED for step in run.steps)
+    is_done = run.end is not None and run.end.reason is EndReason.ANSWERED
+    return f", {count(failed, 'step')} failed" if failed and is_done else ""
 
 
 def _end_state(reason: EndReason) -> str:

@@ -37,11 +37,12 @@ _ENDINGS = {
 
 def step_title(action: AgentAction) -> str:
     """Return one line that names what a step does."""
-    if action.description.strip():
-        return one_line(action.description, MAX_TITLE)
+    if title := one_line(action.description, MAX_TITLE):
+        return title
     if action.tool_name:
         return one_line(f"Use {action.tool_name}", MAX_TITLE)
-    return _BY_TYPE.get(str(action.action_type), one_line(str(action.action_type), MAX_TITLE))
+    named = one_line(str(action.action_type), MAX_TITLE)
+    return _BY_TYPE.get(str(action.action_type), named) or "A step"
 
 
 def step_outcome(step: Step) -> str:

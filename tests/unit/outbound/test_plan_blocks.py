@@ -210,3 +210,10 @@ def test_only_more_than_an_answer_is_a_real_plan():
     assert has_real_steps(a_plan(a_step(1), answer))
     unknown = replace(answer, action=AgentAction(action_type="dance"))
     assert has_real_steps(a_plan(unknown))
+
+
+def test_an_answer_after_a_failed_step_is_not_simply_done():
+    plan = a_plan(a_step(1, status=StepStatus.FAILED), a_step(2, status=StepStatus.DONE))
+    assert "Done, 1 step failed" in plan_content(answered(a_run(plan=plan))).text
+    clean = a_plan(a_step(1, status=StepStatus.DONE))
+    assert "failed" not in plan_content(answered(a_run(plan=clean))).text
