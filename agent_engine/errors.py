@@ -4,8 +4,6 @@ Each class says who hears of it: the person who asked, the model, or the operato
 knows Slack, SQL or a vendor; foreign errors are translated at the border with ``raise … from``.
 """
 
-from typing import ClassVar
-
 
 class EngineError(Exception):
     """The engine could not do what was asked."""
@@ -34,8 +32,6 @@ class ToolError(EngineError):
 class ModelError(EngineError):
     """The language model could not be used."""
 
-    transient: ClassVar[bool] = False
-
 
 class RetryableError(EngineError):
     """Something outside is unavailable for the moment.
@@ -51,8 +47,6 @@ class RetryableError(EngineError):
 
 class ModelUnavailableError(RetryableError, ModelError):
     """The language model does not answer at the moment."""
-
-    transient: ClassVar[bool] = True
 
 
 class ModelRefusedError(ModelError):

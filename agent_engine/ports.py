@@ -530,14 +530,6 @@ class Tool(Protocol):
         ...
 
 
-class Delegation(Protocol):
-    """Whether and where sub-tasks can be given to other agents."""
-
-    async def may_delegate(self, profile: AgentProfile, to: AgentId) -> bool:
-        """Say whether this agent may give a sub-task to that one."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
     """What a model costs, in US dollars per million tokens."""
