@@ -40,6 +40,7 @@ SPREAD_S = 0.1
 MIN_SCALE = 0.1
 
 _TROUBLE = "trouble"
+_IN_LINE = "in line"
 _LOST_CHANNEL = frozenset(
     {
         "channel_not_found",
@@ -184,7 +185,7 @@ class Reconciler:
             logger.warning("threads_not_read", exc_info=True)
             return POLL_S
         self._turns.keep({each.thread for each in dirty} | self._busy)
-        now_s, called = self._clock.monotonic_s(), self._turns.called()
+        now_s, called = self._clock.monotonic_s(), self._called()
         for each in dirty:
             if self._is_ours(each.thread) and self._is_due(each, now_s, called):
                 self._busy.add(each.thread)
@@ -213,6 +214,11 @@ class Reconciler:
     def _wait_s(self, limit: Limit, urgency: Urgency, *, ahead: int) -> float:
         return self._slack.wait_s(limit.method, limit.channel_id, urgency, ahead=ahead)
 
+    def _called(self) -> set[Thread]:
+        """Return the threads whose turn it is, and those that wait for one but are in no line."""
+        in_line = {thread for thread, later in self._later.items() if later.why == _IN_LINE}
+        return self._turns.called() | (in_line - self._turns.waiting())
+
     def _is_due(self, dirty: DirtyThread, now_s: float, called: AbstractSet[Thread]) -> bool:
         """Say whether to work on the thread now: it is free, and due, called or changed."""
         later = self._later.get(dirty.thread)
@@ -230,8 +236,10 @@ class Reconciler:
             async with self._slots:
                 await self.settle(dirty)
         except NotNowError as error:
-            after_s = error.after_s if error.limit is None else math.inf
-            later = self._at(after_s, dirty, why=error.why)
+            if error.limit is None:
+                later = self._at(error.after_s, dirty, why=error.why)
+            else:
+                later = _Later(math.inf, dirty.seq, _IN_LINE)
         except SlackUnavailableError as error:
             facts = {"method": error.method, "after_s": round(error.retry_after_s, 1)}
             logger.info("thread_postponed", extra=thread_facts(thread) | facts)
@@ -247,7 +255,7 @@ class Reconciler:
             self._bell.ring(Topic.THREADS)
 
     def _at(self, after_s: float, dirty: DirtyThread, *, why: str) -> _Later:
-        """Return when to try again, if not called before; many are spread a little."""
+        """Return when to try again, if it is not called before; many are spread a little."""
         now_s = self._clock.monotonic_s()
         before = self._later.get(dirty.thread)
         if before is not None and before.why == why and before.at_s > now_s:

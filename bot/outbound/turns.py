@@ -124,6 +124,10 @@ class Turns:
         """Return the threads for which there is room in one of their lines."""
         return {thread for _, thread, wait_s in self._waiting() if wait_s <= 0}
 
+    def waiting(self) -> set[Thread]:
+        """Return all threads that are in line."""
+        return {thread for line in self._lines.values() for thread in line}
+
     def next_s(self) -> float | None:
         """Return how long until there is room for one more; None when nobody waits."""
         return min((wait_s for *_, wait_s in self._waiting() if wait_s > 0), default=None)
