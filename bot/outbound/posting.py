@@ -27,8 +27,6 @@ logger = logging.getLogger(__name__)
 
 MIN_EDIT_S = 1.3
 """Between two edits of one message; the newest render wins."""
-AGAIN_S = 5.0
-"""How long a call whose turn it was may wait if Slack wants it again, or a plainer variant."""
 LOOKUP_PAUSES_S = (0.0, 2.0, 5.0)
 """Before each look for a message that a crash may have left in Slack."""
 LOOKUP_PAGES = 10
@@ -185,7 +183,7 @@ class Poster:
                     content,
                     thread_ts=thread.thread_ts,
                     key=post.key,
-                    pace=Pace(urgency=wanted.urgency, patience_s=AGAIN_S),
+                    pace=Pace(urgency=wanted.urgency, patience_s=0.0),
                 )
         except NotNowError:
             self._unsent.add(post.key)
@@ -216,7 +214,7 @@ class Poster:
                     post.ts,
                     wanted.content,
                     key=post.key,
-                    pace=Pace(urgency=wanted.urgency, patience_s=AGAIN_S),
+                    pace=Pace(urgency=wanted.urgency, patience_s=0.0),
                 )
         except SlackRefusedError as refused:
             if refused.error in _GONE:

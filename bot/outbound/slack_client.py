@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,6 +45,8 @@ CONNECTIONS = 50
 PAGE = 200
 """Messages per page of a history; Slack allows up to 1,000."""
 MAX_TITLE = 200
+VARIANT_PATIENCE_S = 5.0
+"""How long a plainer variant may wait where Slack did not take the one before."""
 SESSION_STATUS = "agents.sessions.setStatus"
 STATUS_LINE = "assistant.threads.setStatus"
 POST = "chat.postMessage"
@@ -465,6 +468,8 @@ class SlackClient:
                 if refused.error != "invalid_blocks":
                     raise
                 self._learn(refused, blocks)
+            # It was its turn already: a plainer variant does not go back to the end of the line.
+            call = replace(call, patience_s=max(call.patience_s, VARIANT_PATIENCE_S))
         return await self._calls.make(call, partial(send, variants[-1]))
 
     def _is_refused(self, blocks: Sequence[Block]) -> bool:

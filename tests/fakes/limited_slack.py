@@ -19,6 +19,7 @@ class Called(NamedTuple):
     thread_ts: str
     word: str
     """The status that was shown, or the key of the message."""
+    text: str = ""
 
 
 class LimitedSlack:
@@ -30,10 +31,11 @@ class LimitedSlack:
         self._unknown = unknown
         self.calls = []
         self.refused = []
+        self.lookups = 0
 
-    async def chat_postMessage(self, *, channel, thread_ts, metadata, **_more):  # noqa: N802  # the SDK's
+    async def chat_postMessage(self, *, channel, thread_ts, metadata, text, blocks, **_more):  # noqa: N802  # the SDK's
         key = ids.read_metadata(metadata)
-        await self._take("chat.postMessage", channel, thread_ts, key)
+        await self._take("chat.postMessage", channel, thread_ts, key, f"{text} {blocks}")
         return _response({"ok": True, "ts": f"{self._clock.monotonic_s():.6f}"})
 
     async def chat_update(self, *, channel, metadata, **_more):
@@ -47,6 +49,16 @@ class LimitedSlack:
     async def assistant_threads_setStatus(self, *, channel_id, thread_ts, status):  # noqa: N802  # the SDK's
         await self._take("assistant.threads.setStatus", channel_id, thread_ts, status)
         return _response({"ok": True})
+
+    async def conversations_replies(self, **_more):
+        """Nobody may look anything up here."""
+        self.lookups += 1
+        raise SlackApiError("", _response({"ok": False, "error": "missing_scope"}))
+
+    def use_up(self, method, channel, calls):
+        """Let somebody else use a limit of ours."""
+        for _ in range(calls):
+            self._limits.take(method, channel)
 
     def made(self, method):
         return [call for call in self.calls if call.method == method]
@@ -70,7 +82,7 @@ class LimitedSlack:
                 shown[call.thread_ts].pop("line", None)
         return shown
 
-    async def _take(self, method, channel, thread_ts, word):
+    async def _take(self, method, channel, thread_ts, word, text=""):
         await self._clock.sleep(CALL_S / 2)
         if method in self._unknown:
             raise SlackApiError("", _response({"ok": False, "error": "unknown_method"}))
@@ -78,7 +90,7 @@ class LimitedSlack:
             self.refused.append(method)
             headers = {"Retry-After": str(math.ceil(wait_s))}
             raise SlackApiError("", _response({"ok": False, "error": "ratelimited"}, 429, headers))
-        self.calls.append(Called(self._clock.monotonic_s(), method, thread_ts, word))
+        self.calls.append(Called(self._clock.monotonic_s(), method, thread_ts, word, text))
         await self._clock.sleep(CALL_S / 2)
 
 

@@ -12,11 +12,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from agent_engine.places import NewPost, PostKind
 from agent_engine.ports import Topic
 from agent_engine.types import ChannelId, StepStatus, Thread
 from bot.local_slack import rate_limits
+from bot.outbound.blocks.answer import RESENT
+from bot.outbound.desired import answer_key
 from bot.outbound.pacing import SESSIONS, Pacer
 from bot.outbound.reconciler import Reconciler
+from bot.outbound.signs import LINE_LASTS_S
 from bot.outbound.slack_client import SlackClient
 from bot.outbound.web_calls import WebCalls
 from tests.fakes.limited_slack import LimitedSlack
@@ -37,11 +41,14 @@ NOTICED_S = 0.35
 class Crowd:
     """People who ask in one channel, and when each got what."""
 
-    def __init__(self, clock, slack, threads, bell):
+    def __init__(self, clock, slack, pacer):
         self.clock = clock
+        self.pacer = pacer
         self.slack = slack
-        self.threads = threads
-        self.bell = bell
+        self.threads = FakeThreads()
+        self.rows = FakePosts()
+        self.leases = FakeLeases()
+        self.bell = FakeBell(clock)
         self.asked_s = {}
         self.answered_s = {}
 
@@ -66,6 +73,12 @@ class Crowd:
         run = self.ask(number)
         await self.clock.sleep(works_s)
         self.answer(run)
+
+    async def left_by_a_crash(self, run):
+        """Store the intent to post an answer; whether it was posted nobody knows."""
+        facts = {"run_id": run.run_id, "task_id": run.task.id, "kind": PostKind.ANSWER}
+        key = answer_key(run.run_id, 0)
+        await self.rows.intend([NewPost(key=key, thread=run.thread, **facts)])
 
     async def is_shown(self):
         async with asyncio.timeout(600):
@@ -101,13 +114,14 @@ def limits_of_virtual_time(monkeypatch):
 async def a_crowd(*, unknown=()):
     clock = VirtualClock()
     web = LimitedSlack(clock, unknown=unknown)
-    calls = WebCalls(clock=clock, pacer=Pacer(clock=clock, sleep=clock.sleep), sleep=clock.sleep)
-    crowd = Crowd(clock, web, FakeThreads(), FakeBell(clock))
+    pacer = Pacer(clock=clock, sleep=clock.sleep)
+    calls = WebCalls(clock=clock, pacer=pacer, sleep=clock.sleep)
+    crowd = Crowd(clock, web, pacer)
     reconciler = Reconciler(
         threads=crowd.threads,
-        posts=FakePosts(),
+        posts=crowd.rows,
         slack=SlackClient(web=web, session=None, calls=calls, clock=clock),
-        leases=FakeLeases(),
+        leases=crowd.leases,
         bell=crowd.bell,
         clock=clock,
         workspace_id=WORKSPACE,
@@ -273,6 +287,70 @@ def test_the_plan_says_done_only_when_the_answer_is_there():
             [answer] = [call for call in crowd.posts() if call.thread_ts == "0099"]
             assert answer == crowd.posts()[-1]
             assert answer.at_s < edit.at_s < answer.at_s + 1
+
+    virtually(scenario())
+
+
+def test_an_intent_of_a_crash_is_looked_up_once_however_long_it_stands_in_line():
+    async def scenario():
+        async with a_crowd() as crowd:
+            run = crowd.ask(70)
+            await crowd.left_by_a_crash(run)
+            for number in range(30):
+                crowd.answer(crowd.ask(number))
+            crowd.answer(run)
+            await crowd.is_shown()
+            assert len(crowd.posts()) == 31
+            [again] = [call for call in crowd.posts() if call.thread_ts == "0070"]
+            assert RESENT in again.text
+            assert crowd.slack.lookups == 1
+
+    virtually(scenario())
+
+
+def test_a_limit_that_slack_sets_in_between_loses_nothing_and_keeps_the_order():
+    async def scenario():
+        async with a_crowd() as crowd:
+            crowd.slack.use_up(POST, "C1", 5)
+            crowd.slack.use_up(SESSION, "", 30)
+            await fifty_mentions(crowd)
+            await crowd.is_shown()
+            assert {POST, SESSION} <= set(crowd.slack.refused)
+            assert crowd.overtaken() == []
+            assert len(crowd.posts()) == 50
+            assert crowd.sign_waits_s()[-1] < 20
+
+    virtually(scenario())
+
+
+def test_a_line_is_shown_again_while_the_answer_waits():
+    async def scenario():
+        async with a_crowd() as crowd:
+            crowd.pacer.block(POST, channel_id="C1", seconds=150)
+            crowd.answer(crowd.ask(1))
+            await crowd.is_shown()
+            [first, again] = [call.at_s for call in crowd.slack.made(LINE)]
+            assert first < 1
+            assert LINE_LASTS_S < again < LINE_LASTS_S + 15
+            assert crowd.posts()[0].at_s == pytest.approx(150, abs=1)
+
+    virtually(scenario())
+
+
+def test_who_no_longer_holds_the_workspace_posts_nothing_until_it_does_again():
+    async def scenario():
+        async with a_crowd() as crowd:
+            for number in range(20):
+                crowd.answer(crowd.ask(number))
+            await crowd.clock.sleep(5)
+            crowd.leases.taken = True
+            await crowd.clock.sleep(2)
+            before = len(crowd.posts())
+            await crowd.clock.sleep(60)
+            assert len(crowd.posts()) == before < 20
+            crowd.leases.taken = False
+            await crowd.is_shown()
+            assert len({call.word for call in crowd.posts()}) == len(crowd.posts()) == 20
 
     virtually(scenario())
 
