@@ -20,9 +20,8 @@ from bot.errors import SlackRefusedError, SlackUnavailableError
 from bot.outbound.desired import Desired, Wanted, WantedFile, desired
 from bot.outbound.pacing import Sleep, Urgency
 from bot.outbound.posting import Poster, TaskFiles, thread_facts
-from bot.outbound.signs import SIGN_PATIENCE_S, Sign, Signs
+from bot.outbound.signs import Signs
 from bot.outbound.slack_client import POST, SlackClient
-from bot.outbound.slack_values import SessionStatus
 from bot.outbound.turns import Limit, NotNowError, Turns
 from bot.ports import Leases, PostStore, ThreadStore
 
@@ -287,7 +286,7 @@ class Reconciler:
             known = self._poster.as_known(await self._posts.posts_of([r.run_id for r in runs]))
             shown = self._signs.shown(thread, dirty.session_status)
             wanted = self._desired(runs, known, shown)
-            waits = await self._show_begin(thread, wanted, shown)
+            waits = await self._signed(self._signs.begin(thread, wanted, shown))
             if not self._slack.shows_status:
                 wanted = self._desired(runs, known, shown)
             try:
@@ -295,8 +294,8 @@ class Reconciler:
             except _TooLongError as error:
                 self._shrink(error.run_id)
                 continue
-            post_in_s = _post_in_s(waits)
-            return waits + await self._show_end(thread, wanted, shown, post_in_s=post_in_s)
+            end = self._signs.end(thread, wanted, shown, post_in_s=_post_in_s(waits))
+            return waits + await self._signed(end)
 
     async def _runs(self, thread: Thread) -> Sequence[RunSnapshot]:
         found = await self._threads.runs(thread)
@@ -313,53 +312,14 @@ class Reconciler:
             scales=self._scales,
         )
 
-    async def _show_begin(
-        self, thread: Thread, wanted: Desired, shown: str | None
-    ) -> list[NotNowError]:
-        """Show that the work has begun, or still goes on."""
-        is_new = wanted.session is SessionStatus.PROCESSING
-        if is_new or (wanted.session is None and self._signs.is_fading(thread)):
-            sign = Sign(
-                title=wanted.title,
-                asked_at_s=wanted.asked_at_s,
-                is_first=is_new and shown != SessionStatus.SUSPENDED,
-            )
-            return await self._show_sign(thread, sign)
-        return []
-
-    async def _show_end(
-        self, thread: Thread, wanted: Desired, shown: str | None, *, post_in_s: float
-    ) -> list[NotNowError]:
-        """Show that the work rests or is done, once all is posted; until then that it is not."""
-        if wanted.session is SessionStatus.PROCESSING:
-            return []
-        if post_in_s > 0:
-            has_sign = shown == SessionStatus.PROCESSING and not self._signs.is_fading(thread)
-            if has_sign or post_in_s <= SIGN_PATIENCE_S:
-                return []
-            sign = Sign(title=wanted.title, asked_at_s=wanted.asked_at_s, has_answer=True)
-            return await self._show_sign(thread, sign)
-        if wanted.session is None:
-            return []
+    async def _signed(self, showing: Awaitable[list[NotNowError]]) -> list[NotNowError]:
+        """Show a status; one that Slack refuses holds nothing else up."""
         try:
-            return await self._signs.rest(thread, wanted.session, is_answered=wanted.is_answered)
+            return await showing
         except SlackRefusedError as refused:
-            self._status_refused(thread, wanted.session, refused)
+            _raise_if_lost(refused)
+            logger.warning("status_refused", extra={"error": refused.error})
             return []
-
-    async def _show_sign(self, thread: Thread, sign: Sign) -> list[NotNowError]:
-        try:
-            return await self._signs.work(thread, sign)
-        except SlackRefusedError as refused:
-            self._status_refused(thread, SessionStatus.PROCESSING, refused)
-            return []
-
-    def _status_refused(
-        self, thread: Thread, status: SessionStatus, refused: SlackRefusedError
-    ) -> None:
-        _raise_if_lost(refused)
-        logger.warning("status_refused", extra={"error": refused.error})
-        self._signs.is_shown(thread, status)
 
     async def _show_messages(self, wanted: Desired, known: Mapping[str, Post]) -> list[NotNowError]:
         """Show all messages that can be shown now; what ends a run waits for its answer."""
@@ -433,10 +393,10 @@ class _TooLongError(Exception):
         self.run_id = run_id
 
 
-def _post_in_s(waits: Sequence[NotNowError]) -> float:
-    """Return how long the thread waits for a message; 0 where it waits for none."""
+def _post_in_s(waits: Sequence[NotNowError]) -> float | None:
+    """Return how long the thread waits for a message; None where it waits for none."""
     posts = [wait for wait in waits if wait.limit is not None and wait.limit.method == POST]
-    return min((wait.after_s for wait in posts), default=0.0)
+    return min((wait.after_s for wait in posts), default=None)
 
 
 def _raise_if_lost(refused: SlackRefusedError) -> None:

@@ -5,6 +5,7 @@ when it is called in one of them: then it is rendered afresh, so nothing stale i
 keeps the order only; how much Slack takes is ``pacing``. It makes no calls.
 """
 
+import math
 from collections.abc import Collection, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
@@ -117,6 +118,12 @@ class Turns:
         """Take the thread out of a line: what it waited for has been done in another way."""
         self._lines.get(limit, {}).pop(thread, None)
         self._waits_of(thread).discard(limit)
+
+    def longest_s(self, limit: Limit, urgency: Urgency) -> float:
+        """Return how long the first of this urgency, of those without a time, has been in line."""
+        places = self._lines.get(limit, {}).values()
+        since_s = min((p.since_s for p in places if p.urgency is urgency), default=math.inf)
+        return max(0.0, self._clock.now().timestamp() - since_s)
 
     # -- for who chooses the threads -------------------------------------------------------------
 

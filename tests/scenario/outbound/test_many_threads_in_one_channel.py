@@ -69,8 +69,8 @@ class Crowd:
         self.threads.put(run)
         self.bell.ring(Topic.THREADS)
 
-    async def ask_and_answer(self, number, *, works_s):
-        run = self.ask(number)
+    async def ask_and_answer(self, number, *, works_s, channel="C1"):
+        run = self.ask(number, channel=channel)
         await self.clock.sleep(works_s)
         self.answer(run)
 
@@ -351,6 +351,23 @@ def test_who_no_longer_holds_the_workspace_posts_nothing_until_it_does_again():
             crowd.leases.taken = False
             await crowd.is_shown()
             assert len({call.word for call in crowd.posts()}) == len(crowd.posts()) == 20
+
+    virtually(scenario())
+
+
+def test_more_tasks_a_minute_than_sessions_allow_still_all_come_to_rest():
+    async def scenario():
+        async with a_crowd() as crowd, asyncio.TaskGroup() as group:
+            for number in range(300):  # 45 a minute, which would be 90 session changes
+                channel = f"C{number % 20}"
+                group.create_task(crowd.ask_and_answer(number, works_s=1, channel=channel))
+                await crowd.clock.sleep(60 / 45)
+            assert crowd.sign_waits_s()[-1] < 2.5
+            posted_s = {call.thread_ts: call.at_s for call in crowd.posts()}
+            rests = [c for c in crowd.slack.made(SESSION) if c.word == "active"]
+            assert max(c.at_s - posted_s[c.thread_ts] for c in rests) < 60
+            assert len(rests) > 100
+            await crowd.is_shown()
 
     virtually(scenario())
 
