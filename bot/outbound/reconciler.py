@@ -20,6 +20,7 @@ from bot.errors import SlackRefusedError, SlackUnavailableError
 from bot.outbound.desired import Desired, Wanted, WantedFile, desired
 from bot.outbound.pacing import Sleep, Urgency
 from bot.outbound.posting import Poster, TaskFiles, thread_facts
+from bot.outbound.refusals import LOST_CHANNEL, LOST_THREAD, NO_ACCESS, SHRINK_ON
 from bot.outbound.signs import Signs
 from bot.outbound.slack_client import POST, SlackClient
 from bot.outbound.turns import Limit, NotNowError, Turns
@@ -40,29 +41,6 @@ MIN_SCALE = 0.1
 
 _TROUBLE = "trouble"
 _IN_LINE = "in line"
-_LOST_CHANNEL = frozenset(
-    {
-        "channel_not_found",
-        "is_archived",
-        "not_in_channel",
-        "restricted_action",
-        "restricted_action_read_only_channel",
-        "team_access_not_granted",
-    }
-)
-_LOST_THREAD = frozenset(
-    {
-        "thread_not_found",
-        "message_not_found",
-        "cannot_reply_to_message",
-        "restricted_action_thread_locked",
-    }
-)
-_NO_ACCESS = frozenset(
-    {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"}
-)
-_SHRINK_ON = frozenset({"msg_too_long", "msg_blocks_too_long", "invalid_blocks"})
-"""Smaller messages may be taken; without any blocks, where their text alone says all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,9 +330,9 @@ class Reconciler:
     async def _refused(self, wanted: Wanted, refused: SlackRefusedError) -> None:
         """Do what can be done about a message that Slack does not take."""
         run_id = wanted.post.run_id
-        if refused.error in _SHRINK_ON and run_id and self._scales.get(run_id, 1.0) > MIN_SCALE:
+        if refused.error in SHRINK_ON and run_id and self._scales.get(run_id, 1.0) > MIN_SCALE:
             raise _TooLongError(run_id) from refused
-        if refused.error in _NO_ACCESS:
+        if refused.error in NO_ACCESS:
             raise SlackUnavailableError(
                 "Slack does not accept our token.",
                 method=refused.method,
@@ -375,7 +353,7 @@ class Reconciler:
         logger.warning("thread_lost", extra=facts)
         self._signs.forget(dirty.thread)
         if self._on_lost is not None:
-            whole = lost.error in _LOST_CHANNEL
+            whole = lost.error in LOST_CHANNEL
             place = LostPlace(thread=dirty.thread, error=lost.error, whole_channel=whole)
             await self._on_lost(place)
         await self._threads.shown(dirty.thread, seq=dirty.seq, session_status=dirty.session_status)
@@ -400,5 +378,5 @@ def _post_in_s(waits: Sequence[NotNowError]) -> float | None:
 
 
 def _raise_if_lost(refused: SlackRefusedError) -> None:
-    if refused.error in _LOST_CHANNEL or refused.error in _LOST_THREAD:
+    if refused.error in LOST_CHANNEL or refused.error in LOST_THREAD:
         raise _LostError(refused.error) from refused
