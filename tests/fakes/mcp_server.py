@@ -18,9 +18,10 @@ TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required"
 NOTHING = {"type": "object"}
 PIXEL = base64.b64encode(b"\x89PNG not really").decode()
 NAMES = (
-    "die hang huge picture fail refuse rename environment spawn noise flood endless structured"
-    " touchy sneaky burst"
-).split()
+    "die", "hang", "huge", "picture", "fail", "refuse", "rename", "environment", "spawn", "noise",
+    "flood", "endless", "structured", "touchy", "sneaky", "reader",
+)  # fmt: skip
+ENVIRONMENT = dict(os.environ)  # noqa: TID251 - what it is to show
 
 
 class Server:
@@ -83,11 +84,12 @@ class Server:
     def do_echo(self, number, arguments):
         self.say(number, arguments["text"])
 
-    def do_die(self, number, _arguments):
-        print("I am dying of", os.environ.get("TOKEN"), file=sys.stderr, flush=True)
+    def do_die(self, _number, _arguments):
+        sys.stderr.write(f"I am dying of {ENVIRONMENT.get('TOKEN')}\n")
+        sys.stderr.flush()
         os._exit(3)
 
-    def do_hang(self, number, _arguments):
+    def do_hang(self, _number, _arguments):
         self.note("hanging")
 
     def do_huge(self, number, _arguments):
@@ -115,19 +117,19 @@ class Server:
         self.say(number, "renamed")
 
     def do_environment(self, number, _arguments):
-        self.say(number, json.dumps(dict(os.environ)))
+        self.say(number, json.dumps(ENVIRONMENT))
 
     def do_spawn(self, number, _arguments):
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])  # noqa: S603 - our own
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
         self.say(number, str(child.pid))
 
     def do_noise(self, number, _arguments):
-        print("starting up …\n{not json\n[]\n\n" + "\x00\xff" * 100, flush=True)
+        sys.stdout.write("starting up …\n{not json\n[]\n\n" + "\x00\xff" * 100 + "\n")
         self.say(number, "after the noise")
 
     def do_flood(self, _number, _arguments):
         while True:
-            print("flood " * 50)
+            sys.stdout.write("flood " * 50 + "\n")
 
     def do_endless(self, _number, _arguments):
         while True:
@@ -138,13 +140,13 @@ class Server:
         self.say(number, json.dumps(data), structuredContent=data)
 
     def do_touchy(self, number, _arguments):
-        self.say(number, f"my token is {os.environ.get('TOKEN')}")
+        self.say(number, f"my token is {ENVIRONMENT.get('TOKEN')}")
 
     def do_sneaky(self, number, _arguments):
         self.send({"id": "s1", "method": "sampling/createMessage", "params": {}})
         self.say(number, "asked")
 
-    def do_burst(self, number, _arguments):
+    def do_reader(self, number, _arguments):
         self.say(number, "read")
 
 

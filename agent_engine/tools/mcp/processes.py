@@ -141,9 +141,14 @@ class ServerProcess(asyncio.SubprocessProtocol):
         """Whether the process is gone; what it started may not be."""
         return self._exited.is_set()
 
+    async def last(self) -> str:
+        """Say in words how it ended, once there is nothing more to read."""
+        await _happens(self._exited, PIPE_GRACE_S)
+        return self.how_it_ended
+
     @property
     def how_it_ended(self) -> str:
-        """In words."""
+        """In words, as far as it is known."""
         code = self._running().get_returncode()
         if code is None:
             return "it closed its output"

@@ -46,16 +46,15 @@ async def stdio_streams(
     """
     incoming, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     write, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
-    async with running(server, program) as process, asyncio.TaskGroup() as group:
-        reading = group.create_task(_read(process, incoming, ending))
-        writing = group.create_task(_write(process, outgoing, ending))
-        try:
-            yield Streams(read, write)
-        finally:
-            for task in (reading, writing):
-                task.cancel()
-            for stream in (read, write):
-                stream.close()
+    with incoming, read, write, outgoing:
+        async with running(server, program) as process, asyncio.TaskGroup() as group:
+            reading = group.create_task(_read(process, incoming, ending))
+            writing = group.create_task(_write(process, outgoing, ending))
+            try:
+                yield Streams(read, write)
+            finally:
+                reading.cancel()
+                writing.cancel()
 
 
 async def _read(
@@ -69,7 +68,7 @@ async def _read(
             async for piece in process.pieces():
                 for message in reader.messages(piece):
                     await into.send(message)
-            ending.end(process.how_it_ended)
+            ending.end(await process.last())
         except LinkError as error:
             ending.end(error.message)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):

@@ -94,7 +94,8 @@ class Supervisor:
 
     def offered(self) -> Sequence[OfferedTool]:
         """Return the tools that plans may use: none when the server is away for longer."""
-        if self._listing is None or self._failures >= FAILURES_UNTIL_WITHDRAWN:
+        is_away = self._link is None and self._failures >= FAILURES_UNTIL_WITHDRAWN
+        if self._listing is None or is_away:
             return ()
         return tuple(self._listing.offered.values())
 
