@@ -12,6 +12,7 @@ import httpx2
 from mcp.client.streamable_http import streamable_http_client
 from typing_extensions import override
 
+from agent_engine.tools.mcp.links import Ending
 from agent_engine.tools.mcp.servers import HttpServer, McpServer
 from agent_engine.tools.mcp.stdio import MAX_MESSAGE_BYTES
 
@@ -21,11 +22,11 @@ GOODBYE_S: Final = 2.0
 
 
 @asynccontextmanager
-async def http_streams(server: McpServer, place: HttpServer) -> AsyncIterator[Any]:
-    """Yield the library's streams to a server."""
+async def http_streams(server: McpServer, place: HttpServer, ending: Ending) -> AsyncIterator[Any]:
+    """Yield the library's streams to a server; ``ending`` hears of what goes wrong below them."""
     timeout = httpx2.Timeout(CONNECT_S, read=server.timeout_s + CONNECT_S)
     headers = {**place.headers, "accept-encoding": "identity"}
-    transport = _Bounded(httpx2.AsyncHTTPTransport())
+    transport = _Bounded(httpx2.AsyncHTTPTransport(), ending)
     async with (
         httpx2.AsyncClient(transport=transport, headers=headers, timeout=timeout) as client,
         streamable_http_client(
@@ -38,18 +39,32 @@ async def http_streams(server: McpServer, place: HttpServer) -> AsyncIterator[An
 class _Bounded(httpx2.AsyncBaseTransport):
     """Bounds the size of every answer, and the time of each by what it is for."""
 
-    def __init__(self, inner: httpx2.AsyncHTTPTransport) -> None:
+    def __init__(self, inner: httpx2.AsyncHTTPTransport, ending: Ending) -> None:
         self._inner = inner
+        self._ending = ending
 
     @override
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         request.extensions = {**request.extensions, "timeout": _timeouts(request)}
-        response = await self._inner.handle_async_request(request)
+        response = await self._answer(request)
         if response.headers.get("content-encoding", "identity") != "identity":
             await response.aclose()  # a small answer could become an endless one
-            raise httpx2.RemoteProtocolError("the answer is compressed though that was not asked")
+            self._ending.end("its answer is compressed though that was not asked for")
+            raise httpx2.RemoteProtocolError(self._ending.reason)
         if request.method != "GET" and isinstance(response.stream, httpx2.AsyncByteStream):
             response.stream = _BoundedStream(response.stream)
+        return response
+
+    async def _answer(self, request: httpx2.Request) -> httpx2.Response:
+        try:
+            response = await self._inner.handle_async_request(request)
+        except httpx2.TransportError as error:
+            if (
+                request.method == "POST"
+            ):  # the others are optional, and the library tries them again
+                self._ending.end(f"it cannot be reached ({type(error).__name__})")
+            raise
+        self._ending.hint = f"HTTP {response.status_code}"
         return response
 
     @override

@@ -31,6 +31,8 @@ class Ending:
 
     def __init__(self) -> None:
         self.reason = ""
+        self.hint = ""
+        """What was last seen below the protocol, such as ``HTTP 401``; may explain a refusal."""
         self._ended = asyncio.Event()
 
     def end(self, reason: str) -> None:

@@ -46,7 +46,7 @@ async def open_link(server: McpServer, *, list_changed: Callable[[], None]) -> A
         _streams(server, ending) as (read, write),
         ClientSession(read, write, message_handler=heard, client_info=CLIENT) as session,
     ):
-        await _agree(session)
+        await _agree(session, ending)
         yield _SessionLink(session, server, ending)
 
 
@@ -55,16 +55,16 @@ def _streams(server: McpServer, ending: Ending) -> Any:  # noqa: ANN401  the lib
         case StdioServer() as program:
             return stdio_streams(server, program, ending)
         case HttpServer() as place:
-            return http_streams(server, place)
+            return http_streams(server, place, ending)
 
 
-async def _agree(session: ClientSession) -> None:
+async def _agree(session: ClientSession, ending: Ending) -> None:
     """Greet as all versions so far do; a server that knows only later ones is asked anew."""
     try:
         await session.initialize()
     except MCPError as error:
         if error.code not in (types.UNSUPPORTED_PROTOCOL_VERSION, types.METHOD_NOT_FOUND):
-            raise LinkError(f"it refused to connect: {_words(error)}") from error
+            raise LinkError(_refusal(error, ending)) from error
         await _discover(session)
     except (RuntimeError, ValidationError) as error:
         raise LinkError("it speaks a version of the protocol that is not known") from error
@@ -123,7 +123,8 @@ class _SessionLink:
 
     def _translated(self, error: MCPError) -> LinkLostError | ServerSaysNoError:
         if error.code == types.CONNECTION_CLOSED:
-            return LinkLostError(self._ending.reason or self._said(error))
+            self._ending.end(self._said(error))
+            return LinkLostError(self._ending.reason)
         if error.code == types.INVALID_REQUEST and error.message == _SESSION_GONE:
             self._ending.end("it has forgotten the session")
             return LinkLostError(self._ending.reason)
@@ -131,6 +132,13 @@ class _SessionLink:
 
     def _said(self, error: MCPError) -> str:
         return self._server.blot(_words(error))
+
+
+def _refusal(error: MCPError, ending: Ending) -> str:
+    if error.code == types.CONNECTION_CLOSED and ending.is_set:
+        return ending.reason
+    hint = f" ({ending.hint})" if ending.hint else ""
+    return f"it refused to connect: {_words(error)}{hint}"
 
 
 def _words(error: MCPError) -> str:

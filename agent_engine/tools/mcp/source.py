@@ -101,8 +101,10 @@ class McpTools:
         supervisor = self._owner(name)
         if supervisor is None or not _may(supervisor, name, allowed):
             raise ToolError(f"the tool {name[:80]!r} is not one this agent may use")
-        await supervisor.settled()
         offered = supervisor.tool(name)
+        if offered is None:
+            await supervisor.attempted()
+            offered = supervisor.tool(name)
         if offered is None:
             raise ToolError(supervisor.why_not(name))
         return McpTool(offered=offered, supervisor=supervisor)

@@ -66,18 +66,22 @@ class Supervisor:
         self._timeouts = 0
         self._why_down = "it was not started"
         self._next_try_s = 0.0
+        self._attempting = False
         self._tried = asyncio.Event()
-        self._connected = asyncio.Event()
+        self._outcome = asyncio.Event()
+        """Set, and replaced, when an attempt to connect has ended in either way."""
         self._news = asyncio.Event()
 
     async def run(self) -> None:
         """Keep the server connected until cancelled; nothing of it is left then."""
         while True:
+            self._attempting = True
             reason = await self._stay_connected()
             self._count_failure(reason)
-            self._tried.set()
             pause_s = self._backoff.after(self._failures)
             self._next_try_s = self._clock.monotonic_s() + pause_s
+            if self._attempting:  # else it was connected, and the next attempt is what counts
+                self._tell_outcome()
             await asyncio.sleep(pause_s)
 
     # -- what is known ---------------------------------------------------------------------------
@@ -115,6 +119,12 @@ class Supervisor:
         """Wait until the server was tried once, though not longer than the limit."""
         await _within(self._tried, limit_s)
 
+    async def attempted(self) -> None:
+        """Wait for the attempt to connect that is under way or will soon be, if there is one."""
+        wait_s = self._next_try_s - self._clock.monotonic_s()
+        if self._link is None and wait_s < WAIT_S:
+            await _within(self._outcome, WAIT_S)
+
     # -- calls -----------------------------------------------------------------------------------
 
     async def call(self, raw_name: str, arguments: JsonObject) -> JsonObject:
@@ -148,9 +158,7 @@ class Supervisor:
     async def _live_link(self) -> Link:
         if self._link is not None and self._link.ending.is_set:
             self._let_go()
-        wait_s = self._next_try_s - self._clock.monotonic_s()
-        if self._link is None and wait_s < WAIT_S:
-            await _within(self._connected, WAIT_S)
+        await self.attempted()
         if self._link is None:
             again_s = max(self._next_try_s - self._clock.monotonic_s(), 0.0)
             raise ToolError(
@@ -168,7 +176,12 @@ class Supervisor:
 
     def _let_go(self) -> None:
         self._link = None
-        self._connected.clear()
+
+    def _tell_outcome(self) -> None:
+        self._attempting = False
+        self._tried.set()
+        self._outcome.set()
+        self._outcome = asyncio.Event()
 
     # -- the connection --------------------------------------------------------------------------
 
@@ -193,8 +206,7 @@ class Supervisor:
                 link = await stack.enter_async_context(opening)
                 await self._look(link)
             self._link, self._timeouts = link, 0
-            self._connected.set()
-            self._tried.set()
+            self._tell_outcome()
             facts = {"server": self.server.name, "tools": len(self.offered())}
             logger.info("mcp_server_connected", extra=facts)
             await self._follow(link)
@@ -225,9 +237,13 @@ class Supervisor:
 
     def _count_failure(self, reason: str) -> None:
         self._failures += 1
-        self._why_down = self.server.blot(reason)
+        reason = self.server.blot(reason)
+        level = (
+            logging.DEBUG if self._failures > 1 and reason == self._why_down else logging.WARNING
+        )
+        self._why_down = reason
         facts = {"server": self.server.name, "reason": self._why_down, "failures": self._failures}
-        logger.warning("mcp_server_away", extra=facts)
+        logger.log(level, "mcp_server_away", extra=facts)
 
     def _reason(self, error: BaseException) -> str:
         """Return words for what ended a connection; a defect of ours is logged with its trace."""

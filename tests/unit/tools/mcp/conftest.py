@@ -3,7 +3,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.fakes.mcp import Notes, Town
+from tests.fakes.mcp_town import Notes, Town
 
 
 @pytest.fixture

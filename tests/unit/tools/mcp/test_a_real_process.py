@@ -9,7 +9,7 @@ import select
 import pytest
 
 from agent_engine.tools.mcp.servers import Ask, McpServer, StdioServer
-from tests.fakes.mcp import TOKEN, fake_server
+from tests.fakes.mcp_town import TOKEN, fake_server
 
 
 class Watched:

@@ -78,6 +78,13 @@ class Town:
     ) -> AgentObservation:
         return await self.caller.call(name, arguments, self.context, allowed=allowed)
 
+    async def at_last(self, name: str, **arguments: object) -> AgentObservation:
+        """Call until it works; a call waits for the next attempt to connect."""
+        while True:
+            seen = await self.call(name, **arguments)
+            if seen.success:
+                return seen
+
     async def error(self, name: str, **arguments: object) -> str:
         seen = await self.call(name, **arguments)
         assert not seen.success
