@@ -5,9 +5,10 @@ An agent has a server's tools when its own list names them, one by one or all wi
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
+from typing import NamedTuple
 
 from agent_engine.errors import ToolError
 from agent_engine.ports import Clock, Tool
@@ -16,6 +17,13 @@ from agent_engine.tools.mcp.servers import McpServer
 from agent_engine.tools.mcp.supervisor import WAIT_S, Backoff, Supervisor
 from agent_engine.tools.mcp.tool import McpTool
 from agent_engine.tools.mcp.words import server_prefix
+
+
+class ServerState(NamedTuple):
+    """How a server is, for people."""
+
+    is_connected: bool
+    said: str
 
 
 class McpTools:
@@ -70,6 +78,18 @@ class McpTools:
             if supervisor.server.for_every_agent
         )
 
+    def all_offered(self) -> Sequence[Tool]:
+        """Return the tools of all servers, whoever may use them."""
+        return [
+            McpTool(offered=offered, supervisor=supervisor)
+            for supervisor in self._supervisors.values()
+            for offered in supervisor.offered()
+        ]
+
+    def states(self) -> Mapping[str, ServerState]:
+        """Say how each server is, by its name."""
+        return {s.server.name: _state(s) for s in self._supervisors.values()}
+
     # -- a source of tools -----------------------------------------------------------------------
 
     def owns(self, name: str) -> bool:
@@ -114,6 +134,15 @@ class McpTools:
             if name.startswith(prefix):
                 return supervisor
         return None
+
+
+def _state(supervisor: Supervisor) -> ServerState:
+    name = supervisor.server.name
+    if not supervisor.is_connected:
+        return ServerState(is_connected=False, said=f"{name} is away ({supervisor.why_down})")
+    count = len(supervisor.offered())
+    said = f"{name} offers {count} tool{'' if count == 1 else 's'}"
+    return ServerState(is_connected=True, said=said)
 
 
 def _may(supervisor: Supervisor, name: str, allowed: tuple[str, ...] | None) -> bool:
