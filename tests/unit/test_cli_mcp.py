@@ -6,6 +6,7 @@ import sys
 from tests.fakes.mcp_town import SCRIPT
 from tests.unit.test_cli import treadle  # noqa: F401 - a fixture
 
+GIVEN = {"TOKEN": "abcdefgh"}
 FILE = f"""
 [[mcp_servers]]
 name = "fake"
@@ -28,7 +29,7 @@ args = ["{SCRIPT}"]
 
 def run(treadle, tmp_path, *words):  # noqa: F811 - the fixture's value
     (tmp_path / "treadle.toml").write_text(FILE)
-    return treadle(*words, **{"TOKEN": "abcdefgh"})
+    return treadle(*words, **GIVEN)
 
 
 def test_a_servers_tool_is_called_by_the_path_of_agents(treadle, tmp_path):  # noqa: F811 - a fixture

@@ -37,6 +37,8 @@ class McpTools:
         open_link: OpenLink | None = None,
         backoff: Backoff | None = None,
     ) -> None:
+        self._clock = clock
+        self._started_s: float | None = None
         self._supervisors = {
             server_prefix(server.name): Supervisor(
                 server,
@@ -49,6 +51,7 @@ class McpTools:
 
     async def run(self) -> None:
         """Keep all servers connected until cancelled; returns at once when there are none."""
+        self._started_s = self._clock.monotonic_s()
         async with asyncio.TaskGroup() as group:
             for supervisor in self._supervisors.values():
                 group.create_task(supervisor.run())
@@ -64,9 +67,14 @@ class McpTools:
                 task.cancel()
 
     async def settled(self, limit_s: float = WAIT_S) -> None:
-        """Wait until every server was tried once, though not longer than the limit."""
+        """Wait until every server was tried once; not longer than this after the start."""
+        if self._started_s is not None:
+            limit_s -= self._clock.monotonic_s() - self._started_s
+        untried = [s for s in self._supervisors.values() if not s.was_tried]
+        if limit_s <= 0 or not untried:
+            return
         async with asyncio.TaskGroup() as group:
-            for supervisor in self._supervisors.values():
+            for supervisor in untried:
                 group.create_task(supervisor.settled(limit_s))
 
     @property

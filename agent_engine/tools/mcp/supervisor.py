@@ -115,6 +115,11 @@ class Supervisor:
             return f"the tool {name[:80]!r} is not offered: {reason}"
         return f"the MCP server {self.server.name} has no tool {name[:80]!r} (any more)"
 
+    @property
+    def was_tried(self) -> bool:
+        """Whether an attempt to connect has ended, in either way."""
+        return self._tried.is_set()
+
     async def settled(self, limit_s: float = WAIT_S) -> None:
         """Wait until the server was tried once, though not longer than the limit."""
         await _within(self._tried, limit_s)
