@@ -3,7 +3,7 @@
 import os
 import sys
 
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
 from pydantic import BaseModel
 
 server = MCPServer("library", log_level="ERROR")
@@ -26,6 +26,14 @@ def add(a: int, b: int) -> int:
 def travel(places: list[Place]) -> str:
     """Say where the journey goes."""
     return " to ".join(place.city for place in places)
+
+
+@server.tool()
+async def grow(context: Context) -> str:
+    """Have one tool more."""
+    server.add_tool(travel, name="wander")
+    await context.session.send_tool_list_changed()
+    return "grown"
 
 
 @server.tool()

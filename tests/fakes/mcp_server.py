@@ -19,7 +19,7 @@ NOTHING = {"type": "object"}
 PIXEL = base64.b64encode(b"\x89PNG not really").decode()
 NAMES = (
     "die", "hang", "huge", "picture", "fail", "refuse", "rename", "environment", "spawn", "noise",
-    "flood", "endless", "structured", "touchy", "sneaky", "reader",
+    "flood", "endless", "structured", "touchy", "sneaky", "chatter", "reader",
 )  # fmt: skip
 ENVIRONMENT = dict(os.environ)  # noqa: TID251 - what it is to show
 
@@ -59,7 +59,9 @@ class Server:
             time.sleep(3600)
 
     def answer(self, number, method, params):
-        if method == "initialize":
+        if self.options.modern and method in ("initialize", "server/discover"):
+            self.agree(number, method)
+        elif method == "initialize":
             facts = {"name": "fake", "version": "1"}
             said = {"protocolVersion": params["protocolVersion"], "serverInfo": facts}
             self.send({"id": number, "result": {**said, "capabilities": {"tools": {}}}})
@@ -70,13 +72,30 @@ class Server:
         else:
             self.send({"id": number, "error": {"code": -32601, "message": "no such method"}})
 
+    def agree(self, number, method):
+        """As a server that knows the protocol's later versions only."""
+        if method == "initialize":
+            facts = {"supported": ["2026-07-28"], "requested": "2025-11-25"}
+            self.send({"id": number, "error": {"code": -32022, "message": "no", "data": facts}})
+            return
+        self.say_modern(number, {"supportedVersions": ["2026-07-28"], "capabilities": {}})
+
+    def say_modern(self, number, result):
+        more = {"resultType": "complete", "ttlMs": 0, "cacheScope": "public"}
+        self.send({"id": number, "result": {**result, **more}})
+
     def list(self, number, start):
         self.note("listed")
         end = start + self.options.page
         more = {"nextCursor": str(end)} if end < len(self.tools) else {}
-        self.send({"id": number, "result": {"tools": self.tools[start:end], **more}})
+        result = {"tools": self.tools[start:end], **more}
+        if self.options.modern:
+            self.say_modern(number, result)
+        else:
+            self.send({"id": number, "result": result})
 
     def say(self, number, text, **more):
+        more = {"resultType": "complete", **more} if self.options.modern else more
         self.send({"id": number, "result": {"content": [{"type": "text", "text": text}], **more}})
 
     # -- tools -------------------------------------------------------------------------------------
@@ -146,6 +165,10 @@ class Server:
         self.send({"id": "s1", "method": "sampling/createMessage", "params": {}})
         self.say(number, "asked")
 
+    def do_chatter(self, _number, _arguments):
+        while True:
+            self.send({"method": "notifications/message", "params": {"level": "info", "data": "x"}})
+
     def do_reader(self, number, _arguments):
         self.say(number, "read")
 
@@ -157,6 +180,7 @@ def main():
     parser.add_argument("--tools", type=int, default=0)
     parser.add_argument("--page", type=int, default=1000)
     parser.add_argument("--stubborn", action="store_true")
+    parser.add_argument("--modern", action="store_true")
     parser.add_argument("--fail", action="store_true")
     options = parser.parse_args()
     if options.fail:

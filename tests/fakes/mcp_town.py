@@ -84,6 +84,7 @@ class Town:
             seen = await self.call(name, **arguments)
             if seen.success:
                 return seen
+            await asyncio.sleep(0)  # a refusal may come without any wait
 
     async def error(self, name: str, **arguments: object) -> str:
         seen = await self.call(name, **arguments)

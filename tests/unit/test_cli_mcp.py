@@ -56,4 +56,4 @@ def test_the_list_has_the_tools_of_servers(treadle, tmp_path):  # noqa: F811 - a
 def test_doctor_says_how_servers_are(treadle, tmp_path):  # noqa: F811 - a fixture
     done = run(treadle, tmp_path, "doctor")
     (line,) = [line for line in done.stdout.splitlines() if " mcp: " in line]
-    assert line.startswith("! mcp: fake offers 17 tools; gone is away (its command")
+    assert line.startswith("! mcp: fake offers 18 tools; gone is away (its command")

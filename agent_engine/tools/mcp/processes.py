@@ -218,15 +218,22 @@ class _Hearsay:
         self._last: deque[str] = deque(maxlen=3)
 
     def hear(self, line: str) -> None:
-        said = clean_text(self._server.blot(line), _MAX_SAID_CHARS)
-        self._last.append(said)
+        self._last.append(line)
         self._lines += 1
-        if said and self._lines <= _MAX_SAID_LINES:
-            logger.debug("mcp_server_said", extra={"server": self._server.name, "line": said})
+        if self._lines <= _MAX_SAID_LINES:
+            facts = {"server": self._server.name, "line": self._clean(line)}
+            logger.debug("mcp_server_said", extra=facts)
 
     def tell_end(self, how: str) -> None:
-        facts = {"server": self._server.name, "how": how, "last_words": list(self._last)}
+        facts = {
+            "server": self._server.name,
+            "how": how,
+            "last_words": list(map(self._clean, self._last)),
+        }
         logger.warning("mcp_process_ended", extra=facts)
+
+    def _clean(self, line: str) -> str:
+        return clean_text(self._server.blot(line), _MAX_SAID_CHARS)
 
 
 async def _happens(event: asyncio.Event, limit_s: float | None) -> bool:

@@ -7,6 +7,7 @@ library its two streams and does not know what the messages mean.
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
@@ -14,7 +15,7 @@ from typing import Final, NamedTuple
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
-from mcp_types import jsonrpc_message_adapter
+from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCResponse, jsonrpc_message_adapter
 
 from agent_engine.tools.mcp.lines import LineCutter
 from agent_engine.tools.mcp.links import Ending, LinkError
@@ -27,6 +28,9 @@ MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 MAX_JUNK_LINES: Final = 5_000
 """In a row, without a message between them."""
 MAX_JUNK_BYTES: Final = 1024 * 1024
+MAX_UNASKED: Final = 5_000
+"""Messages that answer nothing, within ``UNASKED_S``; an answer begins the count anew."""
+UNASKED_S: Final = 10.0
 
 
 class Streams(NamedTuple):
@@ -95,6 +99,8 @@ class _Reader:
     def __init__(self) -> None:
         self._lines = LineCutter(MAX_MESSAGE_BYTES)
         self._junk_lines = self._junk_bytes = self._junk_in_all = 0
+        self._unasked = 0
+        self._unasked_since_s = 0.0
 
     def messages(self, piece: bytes) -> list[SessionMessage]:
         """Return the messages that this piece completes. Raises LinkError when it is a flood."""
@@ -114,9 +120,19 @@ class _Reader:
                 pass  # told of below: a line that is no message
             else:
                 self._junk_lines = self._junk_bytes = 0
+                self._count_unasked(message)
                 return SessionMessage(message)
         self._count_junk(line)
         return None
+
+    def _count_unasked(self, message: JSONRPCMessage) -> None:
+        now_s = time.monotonic()
+        is_answer = isinstance(message, JSONRPCResponse | JSONRPCError)
+        if is_answer or now_s - self._unasked_since_s > UNASKED_S:
+            self._unasked, self._unasked_since_s = 0, now_s
+        self._unasked += 1
+        if self._unasked > MAX_UNASKED:
+            raise LinkError("it floods us with messages that nobody asked for")
 
     def _count_junk(self, line: bytes) -> None:
         self._junk_in_all += 1

@@ -147,7 +147,13 @@ async def test_noise_between_messages_is_left_out(town, caplog):
 
 
 @pytest.mark.parametrize(
-    ("tool", "words"), [("flood", "floods"), ("endless", "more than"), ("huge", "more than")]
+    ("tool", "words"),
+    [
+        ("flood", "floods"),
+        ("chatter", "nobody asked for"),
+        ("endless", "more than"),
+        ("huge", "more than"),
+    ],
 )
 async def test_a_flood_ends_the_connection_and_not_the_bot(town, tool, words):
     async with town(fake_server()) as there:
@@ -161,6 +167,11 @@ async def test_calls_run_at_the_same_time(town, notes):
         await notes.until("hanging")
         assert await there.text("mcp_fake_echo", text="meanwhile") == "meanwhile"
         hanging.cancel()
+
+
+async def test_a_server_of_the_protocols_later_versions_works(town):
+    async with town(fake_server("--modern")) as there:
+        assert await there.text("mcp_fake_echo", text="hello") == "hello"
 
 
 # -- lists ---------------------------------------------------------------------------------------

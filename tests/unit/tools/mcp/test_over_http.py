@@ -41,7 +41,15 @@ async def test_a_server_of_the_official_library_works_over_standard_input(town):
         seen = await there.call("mcp_lib_travel", places=[{"city": "Rome"}, {"city": "Oslo"}])
         assert seen.content["structured"] == {"result": "Rome to Oslo"}
         assert "missing: 'city'" in await there.error("mcp_lib_travel", places=[{}])
+        await grows(there, "lib")
         assert "ended with code 3" in await there.error("mcp_lib_die")
+
+
+async def grows(there, server):
+    """A server that says its list has changed is asked for it again."""
+    assert f"mcp_{server}_wander" not in there.names()
+    await there.call(f"mcp_{server}_grow")
+    await there.at_last(f"mcp_{server}_wander", places=[])
 
 
 @contextmanager
@@ -61,6 +69,7 @@ async def test_a_server_of_the_official_library_works_over_http_and_is_found_aga
         async with town(over_http(f"http://127.0.0.1:{port}/mcp")) as there:
             seen = await there.at_last("mcp_web_add", a=2, b=3)
             assert seen.content["structured"] == {"result": 5}
+            await grows(there, "web")
             await there.error("mcp_web_die")
             assert await first.wait() == 3
             second = await asyncio.create_subprocess_exec(sys.executable, *words)
