@@ -19,7 +19,7 @@ def town(tmp_path):
     @asynccontextmanager
     async def opened(*servers, **more):
         made = Town(*servers, folder=tmp_path, **more)
-        async with asyncio.timeout(30), made.tools.running():
+        async with asyncio.timeout(60), made.tools.running():
             await made.tools.settled(20)
             yield made
 
