@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, runtime_checkable
 
 from agent_engine.errors import RetryableError, ToolError
-from agent_engine.ports import Clock, Tool, ToolContext, ToolSpec, ToolTraits
+from agent_engine.ports import Clock, Tool, ToolContext, ToolSource, ToolSpec, ToolTraits
 from agent_engine.tools.shorten import cut_text, one_line, plain_json, shortened
 from agent_engine.tools.validate import fitting_arguments
 from agent_engine.types import AgentObservation, JsonObject, Source
@@ -78,12 +78,14 @@ class ToolCaller:
         tools: Sequence[Tool],
         clock: Clock,
         *,
+        sources: Sequence[ToolSource] = (),
         stages: Sequence[Stage] = (),
         redact: Redact = nothing_secret,
     ) -> None:
         self._tools = {tool.name: tool for tool in tools}
         if len(self._tools) != len(tools):
             raise ValueError("two tools have the same name")
+        self._sources = tuple(sources)
         self._clock = clock
         self._redact = redact
         self._proceed: Proceed = _run
@@ -92,16 +94,24 @@ class ToolCaller:
 
     def tool(self, name: str) -> Tool | None:
         """Return the tool of this name; None when there is none."""
-        return self._tools.get(name)
+        source = self._source(name)
+        return self._tools.get(name) if source is None else source.tool(name)
 
     def traits(self, name: str) -> ToolTraits | None:
-        """Return what the loop must know of a tool; None for an unknown one."""
-        tool = self._tools.get(name)
-        return tool.traits if tool is not None else None
+        """Return what the loop must know of a tool; None for an unknown one.
+
+        A tool of a source that is away now may be there when it is called: the worst is assumed.
+        """
+        tool = self.tool(name)
+        if tool is None:
+            return ToolTraits() if self._source(name) else None
+        return tool.traits
 
     def specs(self, allowed: tuple[str, ...] | None) -> tuple[ToolSpec, ...]:
         """Describe the tools that may be used; None allows all."""
-        return tuple(_spec(tool) for tool in self._tools.values() if _may(tool.name, allowed))
+        fixed = [tool for tool in self._tools.values() if _may(tool.name, allowed)]
+        others = [tool for source in self._sources for tool in source.offered(allowed)]
+        return tuple(map(_spec, [*fixed, *others]))
 
     async def call(
         self,
@@ -113,7 +123,7 @@ class ToolCaller:
     ) -> AgentObservation:
         """Call a tool and say what came of it. Raises nothing but CancelledError."""
         try:
-            tool = self._usable(name, allowed)
+            tool = await self._usable(name, allowed)
             call = ToolCall(
                 tool=tool, arguments=fitting_arguments(tool, arguments), context=context
             )
@@ -124,14 +134,19 @@ class ToolCaller:
             return self._refused(name, ToolError(f"{name} is broken and cannot be called"))
         return await self._carried_out(call)
 
-    def _usable(self, name: str, allowed: tuple[str, ...] | None) -> Tool:
+    def _source(self, name: str) -> ToolSource | None:
+        return next((source for source in self._sources if source.owns(name)), None)
+
+    async def _usable(self, name: str, allowed: tuple[str, ...] | None) -> Tool:
+        if source := self._source(name):
+            return await source.find(name, allowed)
         tool = self._tools.get(name)
         if tool is None or not _may(name, allowed):
             raise ToolError(self._unknown(name, allowed))
         return tool
 
     def _unknown(self, name: str, allowed: tuple[str, ...] | None) -> str:
-        names = sorted(known for known in self._tools if _may(known, allowed))
+        names = sorted(spec.name for spec in self.specs(allowed))
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
         what = "is not one this agent may use" if name in self._tools else "does not exist"
         if near:
