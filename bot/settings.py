@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from bot.agents_file import AgentsFile, read_agents_file
+from bot.agents_file import AgentsFile, model_names, read_agents_file
 
 DEFAULT_SLACK_API_URL = "https://slack.com/api/"
 DEFAULT_CONFIG = "treadle.toml"
@@ -88,6 +88,7 @@ class Settings(BaseModel):
     openai_api_key: SecretStr | None = Field(None, alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(None, alias="OPENAI_BASE_URL")
     model: str | None = Field(None, alias="TREADLE_MODEL")
+    """One name, or several separated by commas: the next is asked while one is unavailable."""
     embedding_model: str | None = Field(None, alias="TREADLE_EMBEDDING_MODEL")
     home: Path = Field(Path(".treadle"), alias="TREADLE_HOME")
     database_url_or_none: SecretStr | None = Field(None, alias="TREADLE_DATABASE_URL")
@@ -99,6 +100,8 @@ class Settings(BaseModel):
     """The problem that ``make demo ASK=…`` solves before it exits."""
     file: AgentsFile = AgentsFile()
     """What ``treadle.toml`` says."""
+    model_keys: Mapping[str, SecretStr] = Field(default_factory=dict)
+    """The keys that ``api_key_env`` of the file's models speaks of, by the variable's name."""
 
     @field_validator("slack_api_url", "openai_base_url")
     @classmethod
@@ -114,6 +117,11 @@ class Settings(BaseModel):
     @classmethod
     def _any_case(cls, level: object) -> object:
         return level.upper() if isinstance(level, str) else level
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names that ``TREADLE_MODEL`` gives, the preferred one first; empty for none."""
+        return model_names(self.model)
 
     @property
     def transport(self) -> Transport:
@@ -167,9 +175,11 @@ def read_settings(
     path = settings.config_path or (folder or Path()) / DEFAULT_CONFIG
     file, file_problems = read_agents_file(path, must_exist=settings.config_path is not None)
     problems += [*_missing(settings, purpose, given), *_malformed(settings), *file_problems]
+    keys, key_problems = _model_keys(file, env, name=path.name)
+    problems += key_problems
     if problems:
         raise SettingsError(problems)
-    return settings.model_copy(update={"file": file})
+    return settings.model_copy(update={"file": file, "model_keys": keys})
 
 
 # ------------------------------------------------------------------------------------------------
@@ -216,6 +226,21 @@ def _missing(settings: Settings, purpose: Purpose, given: Mapping[str, str]) -> 
             "SLACK_SIGNING_SECRET to receive events over HTTP."
         )
     return problems
+
+
+def _model_keys(
+    file: AgentsFile, environment: Mapping[str, str], *, name: str
+) -> tuple[Mapping[str, SecretStr], list[str]]:
+    """Return the keys of the file's models, and a problem for each variable that is not set."""
+    wanted = {t.api_key_env: model for model, t in file.models.items() if t.api_key_env}
+    keys = {v: SecretStr(environment[v].strip()) for v in wanted if environment.get(v, "").strip()}
+    problems = [
+        f'{name}: [models."{model}"] takes its key from {variable}, which is not set: set it, or '
+        "leave api_key_env out for a server that wants no key."
+        for variable, model in wanted.items()
+        if variable not in keys
+    ]
+    return keys, problems
 
 
 def _malformed(settings: Settings) -> list[str]:

@@ -1,6 +1,7 @@
 from contextlib import AsyncExitStack
 
-from bot.equipment import ModelSource, Outfitter
+from bot.equipment import Outfitter
+from bot.model_source import ModelSource
 from bot.settings import Settings
 from tests.fakes.openai_server import OpenAIServer, direct
 
