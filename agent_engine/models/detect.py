@@ -101,7 +101,7 @@ async def list_chat_models(
         ModelUnavailableError: the server cannot be reached, or is busy or broken.
         ModelRefusedError: it refuses the question, or lists no chat model.
     """
-    where = shown_url(base_url)
+    where = urlsplit(shown_url(base_url)).netloc
     # A name and password in the address go before the key, as in the client.
     uses_key = api_key and urlsplit(base_url).username is None
     headers = {"Authorization": f"Bearer {api_key}"} if uses_key else {}

@@ -55,7 +55,9 @@ def program_wish(goal: str) -> ProgramWish | None:
     text = " ".join(goal.split())
     if len(text) > MAX_WISH_CHARS or "```" in goal or not _PROGRAM.search(text):
         return None
-    saved = [(m.group("what"), m.group("path")) for m in _SAVE.finditer(text)]
+    cut = _AFTERWARDS.search(text)
+    what, afterwards = (text[: cut.start()], text[cut.start() :]) if cut else (text, "")
+    saved = [(m.group("what"), m.group("path")) for m in _SAVE.finditer(afterwards)]
     programs = [path for what, path in saved if _ITSELF.search(what)]
     outputs = [path for what, path in saved if not _ITSELF.search(what)]
     if _NOT_RUN.search(text) or not (_RUN.search(text) or outputs):
@@ -63,7 +65,7 @@ def program_wish(goal: str) -> ProgramWish | None:
     named = _LANGUAGE.search(text)
     return ProgramWish(
         language=_LANGUAGES[named.group(1).lower()] if named else DEFAULT_LANGUAGE,
-        what=_AFTERWARDS.sub("", text).strip(" .,") or text,
+        what=what.strip(" .,") or text,
         output_path=outputs[-1] if outputs else "",
         program_path=programs[-1] if programs else "",
     )
