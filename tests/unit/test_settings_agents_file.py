@@ -1,3 +1,4 @@
+import re
 import tomllib
 from pathlib import Path
 
@@ -89,6 +90,12 @@ def test_a_file_that_is_no_toml_says_where(tmp_path):
 
 def test_no_file_at_all_is_fine_where_none_was_named(tmp_path):
     assert read_agents_file(tmp_path / "t.toml", must_exist=False) == (AgentsFile(), [])
+
+
+def test_the_models_that_the_example_only_shows_are_valid():
+    shown = re.search(r"# \[models.*?(?=\n\n)", EXAMPLE.read_text(), re.DOTALL).group()
+    file = parse(re.sub(r"^# ?", "", shown, flags=re.MULTILINE))
+    assert list(file.models) == ["fast", "own"]
 
 
 def test_the_example_file_is_valid():
