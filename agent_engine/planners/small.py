@@ -18,8 +18,12 @@ from agent_engine.planners.offline import (
 )
 from agent_engine.planners.programs import ProgramWish, program_in, program_wish
 from agent_engine.planners.references import reference
-from agent_engine.planners.reply_parsing import without_thinking
-from agent_engine.planners.small_prompts import answer_request, program_request
+from agent_engine.planners.small_prompts import (
+    answer_request,
+    only_repeats,
+    program_request,
+    spoken,
+)
 from agent_engine.ports import ModelClient, PlanningContext, StepResult, ToolSpec
 from agent_engine.types import ActionType, AgentAction, Check, Plan, Proposal, Step
 
@@ -74,7 +78,7 @@ class SmallModelPlanner:
         self, wish: ProgramWish, context: PlanningContext, tools: frozenset[str]
     ) -> Proposal:
         code = await self._written(wish, ())
-        if not code:
+        if not code or only_repeats(code, wish.what):
             raise ModelReplyError("the language model wrote no program")
         return Proposal(actions=_program_steps(wish, code, context.next_step, tools))
 
@@ -90,21 +94,21 @@ class SmallModelPlanner:
         if len(wrong) > MOST_CORRECTIONS:
             return given_up
         code = await self._written(wish, wrong)
-        if not code or code in [failed for failed, _ in wrong]:
+        if not code or code in (failed for failed, _ in wrong):
             return given_up
         return Proposal(actions=_program_steps(wish, code, context.next_step, tools))
 
     async def _written(self, wish: ProgramWish, wrong: Sequence[tuple[str, str]]) -> str:
         request = program_request(wish.what, wish.language, wrong=wrong)
         reply = await self._model.complete(request)
-        return program_in(without_thinking(reply.text))
+        return program_in(spoken(reply))
 
     # -- answers ---------------------------------------------------------------------------------
 
     async def _answer(self, goal: str, context: PlanningContext) -> Proposal:
         reply = await self._model.complete(answer_request(goal, context))
-        text = without_thinking(reply.text) or reply.refusal
-        if not text:
+        text = spoken(reply) or reply.refusal
+        if not text or only_repeats(text, goal):
             raise ModelReplyError("the language model gave no answer")
         action = AgentAction(
             action_type=ActionType.ANSWER, parameters={"text": text}, description="Answer"

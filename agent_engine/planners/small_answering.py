@@ -10,8 +10,7 @@ from agent_engine.errors import ModelReplyError
 from agent_engine.labels import RECORD_LABEL, SMALL_MODEL_LABEL
 from agent_engine.planners.answering import made_files, record
 from agent_engine.planners.phrases import read_goal
-from agent_engine.planners.reply_parsing import without_thinking
-from agent_engine.planners.small_prompts import reading_request
+from agent_engine.planners.small_prompts import reading_request, spoken
 from agent_engine.planners.wishes import Unclear
 from agent_engine.ports import AnswerContext, ModelClient
 from agent_engine.types import Answer, Step, StepStatus
@@ -37,12 +36,11 @@ class SmallModelAnswerWriter:
         unclear = any(isinstance(wish, Unclear) for wish in read_goal(context.goal))
         if not texts or not unclear or context.incomplete_because:
             return ""
-        request = reading_request(context.goal, texts, agent_name=context.agent_name)
         try:
-            reply = await self._model.complete(request)
+            reply = await self._model.complete(reading_request(context.goal, texts))
         except ModelReplyError:
             return ""
-        return "" if reply.refusal else without_thinking(reply.text)
+        return "" if reply.refusal else spoken(reply)
 
 
 def _read_texts(steps: Sequence[Step]) -> list[str]:

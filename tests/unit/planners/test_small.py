@@ -88,7 +88,10 @@ async def test_the_model_writes_the_program_and_rules_the_plan():
         "operation": "write", "path": "seven.txt", "content": "{{step4.stdout}}",
     }  # fmt: skip
     assert save.depends_on == (4,)
-    assert model.requests[0].turns[-1].text == "Write a Python script that prints 7"
+    asked = model.requests[0].turns[-1].text
+    assert asked.startswith(
+        "Write a Python script that prints 7.\nReply with one Python code block"
+    )
 
 
 async def test_a_program_that_failed_is_written_again_with_the_error_and_never_the_same_one():
@@ -118,6 +121,17 @@ async def test_an_empty_reply_is_an_error_and_no_answer():
     for goal in (PROGRAM, "who are you?"):
         with pytest.raises(ModelReplyError):
             await planned(goal, "<think>hm</think>")
+
+
+async def test_what_only_repeats_the_question_is_no_answer():
+    with pytest.raises(ModelReplyError):
+        await planned("who are you?", "Who are you? who are you?")
+
+
+async def test_an_answer_ends_where_a_wrong_template_lets_another_speaker_in():
+    reply = "Paris.<|im_end|>\n<|im_start|>user\nand Spain?"
+    proposal, _ = await planned("what is the capital of France?", reply)
+    assert proposal[0].parameters == {"text": "Paris."}
 
 
 async def test_without_a_sandbox_a_program_is_only_written():
