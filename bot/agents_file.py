@@ -29,7 +29,7 @@ from agent_engine.types import (
 DEFAULT_AGENT = AgentId("default")
 DEFAULT_NAME = "Treadle"
 _AGENT_KEY = re.compile(r"[a-z][a-z0-9_-]{0,40}")
-_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,79}")
+VARIABLE_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,79}")
 _CHANNEL = re.compile(r"(?:[CG][A-Z0-9]{2,}|#[^\s#]{1,80})")
 _STANDARD = Limits()
 
@@ -309,7 +309,7 @@ def _bad_models(file: AgentsFile) -> list[str]:
         if table.base_url is not None and not _is_web_address(table.base_url):
             problems.append(f'{where} base_url: start it with "https://" or "http://".')
         # What stands there may be a key, so it is never repeated.
-        if table.api_key_env is not None and not _VARIABLE.fullmatch(table.api_key_env):
+        if table.api_key_env is not None and not VARIABLE_NAME.fullmatch(table.api_key_env):
             problems.append(
                 f"{where} api_key_env: give the name of an environment variable in capital "
                 "letters, such as MY_SERVER_KEY, and put the key into that variable."

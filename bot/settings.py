@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from bot.agents_file import AgentsFile, model_names, read_agents_file
+from bot.agents_file import VARIABLE_NAME, AgentsFile, model_names, read_agents_file
 
 DEFAULT_SLACK_API_URL = "https://slack.com/api/"
 DEFAULT_CONFIG = "treadle.toml"
@@ -232,7 +232,12 @@ def _model_keys(
     file: AgentsFile, environment: Mapping[str, str], *, name: str
 ) -> tuple[Mapping[str, SecretStr], list[str]]:
     """Return the keys of the file's models, and a problem for each variable that is not set."""
-    wanted = {t.api_key_env: model for model, t in file.models.items() if t.api_key_env}
+    # What is no name of a variable may be a key: the file's own check complains without showing it.
+    wanted = {
+        t.api_key_env: model
+        for model, t in file.models.items()
+        if t.api_key_env and VARIABLE_NAME.fullmatch(t.api_key_env)
+    }
     keys = {v: SecretStr(environment[v].strip()) for v in wanted if environment.get(v, "").strip()}
     problems = [
         f'{name}: [models."{model}"] takes its key from {variable}, which is not set: set it, or '

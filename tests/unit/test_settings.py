@@ -137,6 +137,13 @@ def test_a_models_key_that_is_not_set_is_a_problem_with_its_fix(tmp_path):
     assert '[models."a.b"] takes its key from A_KEY, which is not set: set it, or' in problem
 
 
+def test_a_key_in_the_place_of_a_variables_name_is_not_repeated(tmp_path):
+    (tmp_path / "treadle.toml").write_text('[models.a]\napi_key_env = "sk-secret"\n')
+    (problem,) = problems(tmp_path, SOCKET)
+    assert "give the name of an environment variable" in problem
+    assert "secret" not in problem
+
+
 def test_several_models_are_named_in_one_variable(tmp_path):
     settings = read(tmp_path, {**SOCKET, "TREADLE_MODEL": "big, small,, big"})
     assert settings.models == ("big", "small")
