@@ -460,6 +460,8 @@ class PlannerKind(StrEnum):
     LLM = "llm"
     HIERARCHICAL = "hierarchical"
     STEPWISE = "stepwise"
+    SMALL = "small"
+    """For language models too small to make plans."""
     OFFLINE = "offline"
 
 

@@ -1,4 +1,4 @@
-"""What ``treadle.toml`` says: agents, where they live, limits, prices, commands, admins.
+"""What ``treadle.toml`` says: agents, where they live, models, limits, prices, commands, admins.
 
 Read and checked once at start. It becomes the engine's own values here, so that nothing else knows
 the file's layout. It must not read the environment; that is ``settings``.
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -29,6 +30,7 @@ from bot.mcp_table import McpServerTable, mcp_contradictions
 DEFAULT_AGENT = AgentId("default")
 DEFAULT_NAME = "Treadle"
 _AGENT_KEY = re.compile(r"[a-z][a-z0-9_-]{0,40}")
+VARIABLE_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,79}")
 _CHANNEL = re.compile(r"(?:[CG][A-Z0-9]{2,}|#[^\s#]{1,80})")
 _STANDARD = Limits()
 
@@ -61,6 +63,9 @@ class AgentTable(_Table):
     name: Annotated[str, Field(min_length=1, max_length=80)] | None = None
     instructions: str = ""
     model: str | None = None
+    """One name, or several separated by commas: the next is asked while one is unavailable."""
+    models: tuple[str, ...] = ()
+    """The same as a list; only one of the two may be given."""
     planner: PlannerKind = PlannerKind.LLM
     tools: tuple[str, ...] | None = None
     delegates: tuple[str, ...] = ()
@@ -120,12 +125,30 @@ class PriceTable(_Table):
     completion_usd: Amount
 
 
+class ModelTable(_Table):
+    """One language model, under the name by which agents and ``TREADLE_MODEL`` speak of it."""
+
+    model: str | None = None
+    """Its name on its server; the same as the table's where nothing is said."""
+    base_url: str | None = None
+    """Its server; the installation's own where nothing is said."""
+    api_key_env: str | None = None
+    """The environment variable that holds the key of that server: never the key itself."""
+    timeout_s: Annotated[float, Field(gt=0.0, le=3_600.0)] | None = None
+    """How long one call may take."""
+    price: PriceTable | None = None
+    small: bool | None = None
+    """Whether it needs the planner for small models; told by its size where nothing is said."""
+
+
 class AgentsFile(_Table):
     """The whole file; an empty one is complete."""
 
     agent: AgentTable = AgentTable()
     """The default agent, for every channel that no other agent names."""
     agents: Mapping[str, AgentTable] = Field(default_factory=dict)
+    models: Mapping[str, ModelTable] = Field(default_factory=dict)
+    """Language models by name; the first is the installation's where none is named elsewhere."""
     slack: SlackTable = SlackTable()
     limits: LimitsTable = LimitsTable()
     prices: Mapping[str, PriceTable] = Field(default_factory=dict)
@@ -159,9 +182,18 @@ class AgentsFile(_Table):
         """Return the limits and prices that hold where a profile says nothing."""
         prices = {
             model: Price(prompt_usd=table.prompt_usd, completion_usd=table.completion_usd)
-            for model, table in self.prices.items()
+            for model, table in self._price_tables().items()
         }
         return EngineDefaults(limits=self.limits.over(_STANDARD), prices=prices)
+
+    def _price_tables(self) -> Mapping[str, PriceTable]:
+        """Return prices by what a model is called here."""
+        tables = dict(self.prices)
+        for name, model in self.models.items():
+            price = model.price or self.prices.get(name) or self.prices.get(model.model or name)
+            if price is not None:
+                tables[name] = price
+        return tables
 
     def _profile(self, key: str, table: AgentTable, workspace_id: WorkspaceId) -> AgentProfile:
         name = DEFAULT_NAME if key == DEFAULT_AGENT else key
@@ -170,7 +202,7 @@ class AgentsFile(_Table):
             workspace_id=workspace_id,
             name=table.name or name,
             instructions=table.instructions,
-            model=table.model,
+            model=", ".join(table.models) or table.model,
             planner=table.planner,
             tools=table.tools,
             delegates=tuple(AgentId(agent) for agent in table.delegates),
@@ -181,6 +213,16 @@ class AgentsFile(_Table):
             allow_guests=table.allow_guests,
             allow_bots=table.allow_bots,
         )
+
+
+def model_names(said: str | None) -> tuple[str, ...]:
+    """Return the names in a list with commas, in order and each once.
+
+    >>> model_names("big, small,big")
+    ('big', 'small')
+    """
+    names = (name.strip() for name in (said or "").split(","))
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def read_agents_file(path: Path, *, must_exist: bool) -> tuple[AgentsFile, Sequence[str]]:
@@ -217,6 +259,8 @@ def _contradictions(file: AgentsFile) -> list[str]:
         *_channels_claimed_twice(file),
         *_unknown_agents(file, known),
         *mcp_contradictions(file.mcp_servers, _tools_by_agent(file)),
+        *_bad_models(file),
+        *_bad_choices_of_models(file),
     ]
 
 
@@ -264,6 +308,44 @@ def _tools_by_agent(file: AgentsFile) -> dict[str, tuple[str, ...]]:
     return {where: table.tools or () for where, table in tables.items()}
 
 
+def _bad_models(file: AgentsFile) -> list[str]:
+    problems = []
+    for name, table in file.models.items():
+        where = f'[models."{name}"]'
+        if not name.strip() or "," in name:
+            problems.append(f"{where}: a model's name may not be empty or hold a comma.")
+        if table.base_url is not None and not _is_web_address(table.base_url):
+            problems.append(f'{where} base_url: start it with "https://" or "http://".')
+        # What stands there may be a key, so it is never repeated.
+        if table.api_key_env is not None and not VARIABLE_NAME.fullmatch(table.api_key_env):
+            problems.append(
+                f"{where} api_key_env: give the name of an environment variable in capital "
+                "letters, such as MY_SERVER_KEY, and put the key into that variable."
+            )
+        if table.price is not None and name in file.prices:
+            problems.append(f'{where} has a price here and in [prices."{name}"]: keep one.')
+    return problems
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _bad_choices_of_models(file: AgentsFile) -> list[str]:
+    tables = {"[agent]": file.agent, **{f"[agents.{key}]": t for key, t in file.agents.items()}}
+    problems = []
+    for where, table in tables.items():
+        if table.models and table.model is not None:
+            problems.append(f"{where} has model and models: keep models, with both in it.")
+        if any(not name.strip() or "," in name for name in table.models):
+            problems.append(f"{where} models: give each model's name as a string of its own.")
+    return problems
+
+
 def _problem(detail: ErrorDetails, *, name: str) -> str:
     where = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
@@ -275,7 +357,15 @@ def _problem(detail: ErrorDetails, *, name: str) -> str:
 def _suggestion(detail: ErrorDetails) -> str:
     *_, wrong = detail["loc"]
     models: tuple[type[BaseModel], ...] = (
-        *(AgentsFile, AgentTable, SlackTable, LimitsTable, CodeExecutionTable, ToolsTable),
+        *(
+            AgentsFile,
+            AgentTable,
+            SlackTable,
+            LimitsTable,
+            CodeExecutionTable,
+            ToolsTable,
+            ModelTable,
+        ),
         McpServerTable,
     )
     names = {field for model in models for field in model.model_fields}

@@ -26,7 +26,7 @@ from agent_engine.ports import Bell, Topic
 from agent_engine.states import AgentStates
 from agent_engine.types import RunId, RunSnapshot, UserId, new_id, now_utc
 from agent_engine.watch import SignalWatch
-from bot.equipment import ModelSource, Outfitter, find_model
+from bot.equipment import Outfitter
 from bot.home import HomeDesk
 from bot.inbound.bolt_app import build_bolt_app
 from bot.inbound.channels import seed_agents
@@ -38,6 +38,7 @@ from bot.inbound.slack_events import MessagePosted, SessionRenamed
 from bot.inbound.socket import SocketRunner
 from bot.inbound.whoami import Whoami
 from bot.manifest import ManifestError, missing_scopes
+from bot.model_source import ModelSource, find_model
 from bot.outbound.reconciler import LostPlace, Reconciler
 from bot.outbound.slack_client import SlackClient, open_slack
 from bot.ports import Leases

@@ -4,17 +4,18 @@ import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
 from agent_engine.clock import SystemClock
 from agent_engine.errors import EngineError, ModelError, ToolError
 from agent_engine.ports import ModelRequest, Role, Turn
 from agent_engine.types import LIBRARY_SCOPE
-from bot.agents_file import DEFAULT_AGENT
-from bot.equipment import Outfitter, find_model, make_mcp_tools, make_sandbox_chooser
+from bot.agents_file import model_names
+from bot.equipment import Outfitter, make_mcp_tools, make_sandbox_chooser
 from bot.errors import SlackError
 from bot.manifest import missing_scopes
+from bot.model_source import ModelPlace, ModelSource, find_model
 from bot.outbound.slack_client import open_slack
 from bot.settings import Purpose, Settings, SettingsError, read_settings
 from storage.database import open_database
@@ -51,8 +52,14 @@ async def examine() -> Sequence[Finding]:
     settings, findings = _settings()
     if settings is None:
         return findings
-    checks = (_database, _model, _sandbox, _mcp, _slack)
-    return [*findings, *[await check(settings) for check in checks]]
+    return [
+        *findings,
+        await _database(settings),
+        *await _models(settings),
+        await _sandbox(settings),
+        await _mcp(settings),
+        await _slack(settings),
+    ]
 
 
 def report(findings: Sequence[Finding], *, as_json: bool) -> str:
@@ -88,24 +95,63 @@ async def _database(settings: Settings) -> Finding:
         return Finding(subject="database", level=Level.BAD, said=str(error), fix=fix)
 
 
-async def _model(settings: Settings) -> Finding:
+async def _models(settings: Settings) -> Sequence[Finding]:
+    """Ask every model that is used; the installation's stand in for each other."""
     source = await find_model(settings)
     if source.is_offline:
-        fix = "set OPENAI_API_KEY, or OPENAI_BASE_URL and TREADLE_MODEL, or start a local server"
-        return Finding(subject="model", level=Level.DEGRADED, said=source.description, fix=fix)
-    turns = (Turn(role=Role.USER, text="Answer with the word: ready"),)
-    request = ModelRequest(turns=turns, purpose="doctor", max_tokens=16, timeout_s=PROBE_S)
+        fix = "set OPENAI_API_KEY, or OPENAI_BASE_URL, or start a local server"
+        offline = source.description
+        return [Finding(subject="model", level=Level.DEGRADED, said=offline, fix=fix)]
+    if not source.model:
+        fix = "start the server, or correct OPENAI_BASE_URL, or name the model with TREADLE_MODEL"
+        return [Finding(subject="model", level=Level.BAD, said=source.description, fix=fix)]
     async with AsyncExitStack() as stack:
         outfitter = Outfitter(settings, source, stack)
-        profiles = settings.file.profiles(LIBRARY_SCOPE.workspace_id)
-        default = next(profile for profile in profiles if profile.id == DEFAULT_AGENT)
-        try:
-            reply = await outfitter.equip(default).model.complete(request)
-        except ModelError as error:
-            fix = "check the key, the address and the model's name"
-            return Finding(subject="model", level=Level.BAD, said=error.message, fix=fix)
-    said = f"{source.description}; answered in {reply.duration_s:.1f} s"
+        asked = {p: await _asked(outfitter, p) for p in _used_places(settings, source)}
+    own = source.places()
+    works = any(asked[place].level is Level.GOOD for place in own)
+    if works:
+        asked = {place: _less_bad(finding) for place, finding in asked.items()}
+    return [*_remarks(source), *asked.values()]
+
+
+def _used_places(settings: Settings, source: ModelSource) -> Sequence[ModelPlace]:
+    """Return the installation's models, the file's and those that the file's agents name."""
+    profiles = settings.file.profiles(LIBRARY_SCOPE.workspace_id)
+    chosen = (model_names(profile.model) for profile in profiles)
+    places = [
+        *source.places(),
+        *source.named.values(),
+        *(place for names in chosen if names for place in source.places(names)),
+    ]
+    return tuple(dict.fromkeys(places))
+
+
+async def _asked(outfitter: Outfitter, place: ModelPlace) -> Finding:
+    turns = (Turn(role=Role.USER, text="Answer with the word: ready"),)
+    request = ModelRequest(turns=turns, purpose="doctor", max_tokens=16, timeout_s=PROBE_S)
+    try:
+        reply = await outfitter.model(place).complete(request)
+    except ModelError as error:
+        fix = "check the key, the address and the model's name"
+        said = f"{place.description}: {error.message}"
+        return Finding(subject="model", level=Level.BAD, said=said, fix=fix)
+    small = "; it is small, so rules plan for it and it is asked little" if place.small else ""
+    said = f"{place.description}; answered in {reply.duration_s:.1f} s{small}"
     return Finding(subject="model", level=Level.GOOD, said=said)
+
+
+def _less_bad(finding: Finding) -> Finding:
+    """A model that does not answer leaves the bot at work while another of its models does."""
+    return replace(finding, level=Level.DEGRADED) if finding.is_bad else finding
+
+
+def _remarks(source: ModelSource) -> Sequence[Finding]:
+    if not source.is_guess:
+        return ()
+    said = f"{source.model} is {source.remark}"
+    fix = "name the one you want with TREADLE_MODEL"
+    return [Finding(subject="model", level=Level.DEGRADED, said=said, fix=fix)]
 
 
 async def _sandbox(settings: Settings) -> Finding:

@@ -8,16 +8,17 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib import import_module
-from urllib.parse import urlsplit
 
 from agent_engine.clock import SystemClock
 from agent_engine.equipment import Equipment
-from agent_engine.labels import OFFLINE_LABEL
-from agent_engine.models.detect import find_local_model
+from agent_engine.labels import OFFLINE_LABEL, SMALL_MODEL_LABEL
+from agent_engine.models.detect import list_chat_models
+from agent_engine.models.fallback import FallbackModel
 from agent_engine.models.offline import OfflineModel
 from agent_engine.models.probe import learn_native_tools
+from agent_engine.models.unnamed import UnnamedModel
 from agent_engine.planners.choose import answer_writer_factory, planner_factory
 from agent_engine.planners.judge import Judge
 from agent_engine.ports import ModelClient, Tool
@@ -30,14 +31,13 @@ from agent_engine.tools.sandbox.choose import SandboxChooser
 from agent_engine.tools.sandbox.driver import Language
 from agent_engine.tools.task_folders import TaskFolders
 from agent_engine.types import AgentProfile, PlannerKind
+from bot.agents_file import model_names
 from bot.mcp_servers import mcp_servers
+from bot.model_source import ModelPlace, ModelSource, find_model
 from bot.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-OPENAI_URL = "https://api.openai.com/v1"
-DEFAULT_MODEL = "gpt-5-mini"
-"""Used when a key is configured and no model is named."""
 LOCAL_TIMEOUT_S = 600.0
 """A model on this machine's own processor may write a dozen tokens a second."""
 MCP_START_S = 5.0
@@ -46,51 +46,8 @@ TASK_FOLDERS = "tasks"
 """Below ``TREADLE_HOME``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSource:
-    """Where this installation's language model is."""
-
-    base_url: str | None
-    """None: nothing was configured and none was found; the offline model is used."""
-    api_key: str | None = None
-    model: str
-    found: str = ""
-    """Which local server was found by itself; empty when the model was configured."""
-
-    @property
-    def is_offline(self) -> bool:
-        """Whether there is no language model."""
-        return self.base_url is None
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the model is served on this machine."""
-        return urlsplit(self.base_url or "").hostname in ("localhost", "127.0.0.1", "::1")
-
-    @property
-    def description(self) -> str:
-        """One line for people."""
-        if self.is_offline:
-            return "no language model: the offline model is used"
-        where = f"found on this machine ({self.found})" if self.found else "configured"
-        return f"{self.model} at {self.base_url}, {where}"
-
-
-async def find_model(settings: Settings) -> ModelSource:
-    """Say which model to use: the configured one, else one on this machine, else none."""
-    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
-    if key or settings.openai_base_url:
-        return ModelSource(
-            base_url=settings.openai_base_url or OPENAI_URL,
-            api_key=key,
-            model=settings.model or DEFAULT_MODEL,
-        )
-    found = await find_local_model()
-    if found is None:
-        return ModelSource(base_url=None, model="offline")
-    return ModelSource(
-        base_url=found.base_url, model=settings.model or found.model, found=found.server
-    )
+FIND_AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""How long to wait before a server that is down is asked again; the last one repeats."""
 
 
 def make_tools(settings: Settings) -> Sequence[Tool]:
@@ -120,9 +77,11 @@ class Outfitter:
     """Equips agents; holds one client per model."""
 
     def __init__(self, settings: Settings, source: ModelSource, closing: AsyncExitStack) -> None:
+        self._settings = settings
         self._source = source
         self._closing = closing
-        self._models: dict[str, ModelClient] = {}
+        self._offline = OfflineModel()
+        self._models: dict[ModelPlace, ModelClient] = {}
         self._prices = settings.file.engine_defaults().prices
         self.tools = make_tools(settings)
         self.mcp = make_mcp_tools(settings)
@@ -147,17 +106,17 @@ class Outfitter:
 
     def equip(self, profile: AgentProfile) -> Equipment:
         """Return what this agent works with."""
-        kind = PlannerKind.OFFLINE if self._source.is_offline else profile.planner
+        kind = self._planner_kind(profile)
         return Equipment(
-            model=self._model(profile.model or self._source.model),
+            model=self._preferred(profile),
             planner=planner_factory(kind),
             planner_name=kind.value,
             writer=answer_writer_factory(kind),
-            judge=None if self._source.is_offline else Judge,
+            judge=None if kind in _WITHOUT_JUDGE else Judge,
             tools=self._caller,
             folders=self._folders,
             prices=self._prices,
-            label=OFFLINE_LABEL if self._source.is_offline else "",
+            label=_LABELS.get(kind, ""),
         )
 
     async def run(self) -> None:
@@ -173,29 +132,80 @@ class Outfitter:
     async def learn(self) -> None:
         """Load the model's client and find out whether a model on this machine calls tools.
 
-        Beside the start and off the loop, before somebody waits for it.
+        Beside the start and off the loop, before somebody waits for it. Where the server does not
+        tell yet which model it has, it is asked until it does.
         """
-        if not self._source.is_offline:
-            await asyncio.to_thread(import_module, "agent_engine.models.openai_compatible")
-            await learn_native_tools(self._model(self._source.model))
+        if self._source.is_offline:
+            return
+        await asyncio.to_thread(import_module, "agent_engine.models.openai_compatible")
+        await self._find_until_known()
+        await learn_native_tools(self.model(self._source.places()[0]))
 
-    def _model(self, name: str) -> ModelClient:
-        if name not in self._models:
-            self._models[name] = OfflineModel() if self._source.is_offline else self._client(name)
-        return self._models[name]
+    async def _find_until_known(self) -> None:
+        delays = iter(FIND_AGAIN_S)
+        if self._is_unknown:
+            logger.warning("model_not_found_yet", extra={"model": self._source.description})
+        while self._is_unknown:
+            await asyncio.sleep(next(delays, FIND_AGAIN_S[-1]))
+            self._source = await find_model(self._settings)
+            if not self._is_unknown:
+                logger.info("model_found", extra={"model": self._source.description})
 
-    def _client(self, name: str) -> ModelClient:
+    @property
+    def _is_unknown(self) -> bool:
+        return self._source.is_down or not self._source.model
+
+    def _planner_kind(self, profile: AgentProfile) -> PlannerKind:
+        """Return the agent's planner, or the one that its model can still be planned with."""
+        if self._source.is_offline:
+            return PlannerKind.OFFLINE
+        places = self._source.places(model_names(profile.model))
+        if profile.planner is PlannerKind.LLM and places[0].small:
+            return PlannerKind.SMALL
+        return profile.planner
+
+    def _preferred(self, profile: AgentProfile) -> ModelClient:
+        """Return the agent's model; one of its own when several stand in for each other."""
+        if self._source.is_offline:
+            return self._offline
+        models = [self.model(p) for p in self._source.places(model_names(profile.model))]
+        return models[0] if len(models) == 1 else FallbackModel(models)
+
+    def model(self, place: ModelPlace) -> ModelClient:
+        """Return the client of this model; the same one every time."""
+        if place not in self._models:
+            from agent_engine.models.retry import RetryingModel  # noqa: PLC0415 - as the client
+
+            client = self._client(place) if place.model else self._unnamed(place)
+            self._models[place] = RetryingModel(client)
+        return self._models[place]
+
+    def _unnamed(self, place: ModelPlace) -> ModelClient:
+        async def first_listed() -> str:
+            listed = await list_chat_models(place.base_url, api_key=place.api_key)
+            return listed[0].name
+
+        return UnnamedModel(
+            first_listed, lambda name: self._client(replace(place, name=name, model=name))
+        )
+
+    def _client(self, place: ModelPlace) -> ModelClient:
         # The vendor's client costs a second and 25 MB, which an offline start need not pay.
         from agent_engine.models.openai_compatible import (  # noqa: PLC0415 - see above
             OpenAICompatibleModel,
         )
-        from agent_engine.models.retry import RetryingModel  # noqa: PLC0415 - goes with it
 
         client = OpenAICompatibleModel(
-            name,
-            base_url=self._source.base_url,
-            api_key=self._source.api_key,
-            shortest_timeout_s=LOCAL_TIMEOUT_S if self._source.is_local else 0.0,
+            place.model,
+            base_url=place.base_url,
+            api_key=place.api_key,
+            shortest_timeout_s=LOCAL_TIMEOUT_S if place.is_local else 0.0,
+            timeout_s=place.timeout_s,
+            called=place.name,
         )
         self._closing.push_async_callback(client.aclose)
-        return RetryingModel(client)
+        return client
+
+
+_WITHOUT_JUDGE = frozenset({PlannerKind.OFFLINE, PlannerKind.SMALL})
+_LABELS = {PlannerKind.OFFLINE: OFFLINE_LABEL, PlannerKind.SMALL: SMALL_MODEL_LABEL}

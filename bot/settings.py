@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from bot.agents_file import AgentsFile, read_agents_file
+from bot.agents_file import VARIABLE_NAME, AgentsFile, model_names, read_agents_file
 
 DEFAULT_SLACK_API_URL = "https://slack.com/api/"
 DEFAULT_CONFIG = "treadle.toml"
@@ -88,6 +88,7 @@ class Settings(BaseModel):
     openai_api_key: SecretStr | None = Field(None, alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(None, alias="OPENAI_BASE_URL")
     model: str | None = Field(None, alias="TREADLE_MODEL")
+    """One name, or several separated by commas: the next is asked while one is unavailable."""
     embedding_model: str | None = Field(None, alias="TREADLE_EMBEDDING_MODEL")
     home: Path = Field(Path(".treadle"), alias="TREADLE_HOME")
     database_url_or_none: SecretStr | None = Field(None, alias="TREADLE_DATABASE_URL")
@@ -101,6 +102,8 @@ class Settings(BaseModel):
     """What ``treadle.toml`` says."""
     mcp_environment: Mapping[str, SecretStr] = Field(default_factory=dict)
     """Of the environment, what MCP servers are given: what they name, and PATH and HOME."""
+    model_keys: Mapping[str, SecretStr] = Field(default_factory=dict)
+    """The keys that ``api_key_env`` of the file's models speaks of, by the variable's name."""
 
     @field_validator("slack_api_url", "openai_base_url")
     @classmethod
@@ -116,6 +119,11 @@ class Settings(BaseModel):
     @classmethod
     def _any_case(cls, level: object) -> object:
         return level.upper() if isinstance(level, str) else level
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names that ``TREADLE_MODEL`` gives, the preferred one first; empty for none."""
+        return model_names(self.model)
 
     @property
     def transport(self) -> Transport:
@@ -169,12 +177,12 @@ def read_settings(
     path = settings.config_path or (folder or Path()) / DEFAULT_CONFIG
     file, file_problems = read_agents_file(path, must_exist=settings.config_path is not None)
     problems += [*_missing(settings, purpose, given), *_malformed(settings), *file_problems]
-    problems += _missing_for_mcp(file, env)
+    keys, key_problems = _model_keys(file, env, name=path.name)
+    problems += [*key_problems, *_missing_for_mcp(file, env)]
     if problems:
         raise SettingsError(problems)
-    return settings.model_copy(
-        update={"file": file, "mcp_environment": _mcp_environment(file, env)}
-    )
+    found = {"model_keys": keys, "mcp_environment": _mcp_environment(file, env)}
+    return settings.model_copy(update={"file": file, **found})
 
 
 # ------------------------------------------------------------------------------------------------
@@ -237,6 +245,26 @@ def _mcp_environment(file: AgentsFile, environment: Mapping[str, str]) -> Mappin
     if file.mcp_servers:
         wanted |= {"PATH", "HOME"}
     return {name: SecretStr(environment[name]) for name in wanted if name in environment}
+
+
+def _model_keys(
+    file: AgentsFile, environment: Mapping[str, str], *, name: str
+) -> tuple[Mapping[str, SecretStr], list[str]]:
+    """Return the keys of the file's models, and a problem for each variable that is not set."""
+    # What is no name of a variable may be a key: the file's own check complains without showing it.
+    wanted = {
+        t.api_key_env: model
+        for model, t in file.models.items()
+        if t.api_key_env and VARIABLE_NAME.fullmatch(t.api_key_env)
+    }
+    keys = {v: SecretStr(environment[v].strip()) for v in wanted if environment.get(v, "").strip()}
+    problems = [
+        f'{name}: [models."{model}"] takes its key from {variable}, which is not set: set it, or '
+        "leave api_key_env out for a server that wants no key."
+        for variable, model in wanted.items()
+        if variable not in keys
+    ]
+    return keys, problems
 
 
 def _malformed(settings: Settings) -> list[str]:

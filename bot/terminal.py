@@ -29,7 +29,8 @@ from agent_engine.types import (
     new_id,
 )
 from bot.agents_file import DEFAULT_AGENT
-from bot.equipment import Outfitter, find_model
+from bot.equipment import Outfitter
+from bot.model_source import find_model
 from bot.settings import Settings
 
 DONE, FAILED, WAITING = 0, 1, 3

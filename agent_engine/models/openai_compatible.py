@@ -57,6 +57,8 @@ class OpenAICompatibleModel:
             are trusted to and servers on this machine are not.
         max_concurrent: calls that may be under way at once; further ones wait their turn.
         shortest_timeout_s: given to every call, even one that asks for less.
+        timeout_s: given to every call, whatever it asks for.
+        called: what people and accounts call it; the model's name when None.
     """
 
     def __init__(  # noqa: PLR0913 - a keyword per trait of a server
@@ -68,8 +70,11 @@ class OpenAICompatibleModel:
         native_tools: bool | None = None,
         max_concurrent: int = MAX_CONCURRENT,
         shortest_timeout_s: float = 0.0,
+        timeout_s: float | None = None,
+        called: str | None = None,
     ) -> None:
         self._model = model
+        self._name = called or model
         self._base_url = base_url or DEFAULT_BASE_URL
         self._key = api_key or LOCAL_KEY
         is_local = urlsplit(self._base_url).hostname in _LOOPBACK
@@ -77,6 +82,7 @@ class OpenAICompatibleModel:
             native_tools = True
         self._dialect = Dialect(native_tools=native_tools)
         self._shortest_timeout_s = shortest_timeout_s
+        self._timeout_s = timeout_s
         self._parameters = _Parameters()
         self._turnstile = asyncio.Semaphore(max_concurrent)
         address, login = _without_login(self._base_url)
@@ -91,8 +97,8 @@ class OpenAICompatibleModel:
 
     @property
     def name(self) -> str:
-        """The model's name on its server."""
-        return self._model
+        """What the model is called: its name on its server unless it was given another."""
+        return self._name
 
     @property
     def base_url(self) -> str:
@@ -109,7 +115,7 @@ class OpenAICompatibleModel:
         body = request_body(self._model, request)
         async with self._turnstile:
             started = time.monotonic()
-            timeout_s = max(request.timeout_s, self._shortest_timeout_s)
+            timeout_s = self._timeout_s or max(request.timeout_s, self._shortest_timeout_s)
             data = await self._in_its_words(body, timeout_s)
         took = time.monotonic() - started
         return read_reply(data, request, model=self._model, duration_s=took)

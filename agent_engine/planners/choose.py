@@ -6,6 +6,8 @@ from agent_engine.planners.answering import LLMAnswerWriter, OfflineAnswerWriter
 from agent_engine.planners.hierarchical import HierarchicalPlanner
 from agent_engine.planners.llm import LLMPlanner
 from agent_engine.planners.offline import OfflinePlanner
+from agent_engine.planners.small import SmallModelPlanner
+from agent_engine.planners.small_answering import SmallModelAnswerWriter
 from agent_engine.planners.stepwise import StepwisePlanner
 from agent_engine.ports import AnswerWriterFactory, PlannerFactory
 from agent_engine.types import PlannerKind
@@ -14,7 +16,15 @@ PLANNERS: Mapping[PlannerKind, PlannerFactory] = {
     PlannerKind.LLM: LLMPlanner,
     PlannerKind.HIERARCHICAL: HierarchicalPlanner,
     PlannerKind.STEPWISE: StepwisePlanner,
+    PlannerKind.SMALL: SmallModelPlanner,
     PlannerKind.OFFLINE: OfflinePlanner,
+}
+_WRITERS: Mapping[PlannerKind, AnswerWriterFactory] = {
+    PlannerKind.LLM: LLMAnswerWriter,
+    PlannerKind.HIERARCHICAL: LLMAnswerWriter,
+    PlannerKind.STEPWISE: LLMAnswerWriter,
+    PlannerKind.SMALL: SmallModelAnswerWriter,
+    PlannerKind.OFFLINE: OfflineAnswerWriter,
 }
 
 
@@ -25,4 +35,4 @@ def planner_factory(kind: PlannerKind) -> PlannerFactory:
 
 def answer_writer_factory(kind: PlannerKind) -> AnswerWriterFactory:
     """Return the factory of the answer writer that goes with this kind of planner."""
-    return OfflineAnswerWriter if kind is PlannerKind.OFFLINE else LLMAnswerWriter
+    return _WRITERS[kind]

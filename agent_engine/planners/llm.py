@@ -87,11 +87,14 @@ _ACTION_HELP = {
     ActionType.DELEGATE: "delegate: agent, task",
 }
 
-_EXAMPLE = (
-    '{"mode":"plan","answer":"","question":"","choices":[],"steps":[{"step":1,"description":'
-    '"Look at the file","action":"use_tool","tool":"file_operations","arguments":'
-    '[{"name":"operation","value":"read"},{"name":"path","value":"notes.txt"}],"depends_on":[],"expected_outcome":'
-    '"the text of the file","check":"succeeds","check_value":""}]}'
+_EXAMPLE_STEPS = (
+    '[{"step":1,"description":"Read the notes","action":"use_tool","tool":"file_operations",'
+    '"arguments":[{"name":"operation","value":"read"},{"name":"path","value":"notes.txt"}],'
+    '"depends_on":[],"expected_outcome":"the text of the file","check":"not_empty",'
+    '"check_value":""},{"step":2,"description":"Keep a copy","action":"use_tool",'
+    '"tool":"file_operations","arguments":[{"name":"operation","value":"write"},{"name":"path",'
+    '"value":"copy.txt"},{"name":"content","value":"{{step1.content}}"}],"depends_on":[1],'
+    '"expected_outcome":"the file is written","check":"succeeds","check_value":""}]'
 )
 
 _OVERHEAD_TOKENS = 200
@@ -228,10 +231,26 @@ class LLMPlanner:
             turns=(Turn(role=Role.SYSTEM, text=system), Turn(role=Role.USER, text=user)),
             purpose=asked.purpose,
             reply_format=schema,
-            example=_EXAMPLE,
+            example=_examples(asked),
             temperature=self._temperature,
             max_tokens=self._max_tokens,
         )
+
+
+def _examples(asked: _Asked) -> str:
+    """Return one reply of each plain kind that is offered, a line each."""
+    kinds = {
+        "answer": _example("answer", asked.modes, answer="Rome is the capital of Italy."),
+        "done": _example("done", asked.modes),
+        "plan": _example("plan", asked.modes, steps=_EXAMPLE_STEPS),
+    }
+    return "\n".join(line for mode, line in kinds.items() if mode in asked.modes)
+
+
+def _example(mode: str, modes: Sequence[str], *, answer: str = "", steps: str = "[]") -> str:
+    parts = ',"sub_goals":[]' if "split" in modes else ""
+    said = f'"answer":"{answer}","question":"","choices":[]'
+    return f'{{"mode":"{mode}",{said},"steps":{steps}{parts}}}'
 
 
 def _system_parts(asked: _Asked, words: Sequence[str]) -> list[str]:

@@ -84,15 +84,35 @@ class OfflinePlanner:
         Steps that need a failed one are left out: by rules alone there is no other way to try.
         """
         del execution_results
-        possible = _still_possible(current_plan)
-        kept = _moved_behind(possible, new_context.next_step)
-        note = _given_up(current_plan, possible)
-        newest = _newest_wish(new_context)
+        kept, note = still_planned(current_plan, first=new_context.next_step)
+        newest = newest_wish(new_context)
         if newest is None or _is_planned(newest, current_plan):
             return Proposal(actions=kept, note=note)
         context = replace(new_context, next_step=new_context.next_step + len(kept))
         added = await self.create_plan(newest, context, available_tools)
         return Proposal(actions=(*kept, *added.actions), note=note)
+
+
+def plan_by_rules(
+    goal: str, available_tools: Sequence[ToolSpec], *, first: int
+) -> tuple[AgentAction, ...]:
+    """Return the steps that the goal names; empty when any part of it is not understood."""
+    wishes = read_goal(goal)
+    if _problem(wishes, frozenset(tool.name for tool in available_tools)) is not None:
+        return ()
+    return _actions(wishes, first)
+
+
+def still_planned(plan: Plan, *, first: int) -> tuple[tuple[AgentAction, ...], str]:
+    """Return what of a plan can still be done, and a line on what needs a step that failed."""
+    possible = _still_possible(plan)
+    return _moved_behind(possible, first), _given_up(plan, possible)
+
+
+def newest_wish(context: PlanningContext) -> str | None:
+    """Return what a person said last to steer the task; None when nobody did."""
+    said = [message.text for message in context.conversation if message.steers]
+    return said[-1] if said else None
 
 
 # -- from wishes to actions ----------------------------------------------------------------------
@@ -304,11 +324,6 @@ def _moved(step: Step, numbers: Mapping[int, int]) -> AgentAction:
         parameters=renumbered(step.action.parameters, numbers),
         depends_on=tuple(sorted(numbers.get(n, n) for n in step.depends_on)),
     )
-
-
-def _newest_wish(context: PlanningContext) -> str | None:
-    said = [message.text for message in context.conversation if message.steers]
-    return said[-1] if said else None
 
 
 def _is_planned(goal: str, plan: Plan) -> bool:

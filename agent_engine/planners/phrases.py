@@ -326,7 +326,8 @@ _RULES: tuple[tuple[re.Pattern[str], _Rule], ...] = (
         lambda m, h: WriteFile(path=_word(m, h), content=None),
     ),
     _rule(
-        rf"(?:{_SAVE}|add) (?:the )?(?:text |words? |line )?(\0Q\d+\0) {_TO} {_PATH}",
+        rf"(?:{_SAVE}|add) (?:the )?(?:following )?(?:(?:text|words?|line|sentence|message):? )?"
+        rf"(\0Q\d+\0) {_TO} (?:a |the )?(?:new )?{_PATH}",
         lambda m, h: WriteFile(path=_word(m, h, 2), content=_word(m, h, 1)),
     ),
     _write_rule(

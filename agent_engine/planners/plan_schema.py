@@ -16,6 +16,7 @@ from agent_engine.types import ActionType, AgentId, Check
 
 MAX_CHOICES = 5
 MAX_ARGUMENTS = 20
+MAX_DEPENDENCIES = 12
 MIN_SUB_GOALS = 3
 MAX_SUB_GOALS = 5
 
@@ -79,7 +80,7 @@ def _step(tools: Sequence[ToolSpec], actions: Sequence[str]) -> dict[str, Any]:
             "action": {"type": "string", "enum": list(actions)},
             "tool": {"type": "string", "enum": tool_names(tools)},
             "arguments": arguments_schema(),
-            "depends_on": {"type": "array", "items": {"type": "integer"}},
+            "depends_on": _NUMBERS_BEFORE,
             "expected_outcome": _TEXT,
             "check": {"type": "string", "enum": [check.value for check in Check]},
             "check_value": _TEXT,
@@ -88,9 +89,9 @@ def _step(tools: Sequence[ToolSpec], actions: Sequence[str]) -> dict[str, Any]:
 
 
 _TEXT: dict[str, Any] = {"type": "string"}
-_SUB_GOAL = closed_object(
-    {"goal": _TEXT, "depends_on": {"type": "array", "items": {"type": "integer"}}}
-)
+# Bounded, for a small model held to an open list of numbers never ends it.
+_NUMBERS_BEFORE = {"type": "array", "items": {"type": "integer"}, "maxItems": MAX_DEPENDENCIES}
+_SUB_GOAL = closed_object({"goal": _TEXT, "depends_on": _NUMBERS_BEFORE})
 
 _NUMBERS = {"type": "array", "items": {"type": "integer"}}
 _ACCEPTED_STEP = {

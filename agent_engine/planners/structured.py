@@ -73,7 +73,8 @@ class Question:
     reply_format: JsonSchemaFormat
     """Sent to endpoints that enforce schemas."""
     example: str
-    """One good reply, for endpoints that enforce none."""
+    """Good replies, a line each: what small models follow best, and all where nothing is enforced.
+    """
     temperature: float = 0.1
     max_tokens: int = 2_000
     timeout_s: float = 120.0
@@ -205,10 +206,10 @@ def _request(question: Question, rung: JsonRung) -> ModelRequest:
         JsonRung.SCHEMA: question.reply_format,
         JsonRung.MODE: JsonMode(),
     }
-    turns = question.turns
-    if rung is not JsonRung.SCHEMA:
-        system = Turn(role=Role.SYSTEM, text=f"{turns[0].text}\n\n{_in_words(question)}")
-        turns = (system, *turns[1:])
+    # A server that enforces a schema need not show it to the model: an example still does.
+    shape = _example(question) if rung is JsonRung.SCHEMA else _in_words(question)
+    system = Turn(role=Role.SYSTEM, text=f"{question.turns[0].text}\n\n{shape}")
+    turns = (system, *question.turns[1:])
     return ModelRequest(
         turns=turns,
         purpose=question.purpose,
@@ -223,8 +224,12 @@ def _in_words(question: Question) -> str:
     schema = json.dumps(question.reply_format.schema, separators=(",", ":"))
     return (
         "Reply with one JSON object and nothing before or after it. "
-        f"It must follow this JSON schema:\n{schema}\nFor example:\n{question.example}"
+        f"It must follow this JSON schema:\n{schema}\n{_example(question)}"
     )
+
+
+def _example(question: Question) -> str:
+    return f"For example:\n{question.example}"
 
 
 def _is_about_format(error: ModelRefusedError) -> bool:

@@ -28,9 +28,9 @@ import bot.inbound.seen
 import bot.outbound.posting
 from agent_engine.ports import Tool
 from bot.app import Role, run_bot
-from bot.equipment import ModelSource
 from bot.inbound.listeners import attach as _listeners  # noqa: F401 - what a start would import
 from bot.logs import configure_logs
+from bot.model_source import ModelSource
 from bot.settings import Settings
 from storage.database import Database
 

@@ -21,7 +21,7 @@ BAD = {
 def treadle(tmp_path, monkeypatch):
     """Run the command in an empty folder, with these settings and no others."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("bot.equipment.find_local_model", _no_local_model)
+    monkeypatch.setattr("bot.model_source.find_local_model", _no_local_model)
     for name in _settings_of_this_machine():
         monkeypatch.delenv(name)
 

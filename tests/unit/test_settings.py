@@ -122,3 +122,28 @@ def test_the_home_cannot_be_a_file(tmp_path):
 def test_settings_without_slack_lead_to_no_workspace(tmp_path):
     settings = read(tmp_path, SOCKET).without_slack()
     assert (settings.slack_bot_token, settings.slack_app_token) == (None, None)
+
+
+def test_the_keys_of_the_files_models_come_from_the_variables_it_names(tmp_path):
+    (tmp_path / "treadle.toml").write_text('[models.a]\napi_key_env = "A_KEY"\n')
+    settings = read(tmp_path, {**SOCKET, "A_KEY": " sk-a ", "B_KEY": "sk-b"})
+    assert {n: k.get_secret_value() for n, k in settings.model_keys.items()} == {"A_KEY": "sk-a"}
+    assert "sk-a" not in repr(settings)
+
+
+def test_a_models_key_that_is_not_set_is_a_problem_with_its_fix(tmp_path):
+    (tmp_path / "treadle.toml").write_text('[models."a.b"]\napi_key_env = "A_KEY"\n')
+    (problem,) = problems(tmp_path, {**SOCKET, "A_KEY": " "})
+    assert '[models."a.b"] takes its key from A_KEY, which is not set: set it, or' in problem
+
+
+def test_a_key_in_the_place_of_a_variables_name_is_not_repeated(tmp_path):
+    (tmp_path / "treadle.toml").write_text('[models.a]\napi_key_env = "sk-secret"\n')
+    (problem,) = problems(tmp_path, SOCKET)
+    assert "give the name of an environment variable" in problem
+    assert "secret" not in problem
+
+
+def test_several_models_are_named_in_one_variable(tmp_path):
+    settings = read(tmp_path, {**SOCKET, "TREADLE_MODEL": "big, small,, big"})
+    assert settings.models == ("big", "small")

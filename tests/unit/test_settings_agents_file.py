@@ -1,3 +1,4 @@
+import re
 import tomllib
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import pytest
 
 from agent_engine.ports import Price
 from agent_engine.types import AgentId, FollowUps, PlannerKind, WorkspaceId
-from bot.agents_file import AgentsFile, parse_agents_file, read_agents_file
+from bot.agents_file import AgentsFile, model_names, parse_agents_file, read_agents_file
 
 WORKSPACE = WorkspaceId("T1")
 EXAMPLE = Path(__file__).parents[2] / "treadle.example.toml"
@@ -64,6 +65,12 @@ def test_prices_become_the_engines_values():
         ("[slack]\nadmins = ['ada']\n", "slack.admins"),
         ("[limits]\nusd = -1\n", "limits.usd"),
         ("[limits]\nusd = nan\n", "limits.usd"),
+        ("[models.a]\nbase_url = 'gpu.example'\n", 'base_url: start it with "https://"'),
+        ("[models.'a,b']\n", "may not be empty or hold a comma"),
+        ("[models.a]\ntimeout_s = 0\n", "models.a.timeout_s"),
+        ("[models.a]\nprice = { prompt_usd = 1 }\n", "models.a.price.completion_usd"),
+        ("[agent]\nmodel = 'a'\nmodels = ['b']\n", "[agent] has model and models"),
+        ("[agents.a]\nmodels = ['b, c']\n", "[agents.a] models: give each model's name"),
         ("[tools.code_execution]\nsandbox = 'none'\n", "tools.code_execution.sandbox"),
     ],
 )
@@ -85,7 +92,46 @@ def test_no_file_at_all_is_fine_where_none_was_named(tmp_path):
     assert read_agents_file(tmp_path / "t.toml", must_exist=False) == (AgentsFile(), [])
 
 
+def test_the_models_that_the_example_only_shows_are_valid():
+    shown = re.search(r"# \[models.*?(?=\n\n)", EXAMPLE.read_text(), re.DOTALL).group()
+    file = parse(re.sub(r"^# ?", "", shown, flags=re.MULTILINE))
+    assert list(file.models) == ["fast", "own"]
+
+
 def test_the_example_file_is_valid():
     file, problems = read_agents_file(EXAMPLE, must_exist=True)
     assert list(problems) == []
     assert len(file.profiles(WORKSPACE)) > 1
+
+
+def test_an_agents_models_are_kept_in_order():
+    file = parse("[agent]\nmodels = ['big', 'small']\n[agents.b]\nmodel = 'small, big'\n")
+    default, other = file.profiles(WORKSPACE)
+    assert model_names(default.model) == ("big", "small")
+    assert model_names(other.model) == ("small", "big")
+
+
+def test_a_models_price_is_found_by_the_name_it_has_here():
+    file = parse(
+        "[prices.m]\nprompt_usd = 1\ncompletion_usd = 2\n[models.a]\nmodel = 'm'\n"
+        "[models.b]\nmodel = 'm'\nprice = { prompt_usd = 3, completion_usd = 4 }\n"
+    )
+    prices = file.engine_defaults().prices
+    assert prices["a"] == prices["m"] == Price(prompt_usd=1, completion_usd=2)
+    assert prices["b"] == Price(prompt_usd=3, completion_usd=4)
+
+
+def test_two_prices_for_one_name_are_a_problem():
+    price = "prompt_usd = 1\ncompletion_usd = 2\n"
+    text = f"[prices.a]\n{price}[models.a.price]\n{price}"
+    _, problems = parse_agents_file(tomllib.loads(text), name="treadle.toml")
+    assert ["has a price here and in" in problem for problem in problems] == [True]
+
+
+@pytest.mark.parametrize("entry", ["api_key = 'sk-secret-1'", "api_key_env = 'sk-secret-1'"])
+def test_a_key_in_the_file_is_refused_and_not_repeated(entry):
+    text = f"[models.a]\n{entry}\n"
+    _, problems = parse_agents_file(tomllib.loads(text), name="treadle.toml")
+    assert len(problems) == 1
+    assert "api_key_env" in problems[0]
+    assert "secret" not in problems[0]

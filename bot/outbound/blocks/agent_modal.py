@@ -36,6 +36,7 @@ _PLANNERS = (
     Choice(PlannerKind.LLM, "Plans up front"),
     Choice(PlannerKind.HIERARCHICAL, "Splits big goals into smaller ones"),
     Choice(PlannerKind.STEPWISE, "Decides one step at a time"),
+    Choice(PlannerKind.SMALL, "By rules, with a very small model's help"),
     Choice(PlannerKind.OFFLINE, "Offline: no language model"),
 )
 _FOLLOW_UPS = (
@@ -65,7 +66,8 @@ def agent_modal(
             "model",
             "Model",
             value=profile.model or "",
-            hint="Empty for the installation's default.",
+            hint="Empty for the installation's default. Several, separated by commas, stand in for "
+            "each other in this order.",
         ),
         select_field("planner", "How it plans", _PLANNERS, chosen=profile.planner),
         select_field("follow_ups", "What it listens to", _FOLLOW_UPS, chosen=profile.follow_ups),

@@ -47,7 +47,7 @@ async def workspace():
 @pytest.fixture
 async def town(tmp_path, workspace, request, monkeypatch):
     """The bot with the offline model, unless the test's ``settings`` marker says otherwise."""
-    monkeypatch.setattr("bot.equipment.find_local_model", _no_local_model)
+    monkeypatch.setattr("bot.model_source.find_local_model", _no_local_model)
     marker = request.node.get_closest_marker("settings")
     async with open_town(tmp_path, workspace, **(marker.kwargs if marker else {})) as opened:
         yield opened

@@ -4,7 +4,14 @@ from contextlib import AsyncExitStack
 import pytest
 from aiohttp import web
 
-from agent_engine.models.detect import LOCAL_SERVERS, LocalServer, find_local_model
+from agent_engine.errors import ModelRefusedError, ModelUnavailableError
+from agent_engine.models.detect import (
+    LOCAL_SERVERS,
+    LocalServer,
+    find_local_model,
+    is_chat_model,
+    list_chat_models,
+)
 from tests.fakes.openai_server import OpenAIServer, as_json, in_order
 
 NOWHERE = LocalServer(name="nowhere", base_url="http://127.0.0.1:9/v1")
@@ -76,3 +83,38 @@ async def test_a_proxy_from_the_environment_is_passed_by(monkeypatch):
 
 def test_only_loopback_is_asked():
     assert all(server.base_url.startswith("http://127.0.0.1:") for server in LOCAL_SERVERS)
+
+
+async def test_a_configured_servers_models_are_listed_with_their_size():
+    async with asyncio.timeout(5), AsyncExitStack() as stack:
+        url = await server_with(stack, ["llama-8b", "mxbai-embed-large", "mystery"])
+        models = await list_chat_models(f"{url}/")
+    assert [(m.name, m.parameters) for m in models] == [("llama-8b", 8e9), ("mystery", None)]
+
+
+async def test_a_broken_or_silent_server_is_unavailable_and_an_odd_one_refuses():
+    async def broken(_request):
+        return web.Response(status=503)
+
+    async def odd(_request):
+        return web.Response(text="<html>")
+
+    async with asyncio.timeout(5), AsyncExitStack() as stack:
+        with pytest.raises(ModelUnavailableError):
+            await list_chat_models(await page_with(stack, broken))
+        with pytest.raises(ModelRefusedError, match="lists no chat model"):
+            await list_chat_models(await page_with(stack, odd))
+        with pytest.raises(ModelUnavailableError, match="cannot be reached"):
+            await list_chat_models(NOWHERE.base_url)
+
+
+@pytest.mark.parametrize(
+    ("name", "chats"),
+    [
+        ("qwen3:0.6b", True), ("gpt-5-mini", True), ("clipper-7b", True), ("e5", False),
+        ("bge-m3", False), ("all-minilm:latest", False), ("text-embedding-3-small", False),
+        ("whisper-large", False), ("gpt-4o-mini-tts", False), ("omni-moderation-latest", False),
+    ],
+)  # fmt: skip
+def test_a_name_tells_whether_a_model_can_be_talked_to(name, chats):
+    assert is_chat_model(name) is chats

@@ -1,11 +1,13 @@
+import json
 from dataclasses import replace
 
 import pytest
 
 from agent_engine.errors import ModelRefusedError, ModelReplyError, ModelUnavailableError
 from agent_engine.models.scripted import ScriptedModel
-from agent_engine.planners.llm import LLMPlanner
+from agent_engine.planners.llm import PLAN_MODES, SPLIT_MODES, LLMPlanner
 from agent_engine.ports import JsonSchemaFormat, ModelReply, PlanningContext
+from agent_engine.tokens import estimate_tokens
 from agent_engine.types import ActionType, AgentId, Check, StepStatus
 from tests.fakes.models import (
     SEARCH,
@@ -299,3 +301,23 @@ async def test_the_fibonacci_problem_is_planned_on_every_rung(kind):
     assert (run.tool_name, save.tool_name) == ("code_execution", "file_operations")
     assert save.parameters["content"] == "{{step1.stdout}}"
     assert save.depends_on == (1,)
+
+
+@pytest.mark.parametrize("modes", [PLAN_MODES, SPLIT_MODES])
+async def test_a_prompt_without_tools_is_short_and_shows_replies_of_its_own_shape(modes):
+    with ScriptedModel(plan_json(mode="answer", answer="x")) as model:
+        await LLMPlanner(model).create_plan_in(modes, "the goal", CONTEXT, ())
+    (asked,) = model.requests
+    system = asked.turns[0].text
+    assert estimate_tokens(system) < 1_200
+    properties = asked.reply_format.schema["properties"]
+    for line in system.rpartition("For example:\n")[2].splitlines():
+        example = json.loads(line)
+        assert set(example) == set(properties)
+        assert example["mode"] in modes
+
+
+async def test_a_new_plan_is_shown_examples_of_what_it_may_be():
+    _, model = await replanned(plan_json(mode="done"))
+    lines = model.requests[0].turns[0].text.rpartition("For example:\n")[2].splitlines()
+    assert [json.loads(line)["mode"] for line in lines] == ["done", "plan"]

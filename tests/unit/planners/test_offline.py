@@ -127,6 +127,7 @@ UNDERSTOOD = [
         [on_file("read", "a.txt"), write("b.txt", "{{step1.content}}")],
     ),
     ("calculate 2+2 and show me the result", [calculate("2+2")]),
+    ("Save the text 'buy milk' in a file called todo.txt", [write("todo.txt", "buy milk")]),
     ("read ../../etc/passwd", [on_file("read", "../../etc/passwd")]),  # the tool refuses it
 ]
 

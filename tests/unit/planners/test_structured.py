@@ -63,7 +63,9 @@ async def test_a_good_first_reply_takes_one_call():
     with ScriptedModel(GOOD) as model:
         answered = await ask(model, QUESTION, read)
     assert (answered.value, answered.degraded) == (1, "")
-    assert model.requests[0].turns == QUESTION.turns
+    system, user = model.requests[0].turns
+    assert system.text == f"{QUESTION.turns[0].text}\n\nFor example:\n{QUESTION.example}"
+    assert user == QUESTION.turns[1]
 
 
 RUNGS = [
