@@ -12,17 +12,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.pool import NullPool
-from typing_extensions import override
 
 from agent_engine.errors import EngineError, StorageError
 from storage.schema import bring_up_to_date
@@ -30,7 +30,6 @@ from storage.schema import bring_up_to_date
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-P = ParamSpec("P")
 UnitOfWork = Callable[[Connection], T]
 
 MOST_TRIES = 12
@@ -38,6 +37,8 @@ FIRST_PAUSE_S = 0.002
 LONGEST_PAUSE_S = 0.1
 BUSY_TIMEOUT_S = 10.0
 SQLITE_READERS = 3
+HELP_AFTER_S = 0.01
+"""After this another thread reads what waits behind a slow read."""
 MOST_TOGETHER = 16
 """Units of work that share a transaction on SQLite at most."""
 POSTGRES_THREADS = 8
@@ -79,16 +80,22 @@ class Database:
         self.engine = engine
         self.dialect = dialect
         if dialect is Dialect.SQLITE:
-            self._writers: _Workers = _OneWriter(engine, "db-write")
+            self._writers = _Workers(engine, "db-write", threads=1, together=MOST_TOGETHER)
             readers = engine.execution_options(treadle_reads=True)
-            self._readers = _Workers(readers, "db-read", threads=SQLITE_READERS)
+            self._readers = _Workers(
+                readers,
+                "db-read",
+                threads=SQLITE_READERS,
+                together=MOST_TOGETHER,
+                help_after_s=HELP_AFTER_S,
+            )
         else:
             self._writers = _Workers(engine, "db", threads=POSTGRES_THREADS)
             self._readers = self._writers
 
     async def read(self, work: UnitOfWork[T]) -> T:
         """Run the function on a consistent view of the data; it must not write."""
-        return await asyncio.wrap_future(self._readers.submit(work))
+        return await self._readers.submit(work)
 
     async def write(self, work: UnitOfWork[T]) -> T:
         """Run the function in one transaction; it may be run again when others got in its way.
@@ -96,7 +103,7 @@ class Database:
         Once asked for, the write happens: a cancelled caller waits for it before it goes on being
         cancelled. Raises StorageError when the database could not be used.
         """
-        future = asyncio.wrap_future(self._writers.submit(work))
+        future = self._writers.submit(work)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -126,33 +133,157 @@ def psycopg_address(database: Database) -> str:
     return url.render_as_string(hide_password=False)
 
 
-class _Workers:
-    """Database threads, each with a connection of its own that it keeps."""
+class _Job(NamedTuple):
+    """A unit of work that was asked for, and where its result goes."""
 
-    def __init__(self, engine: sa.Engine, name: str, *, threads: int) -> None:
+    work: UnitOfWork[Any]
+    future: "asyncio.Future[Any]"
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of whoever asked."""
+        return self.future.get_loop()
+
+
+class _Settled(NamedTuple):
+    """What came of a job."""
+
+    job: _Job
+    result: Any = None
+    error: BaseException | None = None
+
+
+class _Workers:
+    """Database threads, each with a connection of its own that it keeps.
+
+    Crossing from the loop to a thread and back costs as much as a small query, so work crosses in
+    bundles: what is asked for in one turn of the loop wakes a thread once, and what a thread has
+    done goes back at once. ``together`` units share a transaction at most; all of them were asked
+    for before it began, nobody is answered before it is over, and when anything in it fails,
+    nothing of it is kept and each unit is run again in a transaction of its own.
+    """
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        name: str,
+        *,
+        threads: int,
+        together: int = 1,
+        help_after_s: float = 0.0,
+    ) -> None:
+        """Prepare the threads; a second one helps at once, or after so many seconds."""
         self._engine = engine
+        self._most_awake = threads
+        self._together = together
+        self._help_after_s = help_after_s
         self._own = threading.local()
         self._open: set[Connection] = set()
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._waiting: deque[_Job] = deque()
+        self._awake = 0
+        self._is_called = False
+        self._is_watched = False
+        self._is_closed = False
 
-    def submit(self, work: UnitOfWork[T]) -> Future[T]:
-        """Hand the work to a thread and return its concurrent future."""
-        return self._start(self._run, work)
-
-    def _start(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        try:
-            return self._threads.submit(act, *args, **kwargs)
-        except RuntimeError as error:
-            raise StorageError("The database is closed.") from error
+    def submit(self, work: UnitOfWork[T]) -> "asyncio.Future[T]":
+        """Ask for the work and return the running loop's future of its result."""
+        loop = asyncio.get_running_loop()
+        job = _Job(work, loop.create_future())
+        with self._lock:
+            if self._is_closed:
+                raise StorageError("The database is closed.")
+            self._waiting.append(job)
+            if not self._is_called:
+                self._is_called = True
+                loop.call_soon(self._call, loop)
+        return job.future
 
     def close(self) -> None:
-        """Wait for what runs, then close the connections."""
+        """Finish what was asked for, then close the connections."""
+        with self._lock:
+            self._is_closed = True
+            self._wake_one()
         self._threads.shutdown(wait=True)
         with self._lock:
             connections, self._open = self._open, set()
         for connection in connections:
             connection.close()
+
+    # -- on the loop -----------------------------------------------------------------------------
+
+    def _call(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have threads do what was asked for in this turn of the loop."""
+        with self._lock:
+            self._is_called = False
+            if self._awake == 0 or not self._help_after_s:
+                for _ in range(1 if self._help_after_s else len(self._waiting)):
+                    self._wake_one()
+            elif not self._is_watched:
+                self._watch(loop)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """See to it that nothing waits for long behind slow work, if there are more threads."""
+        self._is_watched = bool(self._waiting) and self._awake < self._most_awake
+        if self._is_watched:
+            loop.call_later(self._help_after_s, self._help, loop, self._waiting[0])
+
+    def _help(self, loop: asyncio.AbstractEventLoop, first: _Job) -> None:
+        with self._lock:
+            if self._waiting and self._waiting[0] is first:
+                self._wake_one()
+            self._watch(loop)
+
+    def _wake_one(self) -> None:
+        if self._waiting and self._awake < self._most_awake:
+            self._awake += 1
+            self._threads.submit(self._drain)
+
+    # -- on the threads --------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        while waiting := self._next_jobs():
+            jobs = [job for job in waiting if not job.future.cancelled()]
+            settled = self._together_settled(jobs) if len(jobs) > 1 else None
+            if settled is None:
+                settled = [self._settled(job) for job in jobs]
+            _hand_back(settled)
+
+    def _next_jobs(self) -> list[_Job]:
+        with self._lock:
+            count = min(len(self._waiting), self._together)
+            if count == 0:
+                self._awake -= 1
+            return [self._waiting.popleft() for _ in range(count)]
+
+    def _settled(self, job: _Job) -> _Settled:
+        try:
+            return _Settled(job, result=self._run(job.work))
+        except BaseException as error:  # noqa: BLE001  # told to whoever asked, as executors do
+            return _Settled(job, error=error)
+
+    def _together_settled(self, jobs: Sequence[_Job]) -> list[_Settled] | None:
+        """Run all in one transaction; None when that failed and surely nothing was committed."""
+        is_done = False
+
+        def work_all(connection: Connection) -> list[Any]:
+            nonlocal is_done
+            results = [job.work(connection) for job in jobs]
+            is_done = True
+            return results
+
+        try:
+            results = self._once(work_all)
+        except _TryAgainError:
+            return None
+        except Exception as error:  # noqa: BLE001  # each is run alone then, and tells its own
+            if not is_done:
+                logger.debug("transaction_parted", extra={"units": len(jobs)})
+                return None
+            # The commit failed, and what became of it is not known.
+            return [_Settled(job, error=error) for job in jobs]
+        return [_Settled(job, result=each) for job, each in zip(jobs, results, strict=True)]
 
     def _run(self, work: UnitOfWork[T]) -> T:
         pause_s = FIRST_PAUSE_S
@@ -217,83 +348,23 @@ class _Workers:
             connection.close()
 
 
-class _Job(NamedTuple):
-    """A unit of work that was asked for, and where its result goes."""
-
-    work: UnitOfWork[Any]
-    future: Future[Any]
-
-    def settle(self, run: Callable[[UnitOfWork[Any]], object]) -> None:
-        """Run the work and say what came of it."""
+def _hand_back(settled: Sequence[_Settled]) -> None:
+    """Give the results to the loops that asked for them."""
+    for loop, group in groupby(settled, lambda each: each.job.loop):
         try:
-            result = run(self.work)
-        except BaseException as error:  # noqa: BLE001  # told to whoever asked, as executors do
-            self.future.set_exception(error)
-        else:
-            self.future.set_result(result)
+            loop.call_soon_threadsafe(_settle, list(group))
+        except RuntimeError:  # the loop has ended, and with it whoever asked
+            logger.debug("result_unclaimed")
 
 
-class _OneWriter(_Workers):
-    """The one thread that writes to SQLite.
-
-    What is asked for while it works shares the next transaction, for a commit costs as much as the
-    work in it. Nobody is answered before that commit. When anything in it fails, nothing of it is
-    kept and each unit is run again in a transaction of its own.
-    """
-
-    def __init__(self, engine: sa.Engine, name: str) -> None:
-        super().__init__(engine, name, threads=1)
-        self._waiting: deque[_Job] = deque()
-        self._is_awake = False
-        self._queue_lock = threading.Lock()
-
-    @override
-    def submit(self, work: UnitOfWork[T]) -> Future[T]:
-        job = _Job(work, Future())
-        with self._queue_lock:
-            if not self._is_awake:
-                self._start(self._drain)
-                self._is_awake = True
-            self._waiting.append(job)
-        return job.future
-
-    def _drain(self) -> None:
-        while waiting := self._next_jobs():
-            jobs = [job for job in waiting if job.future.set_running_or_notify_cancel()]
-            if len(jobs) == 1 or not self._settle_together(jobs):
-                for job in jobs:
-                    job.settle(self._run)
-
-    def _next_jobs(self) -> list[_Job]:
-        with self._queue_lock:
-            count = min(len(self._waiting), MOST_TOGETHER)
-            self._is_awake = count > 0
-            return [self._waiting.popleft() for _ in range(count)]
-
-    def _settle_together(self, jobs: Sequence[_Job]) -> bool:
-        """Run all in one transaction; False when that failed and surely nothing was committed."""
-        is_done = False
-
-        def work_all(connection: Connection) -> list[Any]:
-            nonlocal is_done
-            results = [job.work(connection) for job in jobs]
-            is_done = True
-            return results
-
-        try:
-            results = self._once(work_all)
-        except _TryAgainError:
-            return False
-        except Exception as error:  # noqa: BLE001  # each is run alone then, and tells its own
-            if not is_done:
-                logger.debug("transaction_parted", extra={"units": len(jobs)})
-                return False
-            for job in jobs:  # the commit failed, and what became of it is not known
-                job.future.set_exception(error)
-            return True
-        for job, result in zip(jobs, results, strict=True):
+def _settle(settled: Sequence[_Settled]) -> None:
+    for job, result, error in settled:
+        if job.future.done():
+            continue
+        if error is None:
             job.future.set_result(result)
-        return True
+        else:
+            job.future.set_exception(error)
 
 
 class _TryAgainError(EngineError):
