@@ -255,7 +255,7 @@ class DurableRuns:
             executor_id=self._executor_id,
             serializer=DBOSPortableJSONSerializer(),
             notification_listener_polling_interval_sec=0.1,
-            max_executor_threads=32,
+            max_executor_threads=4,
             log_level="ERROR",  # it warns of every run that a shutdown leaves to be continued
         )
         if self._is_sqlite:
