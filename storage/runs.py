@@ -113,9 +113,9 @@ _COMMIT = _FENCED.values({**_MORE, **_PLANNED, **_SHOWN, **_HEARD})
 _COMMIT_UNSEEN = _FENCED.values({**_MORE, **_PLANNED, **_HEARD})
 _COMMIT_LAST = _FENCED.values({**_MORE, **_PLANNED, **_SHOWN})
 _INBOX = select(runs.c.inbox_seq, runs.c.heard_inbox_seq).where(runs.c.id == bindparam("run"))
-_SIGNALS = select(
+_SIGNAL = select(
     runs.c.id, runs.c.inbox_seq, runs.c.cancel_reason, runs.c.cancel_by, runs.c.epoch
-).where(runs.c.id.in_(bindparam("ids", expanding=True)))
+).where(runs.c.id == bindparam("run"))
 
 
 class SqlRunStore:
@@ -149,7 +149,7 @@ class SqlRunStore:
         return await self._database.write(lambda c: _commit(c, fence, happened, self._caps))
 
     async def signals(self, run_ids: Sequence[RunId]) -> Mapping[RunId, RunSignal]:
-        """Read what changed from outside, in one query."""
+        """Read what changed from outside, in one transaction."""
         if not run_ids:
             return {}
         ids = list(run_ids)
@@ -292,7 +292,7 @@ def _inbox_seq(connection: Connection, run: AnyRow, happened: _Happened) -> int:
 
 
 def _signals(connection: Connection, ids: Sequence[RunId]) -> dict[RunId, RunSignal]:
-    rows = connection.execute(_SIGNALS, {"ids": ids})
+    rows = [row for run_id in ids for row in fetch_all(connection, _SIGNAL, {"run": run_id})]
     return {
         RunId(row.id): RunSignal(inbox_seq=row.inbox_seq, cancel=cancel_from(row), epoch=row.epoch)
         for row in rows
