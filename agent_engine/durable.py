@@ -1,8 +1,12 @@
 """Durable execution: keeps calling ``advance`` until a run is done, and sleeps while it waits.
 
 The only file that knows dbos, which holds no state that the tables do not hold: one workflow per
-run, whose only step is ``advance``; losing its database costs a start-up sweep. Wake-ups are rows
+run that calls ``advance`` and sleeps; losing its database costs a start-up sweep. Wake-ups are rows
 that this file delivers after the commit that wrote them; a sweep delivers what a crash left.
+
+``advance`` is no step of dbos's: what it did stands in our tables, it may be called again at any
+time, and a step would cost two transactions more per run. A workflow that is revived therefore
+calls it once more for every time it was woken before, and finds nothing to do.
 """
 
 import asyncio
@@ -13,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
 import sqlalchemy
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
@@ -46,11 +50,11 @@ _ENDED = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCE
 Advance = Callable[[RunId], Awaitable[Progress]]
 
 
-class _Slept(TypedDict):
-    """What the step hands to the workflow; JSON, for dbos keeps it."""
+class _Advanced(NamedTuple):
+    """What the workflow does next: end, or sleep."""
 
     done: bool
-    sleep_s: float
+    sleep_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -64,18 +68,17 @@ class _Bound:
 _bound: list[_Bound] = []
 
 
-@DBOS.step(name="advance")
-async def _advance(run_id: str) -> _Slept:
+async def _advance(run_id: str) -> _Advanced:
     """Advance once. What is unavailable for the moment is tried again by the workflow."""
     try:
         progress = await _bound[0].advance(RunId(run_id))
     except FencedError:
         logger.warning("run_taken_over", extra={"run_id": run_id})
-        return {"done": True, "sleep_s": 0.0}
+        return _Advanced(done=True)
     except StorageError as error:
         logger.warning("advance_postponed", extra={"run_id": run_id, "error": error.message})
-        return {"done": False, "sleep_s": error.retry_after_s or RETRY_S}
-    return {"done": progress.done, "sleep_s": _sleep_s(progress)}
+        return _Advanced(done=False, sleep_s=error.retry_after_s or RETRY_S)
+    return _Advanced(done=progress.done, sleep_s=_sleep_s(progress))
 
 
 @DBOS.workflow(name="run", max_recovery_attempts=1_000_000)
@@ -85,10 +88,10 @@ async def _run(run_id: str) -> None:
         _bound[0].running.add(task)
         task.add_done_callback(_bound[0].running.discard)
     while True:
-        slept = await _advance(run_id)
-        if slept["done"]:
+        advanced = await _advance(run_id)
+        if advanced.done:
             return
-        await DBOS.recv_async(WAKE_TOPIC, timeout_seconds=slept["sleep_s"])
+        await DBOS.recv_async(WAKE_TOPIC, timeout_seconds=advanced.sleep_s)
 
 
 class DurableRuns:
@@ -252,7 +255,7 @@ class DurableRuns:
             executor_id=self._executor_id,
             serializer=DBOSPortableJSONSerializer(),
             notification_listener_polling_interval_sec=0.1,
-            max_executor_threads=32,
+            max_executor_threads=4,
             log_level="ERROR",  # it warns of every run that a shutdown leaves to be continued
         )
         if self._is_sqlite:

@@ -442,12 +442,16 @@ class _Worker:
     # -- ending ----------------------------------------------------------------------------------
 
     async def _answer(self, incomplete_because: str) -> None:
-        await self._session.flush()
+        if self._planned_answer(self._session.run, incomplete_because) is None:
+            await self._session.flush()
+        else:
+            await self._session.hear()
         run = self._session.run
         if run.cancel is not None or run.unread:
             return
         answer = self._planned_answer(run, incomplete_because)
         if answer is None:
+            await self._session.flush()  # nothing goes to a model before it is stored
             context = answer_context(
                 run, folder=self._folder, incomplete_because=incomplete_because
             )

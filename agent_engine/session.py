@@ -80,6 +80,19 @@ class RunSession:
             if self._observe is not None:
                 self._observe(self.run, (*events, *(starts if seq == known else ())))
 
+    async def hear(self) -> None:
+        """Take in what others wrote, if anything; only then is what was noted stored.
+
+        For where nothing leaves between two flushes: a look costs a fraction of a commit.
+        """
+        if not self._kept and not self._starts:
+            return
+        run_id = self.run.run_id
+        signal = (await self._store.signals((run_id,))).get(run_id)
+        known = (self._fence.epoch, self.run.inbox_seq)
+        if signal is None or (signal.epoch, signal.inbox_seq) != known:
+            await self.flush()
+
     async def refresh(self) -> None:
         """Take in what others wrote, without storing anything."""
         async with self._lock:

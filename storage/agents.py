@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, select
 
 from agent_engine.types import AgentId, AgentProfile, WorkspaceId
+from storage.compiled import fetch_one
 from storage.database import Database
 from storage.mapping import agent_from, agent_values
 from storage.tables import agents
@@ -29,7 +30,7 @@ class SqlAgentDirectory:
     async def agent(self, workspace_id: WorkspaceId, agent_id: AgentId) -> AgentProfile | None:
         """Return the agent; None when there is none."""
         where = {"workspace_id": workspace_id, "agent_id": agent_id}
-        row = await self._database.read(lambda c: c.execute(_ONE, where).one_or_none())
+        row = await self._database.read(lambda c: fetch_one(c, _ONE, where))
         return None if row is None else agent_from(row)
 
     async def agents(self, workspace_id: WorkspaceId) -> Sequence[AgentProfile]:

@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 
 from agent_engine.places import Channel, ChannelKind
 from agent_engine.types import AgentId, ChannelId, WorkspaceId
+from storage.compiled import execute, fetch_one
 from storage.database import Database
 from storage.mapping import AnyRow, Values
 from storage.tables import channels
@@ -74,7 +75,7 @@ def _channel(
     connection: Connection, workspace_id: WorkspaceId, channel_id: ChannelId
 ) -> Channel | None:
     where = {"workspace_id": workspace_id, "channel_id": channel_id}
-    row = connection.execute(_ONE, where).one_or_none()
+    row = fetch_one(connection, _ONE, where)
     return None if row is None else _channel_from(row)
 
 
@@ -91,7 +92,7 @@ def _saw(connection: Connection, workspace_id: WorkspaceId, seen: Mapping[Channe
         stored = _channel(connection, workspace_id, channel_id)
         if stored is not None and later_ts(ts, stored.last_seen_ts) != stored.last_seen_ts:
             where = {"workspace": workspace_id, "channel": channel_id, "ts": ts}
-            connection.execute(_SAW, where)
+            execute(connection, _SAW, where)
 
 
 def _values(channel: Channel) -> Values:

@@ -6,45 +6,34 @@ unless the function returns. Nothing here knows a table; no SQLAlchemy exception
 
 import asyncio
 import logging
-import random
 import sqlite3
-import threading
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.pool import NullPool
-from typing_extensions import override
 
-from agent_engine.errors import EngineError, StorageError
+from agent_engine.errors import StorageError
 from storage.schema import bring_up_to_date
+from storage.workers import FIRST_PAUSE_S, T, UnitOfWork, Workers, is_busy, sentence_of
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-P = ParamSpec("P")
-UnitOfWork = Callable[[Connection], T]
-
-MOST_TRIES = 12
-FIRST_PAUSE_S = 0.002
-LONGEST_PAUSE_S = 0.1
 BUSY_TIMEOUT_S = 10.0
 SQLITE_READERS = 3
+HELP_AFTER_S = 0.01
+"""After this another thread reads what waits behind a slow read."""
 MOST_TOGETHER = 16
 """Units of work that share a transaction on SQLite at most."""
 POSTGRES_THREADS = 8
 CONNECT_TIMEOUT_S = 10
 _OWNER_ONLY = 0o600
-_RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})
-"""PostgreSQL's serialization failure, deadlock and lock not available: all rolled back."""
 
 
 class Dialect(StrEnum):
@@ -79,16 +68,22 @@ class Database:
         self.engine = engine
         self.dialect = dialect
         if dialect is Dialect.SQLITE:
-            self._writers: _Workers = _OneWriter(engine, "db-write")
+            self._writers = Workers(engine, "db-write", threads=1, together=MOST_TOGETHER)
             readers = engine.execution_options(treadle_reads=True)
-            self._readers = _Workers(readers, "db-read", threads=SQLITE_READERS)
+            self._readers = Workers(
+                readers,
+                "db-read",
+                threads=SQLITE_READERS,
+                together=MOST_TOGETHER,
+                help_after_s=HELP_AFTER_S,
+            )
         else:
-            self._writers = _Workers(engine, "db", threads=POSTGRES_THREADS)
+            self._writers = Workers(engine, "db", threads=POSTGRES_THREADS)
             self._readers = self._writers
 
     async def read(self, work: UnitOfWork[T]) -> T:
         """Run the function on a consistent view of the data; it must not write."""
-        return await asyncio.wrap_future(self._readers.submit(work))
+        return await self._readers.submit(work)
 
     async def write(self, work: UnitOfWork[T]) -> T:
         """Run the function in one transaction; it may be run again when others got in its way.
@@ -96,7 +91,7 @@ class Database:
         Once asked for, the write happens: a cancelled caller waits for it before it goes on being
         cancelled. Raises StorageError when the database could not be used.
         """
-        future = asyncio.wrap_future(self._writers.submit(work))
+        future = self._writers.submit(work)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -124,184 +119,6 @@ def psycopg_address(database: Database) -> str:
     """Return the address of a PostgreSQL database for a connection outside the pool."""
     url = database.engine.url.set(drivername="postgresql")
     return url.render_as_string(hide_password=False)
-
-
-class _Workers:
-    """Database threads, each with a connection of its own that it keeps."""
-
-    def __init__(self, engine: sa.Engine, name: str, *, threads: int) -> None:
-        self._engine = engine
-        self._own = threading.local()
-        self._open: set[Connection] = set()
-        self._lock = threading.Lock()
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
-
-    def submit(self, work: UnitOfWork[T]) -> Future[T]:
-        """Hand the work to a thread and return its concurrent future."""
-        return self._start(self._run, work)
-
-    def _start(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        try:
-            return self._threads.submit(act, *args, **kwargs)
-        except RuntimeError as error:
-            raise StorageError("The database is closed.") from error
-
-    def close(self) -> None:
-        """Wait for what runs, then close the connections."""
-        self._threads.shutdown(wait=True)
-        with self._lock:
-            connections, self._open = self._open, set()
-        for connection in connections:
-            connection.close()
-
-    def _run(self, work: UnitOfWork[T]) -> T:
-        pause_s = FIRST_PAUSE_S
-        for tries_left in reversed(range(MOST_TRIES)):
-            try:
-                return self._once(work)
-            except _TryAgainError as again:
-                if not tries_left:
-                    raise StorageError(_sentence(again.cause)) from again.cause
-                logger.debug("transaction_retried", extra={"tries_left": tries_left})
-            time.sleep(pause_s * (0.5 + random.random()))  # noqa: S311  # jitter, no secret
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
-        raise AssertionError("unreachable: the last try returns or raises")
-
-    def _once(self, work: UnitOfWork[T]) -> T:
-        """Run one transaction. Raises _TryAgainError only when it surely was not committed."""
-        committing = False
-        try:
-            connection = self._connection()
-            transaction = connection.begin()
-            try:
-                result = work(connection)
-                committing = True
-                transaction.commit()
-            except BaseException:
-                self._undo(connection, transaction)
-                raise
-        except sa.exc.DBAPIError as error:
-            if error.connection_invalidated:
-                self._forget()
-            lost_while_committing = committing and error.connection_invalidated
-            if _is_passing(error) and not lost_while_committing:
-                raise _TryAgainError(error) from error
-            raise StorageError(_sentence(error)) from error
-        except sa.exc.SQLAlchemyError as error:
-            raise StorageError(_sentence(error)) from error
-        return result
-
-    def _connection(self) -> Connection:
-        connection: Connection | None = getattr(self._own, "connection", None)
-        if connection is None or connection.closed:
-            connection = self._engine.connect()
-            self._own.connection = connection
-            with self._lock:
-                self._open.add(connection)
-        return connection
-
-    def _undo(self, connection: Connection, transaction: sa.Transaction) -> None:
-        try:
-            transaction.rollback()
-        except sa.exc.SQLAlchemyError:
-            logger.warning("rollback_failed", exc_info=True)
-            connection.invalidate()
-            self._forget()
-
-    def _forget(self) -> None:
-        connection: Connection | None = getattr(self._own, "connection", None)
-        self._own.connection = None
-        if connection is not None:
-            with self._lock:
-                self._open.discard(connection)
-            connection.close()
-
-
-class _Job(NamedTuple):
-    """A unit of work that was asked for, and where its result goes."""
-
-    work: UnitOfWork[Any]
-    future: Future[Any]
-
-    def settle(self, run: Callable[[UnitOfWork[Any]], object]) -> None:
-        """Run the work and say what came of it."""
-        try:
-            result = run(self.work)
-        except BaseException as error:  # noqa: BLE001  # told to whoever asked, as executors do
-            self.future.set_exception(error)
-        else:
-            self.future.set_result(result)
-
-
-class _OneWriter(_Workers):
-    """The one thread that writes to SQLite.
-
-    What is asked for while it works shares the next transaction, for a commit costs as much as the
-    work in it. Nobody is answered before that commit. When anything in it fails, nothing of it is
-    kept and each unit is run again in a transaction of its own.
-    """
-
-    def __init__(self, engine: sa.Engine, name: str) -> None:
-        super().__init__(engine, name, threads=1)
-        self._waiting: deque[_Job] = deque()
-        self._is_awake = False
-        self._queue_lock = threading.Lock()
-
-    @override
-    def submit(self, work: UnitOfWork[T]) -> Future[T]:
-        job = _Job(work, Future())
-        with self._queue_lock:
-            if not self._is_awake:
-                self._start(self._drain)
-                self._is_awake = True
-            self._waiting.append(job)
-        return job.future
-
-    def _drain(self) -> None:
-        while waiting := self._next_jobs():
-            jobs = [job for job in waiting if job.future.set_running_or_notify_cancel()]
-            if len(jobs) == 1 or not self._settle_together(jobs):
-                for job in jobs:
-                    job.settle(self._run)
-
-    def _next_jobs(self) -> list[_Job]:
-        with self._queue_lock:
-            count = min(len(self._waiting), MOST_TOGETHER)
-            self._is_awake = count > 0
-            return [self._waiting.popleft() for _ in range(count)]
-
-    def _settle_together(self, jobs: Sequence[_Job]) -> bool:
-        """Run all in one transaction; False when that failed and surely nothing was committed."""
-        is_done = False
-
-        def work_all(connection: Connection) -> list[Any]:
-            nonlocal is_done
-            results = [job.work(connection) for job in jobs]
-            is_done = True
-            return results
-
-        try:
-            results = self._once(work_all)
-        except _TryAgainError:
-            return False
-        except Exception as error:  # noqa: BLE001  # each is run alone then, and tells its own
-            if not is_done:
-                logger.debug("transaction_parted", extra={"units": len(jobs)})
-                return False
-            for job in jobs:  # the commit failed, and what became of it is not known
-                job.future.set_exception(error)
-            return True
-        for job, result in zip(jobs, results, strict=True):
-            job.future.set_result(result)
-        return True
-
-
-class _TryAgainError(EngineError):
-    """Others got in the way and nothing was committed."""
-
-    def __init__(self, cause: sa.exc.DBAPIError) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
 
 
 async def _outlast(future: "asyncio.Future[Any]") -> None:
@@ -365,7 +182,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         try:
             (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
         except sqlite3.OperationalError as error:
-            if not _is_busy(error) or time.monotonic() > until:
+            if not is_busy(error) or time.monotonic() > until:
                 raise
             time.sleep(FIRST_PAUSE_S)
             continue
@@ -398,7 +215,7 @@ def _first_connection(engine: sa.Engine, dialect: Dialect) -> None:
     try:
         bring_up_to_date(engine)
     except sa.exc.SQLAlchemyError as error:
-        raise StorageError(_sentence(error)) from error
+        raise StorageError(sentence_of(error)) from error
 
 
 def _make_file(path: Path) -> None:
@@ -409,31 +226,6 @@ def _make_file(path: Path) -> None:
         path.touch(mode=_OWNER_ONLY)
     except OSError as error:
         raise StorageError(f"The database {path} cannot be written: {error.strerror}.") from error
-
-
-# -- errors --------------------------------------------------------------------------------------
-
-
-def _is_passing(error: sa.exc.DBAPIError) -> bool:
-    """Whether the same transaction may well succeed when it is tried again."""
-    if isinstance(error.orig, sqlite3.Error):
-        return _is_busy(error.orig)
-    state = getattr(error.orig, "sqlstate", None)
-    return error.connection_invalidated or state in _RETRIED_STATES
-
-
-def _is_busy(error: sqlite3.Error) -> bool:
-    name: str = getattr(error, "sqlite_errorname", "")
-    return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-
-
-def _sentence(error: sa.exc.SQLAlchemyError) -> str:
-    """Return what went wrong in one line, without the statement and its parameters."""
-    origin = getattr(error, "orig", None) or error
-    if isinstance(origin, sqlite3.OperationalError) and "readonly" in str(origin):
-        return "The database cannot be written: its file or folder is read-only."
-    first_line = str(origin).strip().split("\n", 1)[0]
-    return f"The database could not be used: {first_line.rstrip('.')}."
 
 
 def _copy_sqlite(source: str, target: Path) -> None:

@@ -8,11 +8,22 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 
 from agent_engine.types import Limits, TaskId
+from storage.compiled import fetch_all, fetch_values
 from storage.mapping import scope_from
 from storage.new_runs import NewRun, add_run, reopen_task
 from storage.tables import messages, runs
 
-_ENDED = select(runs).where(runs.c.id == bindparam("run"))
+_ENDED = select(
+    runs.c.task_id,
+    runs.c.messages_read,
+    runs.c.plan_version,
+    runs.c.workspace_id,
+    runs.c.channel_id,
+    runs.c.agent_id,
+    runs.c.show_thread_id,
+    runs.c.priority,
+    runs.c.limits,
+).where(runs.c.id == bindparam("run"))
 _UNREAD = (
     select(messages.c.author)
     .where(
@@ -27,10 +38,10 @@ _UNREAD = (
 
 def run_again_if_told(connection: Connection, run_id: str) -> None:
     """Start the task's next run if something was said that the ended run has not read."""
-    ended = connection.execute(_ENDED, {"run": run_id}).one()
+    [ended] = fetch_all(connection, _ENDED, {"run": run_id})
     where = {"task": ended.task_id, "read": ended.messages_read}
-    author = connection.execute(_UNREAD, where).scalar_one_or_none()
-    if author is None or ended.plan_version is None:
+    unread = fetch_values(connection, _UNREAD, where)
+    if not unread or ended.plan_version is None:
         return
     task_id = TaskId(ended.task_id)
     reopen_task(connection, task_id)
@@ -38,7 +49,7 @@ def run_again_if_told(connection: Connection, run_id: str) -> None:
         task_id=task_id,
         scope=scope_from(ended),
         show_thread_id=ended.show_thread_id,
-        requester=author,
+        requester=unread[0],
         priority=ended.priority,
         limits=Limits(**ended.limits),
         messages_read=ended.messages_read,

@@ -6,6 +6,7 @@ from sqlalchemy import bindparam, select
 
 from agent_engine.places import Person
 from agent_engine.types import UserId, WorkspaceId
+from storage.compiled import fetch_one
 from storage.database import Database
 from storage.mapping import AnyRow
 from storage.tables import people
@@ -25,7 +26,7 @@ class SqlPersonStore:
     async def person(self, workspace_id: WorkspaceId, user_id: UserId) -> Person | None:
         """Return the person; None when never looked up."""
         where = {"workspace_id": workspace_id, "user_id": user_id}
-        row = await self._database.read(lambda c: c.execute(_ONE, where).one_or_none())
+        row = await self._database.read(lambda c: fetch_one(c, _ONE, where))
         return None if row is None else _person_from(row)
 
     async def save_person(self, person: Person) -> None:

@@ -7,15 +7,14 @@ from sqlalchemy.engine import Connection
 
 from agent_engine.places import NewPost, Post, PostKind, PostState
 from agent_engine.types import ChannelId, RunId, TaskId, Thread, WorkspaceId, now_utc
+from storage.compiled import execute, fetch_all, fetch_one
 from storage.database import Database
 from storage.mapping import AnyRow, Values
 from storage.tables import posts
 from storage.upsert import insert_or_ignore
 
-_BY_KEYS = select(posts).where(posts.c.key.in_(bindparam("keys", expanding=True)))
-_OF_RUNS = (
-    select(posts).where(posts.c.run_id.in_(bindparam("ids", expanding=True))).order_by(posts.c.seq)
-)
+_BY_KEY = select(posts).where(posts.c.key == bindparam("of_key"))
+_OF_RUN = select(posts).where(posts.c.run_id == bindparam("run"))
 _UNSETTLED = (
     select(posts)
     .where(
@@ -63,41 +62,44 @@ class SqlPostStore:
     async def posted(self, key: str, *, ts: str, body_hash: str) -> None:
         """Note that Slack has it. Safe to repeat; a later call notes what an edit shows."""
         values = {"of_key": key, "new_ts": ts, "new_hash": body_hash}
-        await self._database.write(lambda c: c.execute(_POSTED, values))
+        await self._database.write(lambda c: execute(c, _POSTED, values))
 
     async def abandoned(self, key: str, *, reason: str) -> None:
         """Note that it will not be posted; what was posted stays posted."""
         values = {"of_key": key, "why": reason}
-        await self._database.write(lambda c: c.execute(_ABANDONED, values))
+        await self._database.write(lambda c: execute(c, _ABANDONED, values))
 
     async def posts_of(self, run_ids: Sequence[RunId]) -> Sequence[Post]:
         """Return all posts of these runs, oldest first."""
         ids = list(run_ids)
         if not ids:
             return []
-        return await self._database.read(
-            lambda c: [_post_from(row) for row in c.execute(_OF_RUNS, {"ids": ids})]
-        )
+        return await self._database.read(lambda c: _of_runs(c, ids))
 
     async def unsettled(self, workspace_id: WorkspaceId) -> Sequence[Post]:
         """Return intents that are neither posted nor abandoned, oldest first."""
         where = {"workspace_id": workspace_id}
         return await self._database.read(
-            lambda c: [_post_from(row) for row in c.execute(_UNSETTLED, where)]
+            lambda c: [_post_from(row) for row in fetch_all(c, _UNSETTLED, where)]
         )
 
     async def find(self, workspace_id: WorkspaceId, channel_id: ChannelId, ts: str) -> Post | None:
         """Return our post with this Slack ``ts``; None when it is not ours."""
         where = {"workspace_id": workspace_id, "channel_id": channel_id, "message_ts": ts}
-        row = await self._database.read(lambda c: c.execute(_FIND, where).one_or_none())
+        row = await self._database.read(lambda c: fetch_one(c, _FIND, where))
         return None if row is None else _post_from(row)
 
 
 def _intend(connection: Connection, wanted: Sequence[NewPost]) -> list[Post]:
     insert_or_ignore(connection, posts, [_values(post) for post in wanted])
-    rows = connection.execute(_BY_KEYS, {"keys": [post.key for post in wanted]})
-    stored = {row.key: _post_from(row) for row in rows}
-    return [stored[post.key] for post in wanted]
+    rows = [fetch_all(connection, _BY_KEY, {"of_key": post.key}) for post in wanted]
+    return [_post_from(row) for [row] in rows]
+
+
+def _of_runs(connection: Connection, run_ids: Sequence[RunId]) -> list[Post]:
+    # A thread has a run or two at a time: a statement for each costs less than one for a list.
+    rows = [row for run_id in run_ids for row in fetch_all(connection, _OF_RUN, {"run": run_id})]
+    return [_post_from(row) for row in sorted(rows, key=lambda row: int(row.seq))]
 
 
 def _values(post: NewPost) -> Values:

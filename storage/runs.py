@@ -19,7 +19,7 @@ from agent_engine.events import (
 )
 from agent_engine.ports import Fence, NotRunnable, Queued, RunSignal, WakeupKind
 from agent_engine.run_state import usage_after
-from agent_engine.types import RunId, RunSnapshot, TaskStatus, Usage, now_utc
+from agent_engine.types import ActionType, RunId, RunSnapshot, TaskStatus, Usage, now_utc
 from storage.compiled import execute, fetch_all, fetch_one
 from storage.database import Database
 from storage.dirt import NEXT_SEQ, mark_dirty, mark_ended, mark_queue
@@ -31,7 +31,7 @@ from storage.snapshots import queue_place, read_run, read_snapshot
 from storage.tables import runs, tasks
 from storage.wakeup_rows import write_wakeup
 
-_BEGIN = (
+_BEGIN_UNSEEN = (
     update(runs)
     .where(runs.c.id == bindparam("run"))
     .values(
@@ -48,9 +48,9 @@ _BEGIN = (
         worker=bindparam("by"),
         begun_at=bindparam("now"),
         heard_inbox_seq=runs.c.inbox_seq,
-        changed_seq=func.coalesce(NEXT_SEQ, runs.c.changed_seq),
     )
 )
+_BEGIN = _BEGIN_UNSEEN.values(changed_seq=func.coalesce(NEXT_SEQ, runs.c.changed_seq))
 _QUEUE = (
     update(runs)
     .where(runs.c.id == bindparam("run"))
@@ -110,12 +110,12 @@ _PLANNED = {
 _SHOWN = {"changed_seq": func.coalesce(NEXT_SEQ, runs.c.changed_seq)}
 _HEARD = {"heard_inbox_seq": runs.c.inbox_seq}
 _COMMIT = _FENCED.values({**_MORE, **_PLANNED, **_SHOWN, **_HEARD})
-_COMMIT_UNSEEN = _FENCED.values({**_MORE, **_HEARD})
+_COMMIT_UNSEEN = _FENCED.values({**_MORE, **_PLANNED, **_HEARD})
 _COMMIT_LAST = _FENCED.values({**_MORE, **_PLANNED, **_SHOWN})
 _INBOX = select(runs.c.inbox_seq, runs.c.heard_inbox_seq).where(runs.c.id == bindparam("run"))
-_SIGNALS = select(
+_SIGNAL = select(
     runs.c.id, runs.c.inbox_seq, runs.c.cancel_reason, runs.c.cancel_by, runs.c.epoch
-).where(runs.c.id.in_(bindparam("ids", expanding=True)))
+).where(runs.c.id == bindparam("run"))
 
 
 class SqlRunStore:
@@ -149,7 +149,7 @@ class SqlRunStore:
         return await self._database.write(lambda c: _commit(c, fence, happened, self._caps))
 
     async def signals(self, run_ids: Sequence[RunId]) -> Mapping[RunId, RunSignal]:
-        """Read what changed from outside, in one query."""
+        """Read what changed from outside, in one transaction."""
         if not run_ids:
             return {}
         ids = list(run_ids)
@@ -180,7 +180,6 @@ class _Happened:
         starts: Sequence[StepStarted],
         known_inbox_seq: int,
     ) -> "_Happened":
-        unseen = ModelCalled | RepetitionWarned
         return cls(
             events=tuple(events),
             starts=tuple(starts),
@@ -188,7 +187,7 @@ class _Happened:
             more={**_more(events, worked_s), **_more_by_starts(starts, known_inbox_seq)},
             is_last=any(isinstance(event, Slept | Ended) for event in events),
             has_ended=any(isinstance(event, Ended) for event in events),
-            is_seen=bool(starts) or not all(isinstance(event, unseen) for event in events),
+            is_seen=bool(starts) or any(_is_seen(event) for event in events),
             starts_sub_task=any(
                 isinstance(event, WaitOpened) and event.sub_task is not None for event in events
             ),
@@ -207,9 +206,13 @@ def _begin(
     is_free = row.has_slot or row.cancel_reason is not None or may_start(connection, row, caps)
     if not is_free:
         return _queue(connection, row)
-    execute(connection, _BEGIN, {"run": run_id, "by": worker, "now": now_utc()})
+    # People see no difference between a run that is about to begin and one that has begun.
+    is_seen = row.attempts > 0 or row.queued
+    begin = _BEGIN if is_seen else _BEGIN_UNSEEN
+    execute(connection, begin, {"run": run_id, "by": worker, "now": now_utc()})
     _set_task_status(connection, row, TaskStatus.RUNNING)
-    mark_dirty(connection, row.show_thread_id)
+    if is_seen:
+        mark_dirty(connection, row.show_thread_id)
     if row.queued:
         mark_queue(connection, row)
     return read_snapshot(connection, run_id)
@@ -263,8 +266,7 @@ def _pass_fence(connection: Connection, fence: Fence, happened: _Happened) -> An
         statement = _COMMIT if happened.is_seen else _COMMIT_UNSEEN
     numbers: dict[str, object] = {"run": fence.run_id, "held_epoch": fence.epoch}
     numbers.update(happened.more)
-    if happened.is_seen:
-        numbers.update(_planned(happened.events))
+    numbers.update(_planned(happened.events))
     run = fetch_one(connection, statement, numbers)
     if run is None:
         raise FencedError
@@ -290,11 +292,23 @@ def _inbox_seq(connection: Connection, run: AnyRow, happened: _Happened) -> int:
 
 
 def _signals(connection: Connection, ids: Sequence[RunId]) -> dict[RunId, RunSignal]:
-    rows = connection.execute(_SIGNALS, {"ids": ids})
+    rows = [row for run_id in ids for row in fetch_all(connection, _SIGNAL, {"run": run_id})]
     return {
         RunId(row.id): RunSignal(inbox_seq=row.inbox_seq, cancel=cancel_from(row), epoch=row.epoch)
         for row in rows
     }
+
+
+def _is_seen(event: RunEvent) -> bool:
+    """Whether people see anything of it; a first plan of nothing but an answer is never shown."""
+    match event:
+        case ModelCalled() | RepetitionWarned():
+            return False
+        case PlanMade(plan=plan):
+            kinds = {step.action.action_type for step in plan.steps}
+            return plan.version > 1 or not kinds <= {ActionType.ANSWER}
+        case _:
+            return True
 
 
 def _planned(events: Sequence[RunEvent]) -> dict[str, int | None]:

@@ -1,13 +1,13 @@
 """Which threads Slack does not show as they are."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from sqlalchemy import bindparam, case, select, true, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.places import DirtyThread
 from agent_engine.types import ChannelId, RunSnapshot, Thread, WorkspaceId, now_utc
+from storage.compiled import execute, fetch_all, fetch_values
 from storage.database import Database
 from storage.dirt import mark_dirty
 from storage.mapping import AnyRow
@@ -16,7 +16,13 @@ from storage.snapshots import read_snapshot
 from storage.tables import runs, tasks, threads
 
 _DIRTY = (
-    select(threads)
+    select(
+        threads.c.workspace_id,
+        threads.c.channel_id,
+        threads.c.thread_ts,
+        threads.c.dirty_seq,
+        threads.c.session_status,
+    )
     .where(threads.c.dirty_seq > threads.c.shown_seq)
     .order_by(
         case((threads.c.ended_seq > threads.c.shown_seq, 0), else_=1),
@@ -73,7 +79,7 @@ class SqlThreadStore:
     async def dirty(self, *, limit: int) -> Sequence[DirtyThread]:
         """Return threads with something to show: those with an ended run first, then oldest."""
         return await self._database.read(
-            lambda c: [_dirty_from(row) for row in c.execute(_DIRTY, {"most": limit})]
+            lambda c: [_dirty_from(row) for row in fetch_all(c, _DIRTY, {"most": limit})]
         )
 
     async def shown(self, thread: Thread, *, seq: int, session_status: str | None) -> None:
@@ -86,7 +92,7 @@ class SqlThreadStore:
             "shows": session_status,
             "now": now_utc(),
         }
-        await self._database.write(lambda c: c.execute(_SHOWN, values))
+        await self._database.write(lambda c: execute(c, _SHOWN, values))
 
     async def runs(self, thread: Thread) -> Sequence[RunSnapshot]:
         """Return the thread's runs that are not fully shown yet and its newest, oldest first.
@@ -101,7 +107,12 @@ class SqlThreadStore:
 
 
 def _runs(connection: Connection, thread: Thread) -> list[RunSnapshot]:
-    found = connection.execute(_RUNS, asdict(thread)).scalars().all()
+    where = {
+        "workspace_id": thread.workspace_id,
+        "channel_id": thread.channel_id,
+        "thread_ts": thread.thread_ts,
+    }
+    found = fetch_values(connection, _RUNS, where)
     return [read_snapshot(connection, run_id, full_outputs=False) for run_id in found]
 
 

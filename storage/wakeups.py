@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from agent_engine.ports import Wakeup, WakeupKind
 from agent_engine.types import RunId, TaskStatus, now_utc
-from storage.compiled import fetch_all
+from storage.compiled import execute_many, fetch_all
 from storage.database import Database
 from storage.endings import blocked_by
 from storage.slots import SlotCaps, lock_slots, wake_next
@@ -16,7 +16,7 @@ from storage.tables import runs, steps, waits, wakeups
 from storage.wakeup_rows import write_wakeup
 
 _DUE = select(wakeups).order_by(wakeups.c.id).limit(bindparam("most"))
-_DELETE = delete(wakeups).where(wakeups.c.id.in_(bindparam("ids", expanding=True)))
+_DELETE = delete(wakeups).where(wakeups.c.id == bindparam("wakeup"))
 _UNFINISHED = (
     select(runs.c.id).where(runs.c.end_reason.is_(None)).order_by(runs.c.created_at, runs.c.id)
 )
@@ -59,8 +59,8 @@ class SqlWakeupStore:
     async def delivered(self, ids: Sequence[int]) -> None:
         """Remove wake-ups that were delivered. Safe to repeat."""
         if ids:
-            known = list(ids)
-            await self._database.write(lambda c: c.execute(_DELETE, {"ids": known}))
+            known = [{"wakeup": wakeup_id} for wakeup_id in ids]
+            await self._database.write(lambda c: execute_many(c, _DELETE, known))
 
     async def sweep(self, *, stale_after_s: float) -> int:
         """Write wake-ups for runs that a crash left without one; see the port."""

@@ -26,12 +26,13 @@ from storage.commands.rate import rate, unrate
 from storage.commands.run_again import run_again
 from storage.commands.say import amend, say
 from storage.commands.stop import stop_channel, stop_run, stop_thread
+from storage.compiled import fetch_values
 from storage.database import Database
 from storage.tables import deliveries
 from storage.task_lines import newest_run, task_lines
 from storage.upsert import insert_or_ignore
 
-_SEEN = select(deliveries.c.key).where(deliveries.c.key.in_(bindparam("keys", expanding=True)))
+_SEEN = select(deliveries.c.key).where(deliveries.c.key == bindparam("of_key"))
 
 
 class SqlCommandStore:
@@ -65,7 +66,7 @@ class SqlCommandStore:
 
 def _once(connection: Connection, command: Command, keys: Sequence[str]) -> Outcome:
     if keys:
-        if connection.execute(_SEEN, {"keys": keys}).first() is not None:
+        if any(fetch_values(connection, _SEEN, {"of_key": key}) for key in keys):
             return Repeated()
         now = now_utc()
         rows = [{"key": key, "received_at": now} for key in keys]

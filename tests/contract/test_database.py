@@ -131,6 +131,48 @@ async def test_what_is_asked_for_meanwhile_shares_a_transaction(sqlite_url: str)
         assert len(commits) == 3 + 1  # the busy one, sixteen, two, and the count
 
 
+async def test_reads_that_are_asked_for_at_once_share_a_transaction(sqlite_url: str) -> None:
+    async with open_database(sqlite_url) as database:
+        await database.write(lambda c: add(c, "k1"))
+        commits: list[object] = []
+        event.listen(database.engine, "commit", commits.append)
+        counts: list[int] = []
+
+        async def count() -> None:
+            counts.append(await count_of(database))
+
+        await all_of(*(count() for _ in range(MOST_TOGETHER)))
+        assert counts == [1] * MOST_TOGETHER
+        assert len(commits) == 1
+
+
+async def test_a_slow_read_holds_up_nobody(sqlite_url: str) -> None:
+    entered, may_go = threading.Event(), threading.Event()
+
+    def slow(_connection: Connection) -> None:
+        entered.set()
+        may_go.wait(5)
+
+    async with (
+        asyncio.timeout(5),
+        open_database(sqlite_url) as database,
+        asyncio.TaskGroup() as group,
+    ):
+        for _ in range(2):
+            entered.clear()
+            reading = group.create_task(database.read(slow))
+            await asyncio.to_thread(entered.wait, 5)
+        assert await count_of(database) == 0
+        assert not reading.done()
+        may_go.set()
+
+
+async def test_units_that_are_asked_for_at_once_work_at_the_same_time(postgres_url: str) -> None:
+    meet = threading.Barrier(3, timeout=5)
+    async with open_database(postgres_url) as database:
+        await all_of(*(database.write(lambda _: meet.wait() and None) for _ in range(3)))
+
+
 async def test_a_unit_that_fails_among_others_fails_alone(sqlite_url: str) -> None:
     def fail(connection: Connection) -> None:
         add(connection, "lost")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from agent_engine.commands import Declined, Rate, Rated, Unrate
 from agent_engine.events import ModelCalled, PlanMade, Slept
 from agent_engine.places import NewPost, PostKind, PostState
-from agent_engine.types import ModelCall, RunId, TaskStatus
+from agent_engine.types import ActionType, AgentAction, ModelCall, RunId, TaskStatus
 from tests.contract.house import (
     ALICE,
     BOB,
@@ -36,14 +36,19 @@ async def test_a_thread_is_dirty_until_it_is_shown(house: House) -> None:
 
 async def test_what_people_should_see_makes_a_thread_dirty(house: House) -> None:
     run_id = await house.start()
+    assert await dirty(house) == ["1.0"]
     await house.all_shown()
-    run = await house.begin(run_id)
+    await house.begin(run_id)
+    assert await dirty(house) == []  # that it is under way was shown when it was asked for
+    run = await house.begin(run_id)  # taken over: people are told that it was resumed
     assert await dirty(house) == ["1.0"]
     await house.all_shown()
     call = ModelCall(
         model="m", purpose="plan", prompt_tokens=1, completion_tokens=1, usd=0.5, duration_s=0.1
     )
+    only_an_answer = AgentAction(action_type=ActionType.ANSWER, parameters={"text": "42"})
     await house.commit(run, ModelCalled(call=call))
+    await house.commit(run, PlanMade(plan=plan_of(only_an_answer), messages_read=1))
     assert await dirty(house) == []
     for change in (PlanMade(plan=plan_of(think()), messages_read=1), Slept()):
         await house.commit(run, change)

@@ -329,6 +329,43 @@ async def test_what_is_said_while_it_works_is_read_before_the_next_step(bench):
     assert (made.tools[1].calls, run.answer.text) == ([], "in metres")
 
 
+async def test_what_is_said_while_an_answer_is_planned_is_read_before_it_is_given(bench):
+    async def told_meanwhile(_planner):
+        made.store.tell(run_id, a_message("in metres, please"))
+        return propose(do("answer", text="in feet"))
+
+    made = bench(told_meanwhile, propose(do("answer", text="in metres")))
+    run_id = made.add()
+    _, run = await made.advance(run_id)
+    assert [m.text for m in made.planner.asked[1][2].conversation] == ["in metres, please"]
+    assert (run.end.reason, run.answer.text) == (EndReason.ANSWERED, "in metres")
+
+
+async def test_a_stop_while_an_answer_is_planned_wins(bench):
+    async def stopped_meanwhile(_planner):
+        made.store.cancel(run_id, "enough", by=ADA)
+        return propose(do("answer", text="too late"))
+
+    made = bench(stopped_meanwhile)
+    run_id = made.add()
+    _, run = await made.advance(run_id)
+    assert (run.end.reason, run.end.by) == (EndReason.STOPPED, ADA)
+
+
+async def test_a_plan_that_is_an_answer_is_stored_together_with_the_end(bench, monkeypatch):
+    made = bench(propose(do("answer", text="42")))
+    commits = []
+    commit = made.store.commit
+
+    async def counted(fence, events, **facts):
+        commits.append([type(event).__name__ for event in events])
+        return await commit(fence, events, **facts)
+
+    monkeypatch.setattr(made.store, "commit", counted)
+    await made.run()
+    assert commits == [["PlanMade", "StepFinished", "Ended"]]
+
+
 async def test_a_stop_ends_what_is_running_and_keeps_what_is_done(bench):
     ended = asyncio.Event()
 
