@@ -163,7 +163,6 @@ class AgentLoop:
             self._listener.ended(session.run.run_id)
 
     async def _end(self, session: RunSession, reason: EndReason, sentence: str) -> Progress:
-        self._listener.dropped(session.run.run_id)
         await end_early(session, reason, sentence, clock=self._clock)
         await self._states.ended(session.run)
         return Progress(done=True)
@@ -218,7 +217,7 @@ class _Worker:
 
     async def _carry_out(self, move: moves.Move) -> Progress | None:
         run = self._session.run
-        if not isinstance(move, moves.Answer | moves.Done):
+        if not isinstance(move, moves.Answer | moves.Stop | moves.Done):
             self._listener.dropped(run.run_id)
         match move:
             case moves.Plan():

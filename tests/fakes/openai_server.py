@@ -9,7 +9,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -227,12 +227,14 @@ class OpenAIServer:
     ) -> web.StreamResponse:
         """Send the reply as server-sent events, a few characters in each."""
         pieces = Pieces(body, whole, pause_s=self.piece_s)
-        await pieces.response.prepare(request)
-        await pieces.send_text(reply.holds if isinstance(reply, Says) else ())
-        if isinstance(reply, Says) and reply.breaks_off:
-            return await pieces.break_off(request, reply.breaks_off)
-        await pieces.send_rest()
-        return await pieces.finish(tells_end=self.streams is not Streams.UNFINISHED)
+        with suppress(ConnectionError):  # whoever asked may be dead
+            await pieces.response.prepare(request)
+            await pieces.send_text(reply.holds if isinstance(reply, Says) else ())
+            if isinstance(reply, Says) and reply.breaks_off:
+                return await pieces.break_off(request, reply.breaks_off)
+            await pieces.send_rest()
+            return await pieces.finish(tells_end=self.streams is not Streams.UNFINISHED)
+        return pieces.response
 
     def _completion(self, body: Body, reply: Says | Calls) -> web.Response:
         message: dict[str, Any] = {"role": "assistant", "content": reply.text}
