@@ -52,9 +52,11 @@ from agent_engine.moves import PlanReason, next_move
 from agent_engine.planners import plan as plans
 from agent_engine.planners.judge import Expectation
 from agent_engine.ports import (
+    AnswerListener,
     AnswerWriter,
     Clock,
     NotRunnable,
+    OnText,
     Planner,
     PlanningContext,
     Queued,
@@ -111,8 +113,10 @@ class AgentLoop:
         clock: Clock,
         states: AgentStates,
         observe: Observe | None = None,
+        listener: AnswerListener | None = None,
     ) -> None:
         self._runs = runs
+        self._listener = listener or _Nobody()
         self._observe = observe
         self._equip = equip
         self._watch = watch
@@ -141,7 +145,9 @@ class AgentLoop:
         """Carry out moves until one ends the work; nothing leaves but what ``advance`` names."""
         equipment = self._equip(session.run.agent)
         try:
-            return await _Worker(session, equipment, self._clock, self._states, self._watch).work()
+            return await _Worker(
+                session, equipment, self._clock, self._states, self._watch, self._listener
+            ).work()
         except (FencedError, StorageError):
             raise
         except LimitExceededError as error:
@@ -153,6 +159,8 @@ class AgentLoop:
             logger.exception("run_failed", extra=_ids(session.run))
             sentence = f"Something went wrong on our side (task {session.run.task.id[:8]})."
             return await self._end(session, EndReason.FAILED, sentence)
+        finally:
+            self._listener.ended(session.run.run_id)
 
     async def _end(self, session: RunSession, reason: EndReason, sentence: str) -> Progress:
         await end_early(session, reason, sentence, clock=self._clock)
@@ -163,19 +171,21 @@ class AgentLoop:
 class _Worker:
     """The moves of one ``advance`` of one run."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of the loop, and the run
         self,
         session: RunSession,
         equipment: Equipment,
         clock: Clock,
         states: AgentStates,
         watch: SignalWatch,
+        listener: AnswerListener,
     ) -> None:
         self._session = session
         self._equipment = equipment
         self._clock = clock
         self._states = states
         self._watch = watch
+        self._listener = listener
         run = session.run
         self._model = MeteredModel(
             equipment.model,
@@ -207,6 +217,8 @@ class _Worker:
 
     async def _carry_out(self, move: moves.Move) -> Progress | None:
         run = self._session.run
+        if not isinstance(move, moves.Answer | moves.Stop | moves.Done):
+            self._listener.dropped(run.run_id)
         match move:
             case moves.Plan():
                 await self._states.change(run, AgentState.PLANNING)
@@ -241,7 +253,7 @@ class _Worker:
     async def _plan(self, move: moves.Plan) -> None:
         await self._session.flush()
         run = self._session.run
-        context = self._context(because=move.because)
+        context = replace(self._context(because=move.because), on_answer=self._listener.hear(run))
         if run.plan is None:
             proposal = await self._planner.create_plan(goal_of(run), context, self._tools)
             if proposal.degraded == "one_step":
@@ -455,7 +467,8 @@ class _Worker:
             context = answer_context(
                 run, folder=self._folder, incomplete_because=incomplete_because
             )
-            answer = await self._writer.write(context)
+            heard = replace(context, on_answer=self._listener.hear(run))
+            answer = await self._writer.write(heard)
         if incomplete_because:
             self._note_end(EndReason.FAILED, TaskStatus.ERROR, incomplete_because, answer)
         else:
@@ -518,6 +531,19 @@ class _Worker:
     def _now(self, step: Step) -> Step:
         plan = self._session.run.plan
         return plan.step(step.number) if plan is not None else step
+
+
+class _Nobody:
+    """Listens to no answer."""
+
+    def hear(self, _run: RunSnapshot) -> OnText | None:
+        return None
+
+    def dropped(self, _run_id: RunId) -> None:
+        return
+
+    def ended(self, _run_id: RunId) -> None:
+        return
 
 
 async def end_early(session: RunSession, reason: EndReason, sentence: str, *, clock: Clock) -> None:

@@ -4,7 +4,7 @@ Implemented by ``storage`` (rows), ``agent_engine.models`` (model servers), ``ag
 and ``agent_engine.in_memory`` (the library's store). Nothing here does anything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -265,6 +265,13 @@ class JsonMode:
     """Ask the server for any JSON object."""
 
 
+OnText = Callable[[str], None]
+"""Is told a text while it is written: all of it so far, empty when it is begun anew.
+
+Called from the loop that works, so it must be quick and must not raise.
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRequest:
     """One question to a model."""
@@ -278,6 +285,8 @@ class ModelRequest:
     tools: tuple[ToolSpec, ...] = ()
     """Offered as native tools; empty for none."""
     timeout_s: float = 120.0
+    on_text: OnText | None = field(default=None, compare=False, repr=False)
+    """Is told the reply's text as it grows, where the model can; the reply is the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,6 +331,10 @@ class Dialect:
     ignored_schemas: int = 0
     """Schema replies in a row that did not validate: accepted but not enforced."""
     skip_json_mode: bool = False
+    no_streaming: bool = False
+    """It tells its replies only when they are whole."""
+    thinks_unmarked: bool = False
+    """Its replies begin with thinking of which only the end is marked."""
 
 
 class ModelClient(Protocol):
@@ -384,6 +397,8 @@ class PlanningContext:
     now: datetime | None = None
     token_budget: int = 24_000
     """Tokens the prompt may have; older things are shortened first."""
+    on_answer: OnText | None = field(default=None, compare=False, repr=False)
+    """Is told the answer as it grows, should the proposal certainly be nothing but an answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -445,6 +460,8 @@ class AnswerContext:
     incomplete_because: str = ""
     """Why the work ends before it is done, e.g. a limit; empty when it is done."""
     token_budget: int = 24_000
+    on_answer: OnText | None = field(default=None, compare=False, repr=False)
+    """Is told the answer as it grows."""
 
 
 class AnswerWriter(Protocol):
@@ -460,6 +477,26 @@ class AnswerWriterFactory(Protocol):
 
     def __call__(self, model: ModelClient) -> AnswerWriter:
         """Return a writer that uses this model."""
+        ...
+
+
+class AnswerListener(Protocol):
+    """Shows answers while they are written.
+
+    What it hears is no fact: a run's answer is what its row says. Called from the loop that works,
+    so all of it must be quick and must not raise.
+    """
+
+    def hear(self, run: RunSnapshot) -> OnText | None:
+        """Return what to tell the run's answer as it grows; None where nobody looks."""
+        ...
+
+    def dropped(self, run_id: RunId) -> None:
+        """Take note that what was heard of the run, if anything, will not be its answer."""
+        ...
+
+    def ended(self, run_id: RunId) -> None:
+        """Take note that nothing more will be heard; what became of the run is in its row."""
         ...
 
 

@@ -39,6 +39,7 @@ from bot.inbound.socket import SocketRunner
 from bot.inbound.whoami import Whoami
 from bot.manifest import ManifestError, missing_scopes
 from bot.model_source import ModelSource, find_model
+from bot.outbound.growing_answers import GrowingAnswers
 from bot.outbound.reconciler import LostPlace, Reconciler
 from bot.outbound.slack_client import SlackClient, open_slack
 from bot.ports import Leases
@@ -88,6 +89,7 @@ class Works:
     runs: SqlRunStore
     outfitter: Outfitter
     source: ModelSource
+    growing: GrowingAnswers
 
 
 async def run_bot(
@@ -137,6 +139,7 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
         # Clients are opened when first used and must outlive the tasks that use them.
         outfitter=Outfitter(settings, source, await stack.enter_async_context(AsyncExitStack())),
         source=source,
+        growing=GrowingAnswers(),
     )
 
 
@@ -166,6 +169,7 @@ async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:
         clock=SystemClock(),
         states=AgentStates(),
         observe=_Ringing(works.bell),
+        listener=works.growing,
     )
     worker = new_id()
 
@@ -346,6 +350,7 @@ def _reconciler(gateway: _Gateway) -> Reconciler:
         on_lost=on_lost,
         files=FolderFiles(works.outfitter.folders),
         bot_id=identity.bot_id,
+        growing=works.growing,
     )
 
 

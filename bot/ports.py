@@ -58,6 +58,10 @@ class PostStore(Protocol):
         """Note that it will not be posted."""
         ...
 
+    async def withdrawn(self, key: str) -> None:
+        """Forget the post: it is not in Slack, or no more, and may be intended anew."""
+        ...
+
     async def posts_of(self, run_ids: Sequence[RunId]) -> Sequence[Post]:
         """Return all posts of these runs, oldest first."""
         ...

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.places import NewPost, Post, PostKind, PostState
@@ -44,6 +44,7 @@ _ABANDONED = (
     .where(posts.c.key == bindparam("of_key"), posts.c.state == str(PostState.INTENDED))
     .values(state=str(PostState.ABANDONED), reason=bindparam("why"))
 )
+_WITHDRAWN = delete(posts).where(posts.c.key == bindparam("of_key"))
 
 
 class SqlPostStore:
@@ -68,6 +69,10 @@ class SqlPostStore:
         """Note that it will not be posted; what was posted stays posted."""
         values = {"of_key": key, "why": reason}
         await self._database.write(lambda c: execute(c, _ABANDONED, values))
+
+    async def withdrawn(self, key: str) -> None:
+        """Forget the post: it is not in Slack, or no more, and may be intended anew."""
+        await self._database.write(lambda c: c.execute(_WITHDRAWN, {"of_key": key}))
 
     async def posts_of(self, run_ids: Sequence[RunId]) -> Sequence[Post]:
         """Return all posts of these runs, oldest first."""

@@ -8,8 +8,10 @@ when a real model is configured.
 import asyncio
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
@@ -19,10 +21,12 @@ from openai import (
     APIError,
     APIStatusError,
     AsyncOpenAI,
+    AsyncStream,
     DefaultAioHttpClient,
 )
 
 from agent_engine.errors import ModelRefusedError, ModelReplyError, ModelUnavailableError
+from agent_engine.models.growing_reply import GrowingReply
 from agent_engine.models.replies import ModelTimeoutError, error_for, read_reply
 from agent_engine.ports import (
     Dialect,
@@ -30,6 +34,7 @@ from agent_engine.ports import (
     JsonSchemaFormat,
     ModelReply,
     ModelRequest,
+    OnText,
     Role,
     Turn,
 )
@@ -44,6 +49,12 @@ CLOSE_TIMEOUT_S = 5.0
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _SCHEMA_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+_STREAMED: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+_EVENT_STREAM = "text/event-stream"
+_MAY_REFUSE_STREAMS = frozenset({400, 404, 405, 422})
+
+_Post = Callable[[dict[str, Any]], Awaitable[object]]
 
 
 class OpenAICompatibleModel:
@@ -116,7 +127,10 @@ class OpenAICompatibleModel:
         async with self._turnstile:
             started = time.monotonic()
             timeout_s = self._timeout_s or max(request.timeout_s, self._shortest_timeout_s)
-            data = await self._in_its_words(body, timeout_s)
+            if request.on_text is None or self._dialect.no_streaming:
+                data = await self._in_its_words(body, partial(self._post, timeout_s=timeout_s))
+            else:
+                data = await self._growing(body, timeout_s, request.on_text)
         took = time.monotonic() - started
         return read_reply(data, request, model=self._model, duration_s=took)
 
@@ -136,19 +150,31 @@ class OpenAICompatibleModel:
     ) -> None:
         await self.aclose()
 
-    async def _in_its_words(self, body: dict[str, Any], timeout_s: float) -> object:
+    async def _growing(self, body: dict[str, Any], timeout_s: float, on_text: OnText) -> object:
+        """Have the reply told while it grows; a server that refuses that is asked plainly."""
+        streamed = partial(self._streamed, timeout_s=timeout_s, on_text=on_text)
+        try:
+            return await self._in_its_words({**body, **_STREAMED}, streamed)
+        except ModelRefusedError as error:
+            if error.status not in _MAY_REFUSE_STREAMS:
+                raise
+        data = await self._in_its_words(body, partial(self._post, timeout_s=timeout_s))
+        self._dialect.no_streaming = True
+        return data
+
+    async def _in_its_words(self, body: dict[str, Any], post: _Post) -> object:
         """Send the body; when the model wants other parameters, learn it and send it again."""
         while True:
             sent = self._parameters.applied(body)
             try:
-                return await self._post(sent, timeout_s)
+                return await post(sent)
             except ModelRefusedError as error:
                 if not self._parameters.learn(error, sent):
                     raise
 
-    async def _post(self, body: dict[str, Any], timeout_s: float) -> object:
-        """Send the request and return the JSON that came; the vendor's errors end here."""
-        try:
+    async def _post(self, body: dict[str, Any], *, timeout_s: float) -> object:
+        """Send the request and return the JSON that came."""
+        with self._our_errors(timeout_s):
             async with asyncio.timeout(timeout_s):
                 return await self._client.post(
                     "/chat/completions",
@@ -156,6 +182,53 @@ class OpenAICompatibleModel:
                     cast_to=object,
                     options={"timeout": timeout_s},
                 )
+
+    async def _streamed(self, body: dict[str, Any], *, timeout_s: float, on_text: OnText) -> object:
+        """Send the request and return the reply once it is whole; what is told may be void."""
+        is_whole = False
+        try:
+            with self._our_errors(timeout_s):
+                async with asyncio.timeout(timeout_s):
+                    stream = await self._client.post(
+                        "/chat/completions",
+                        body=body,
+                        cast_to=object,
+                        options={"timeout": timeout_s},
+                        stream=True,
+                        stream_cls=AsyncStream[object],
+                    )
+                    async with stream:
+                        data = await self._whole(stream, GrowingReply(on_text))
+            is_whole = True
+        finally:
+            if not is_whole:
+                on_text("")
+        return data
+
+    async def _whole(self, stream: AsyncStream[object], reply: GrowingReply) -> object:
+        response = stream.response
+        if _EVENT_STREAM not in response.headers.get("content-type", ""):
+            self._dialect.no_streaming = True
+            await response.aread()
+            return response.json()
+        try:
+            async for piece in stream:
+                reply.add(piece)
+        except (APIStatusError, APIConnectionError):
+            raise
+        except APIError as error:
+            raise ModelUnavailableError("the language model's reply broke off") from error
+        if not reply.is_finished:
+            # A lost connection is an error before this: this server streams in a way of its own.
+            self._dialect.no_streaming = True
+            raise ModelUnavailableError("the language model's reply was not whole")
+        return reply.completion()
+
+    @contextmanager
+    def _our_errors(self, timeout_s: float) -> Iterator[None]:
+        """Have the vendor's errors end here."""
+        try:
+            yield
         except APIStatusError as error:
             headers = error.response.headers
             body_sent = error.body if error.body is not None else error.response.text

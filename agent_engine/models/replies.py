@@ -47,7 +47,7 @@ def read_reply(data: object, request: ModelRequest, *, model: str, duration_s: f
     message = choice.get("message")
     if not isinstance(message, Mapping):
         raise ModelReplyError("the language model's reply holds no message")
-    text = _text(message.get("content"))
+    text = text_of(message.get("content"))
     calls = _calls(message)
     prompt_tokens, completion_tokens = _usage(data.get("usage"))
     estimated = completion_tokens is None or prompt_tokens is None
@@ -55,12 +55,12 @@ def read_reply(data: object, request: ModelRequest, *, model: str, duration_s: f
         prompt_tokens = sum(estimate_tokens(turn.text) for turn in request.turns)
     if completion_tokens is None:
         written = text + "".join(call.arguments for call in calls)
-        completion_tokens = estimate_tokens(written + _text(message.get("reasoning_content")))
+        completion_tokens = estimate_tokens(written + text_of(message.get("reasoning_content")))
     return ModelReply(
         text=text,
         tool_requests=calls,
         finish_reason=str(choice.get("finish_reason") or "stop"),
-        refusal=_text(message.get("refusal")),
+        refusal=text_of(message.get("refusal")),
         model=str(data.get("model") or model),
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
@@ -81,7 +81,7 @@ def _reason(data: Mapping[str, Any]) -> str:
     return f": {sentence}" if sentence else ""
 
 
-def _text(content: object) -> str:
+def text_of(content: object) -> str:
     """Return text however it comes: a string, null, or a list of parts."""
     if isinstance(content, str):
         return content

@@ -107,7 +107,11 @@ class ScriptedModel:
             raise ScriptError(
                 f"unexpected request, purpose {request.purpose!r}: the script is over"
             )
-        return await self._played(self._steps.pop(0), request)
+        reply = await self._played(self._steps.pop(0), request)
+        if request.on_text is not None:
+            for end in (len(reply.text) // 2, len(reply.text)):
+                request.on_text(reply.text[:end])
+        return reply
 
     def check_finished(self) -> None:
         """Raise ScriptError when steps are left."""

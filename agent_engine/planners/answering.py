@@ -20,8 +20,8 @@ from agent_engine.planners.prompts import (
     step_line,
 )
 from agent_engine.planners.references import REFERENCE
-from agent_engine.planners.reply_parsing import without_thinking
-from agent_engine.ports import AnswerContext, ModelClient, ModelRequest, Role, Turn
+from agent_engine.planners.reply_parsing import spoken_so_far, thinks_unmarked, without_thinking
+from agent_engine.ports import AnswerContext, ModelClient, ModelRequest, OnText, Role, Turn
 from agent_engine.tokens import estimate_tokens, shorten
 from agent_engine.types import ActionType, Answer, Step, StepStatus
 
@@ -65,7 +65,14 @@ class LLMAnswerWriter:
             reply = await self._model.complete(self._request(context))
         except ModelReplyError:
             return ""
+        if thinks_unmarked(reply.text):
+            self._model.dialect.thinks_unmarked = True
         return "" if reply.refusal else without_thinking(reply.text)
+
+    def _without_thoughts(self, tell: OnText) -> OnText:
+        """Have only what the model says told, not what it thinks."""
+        unmarked = self._model.dialect.thinks_unmarked
+        return lambda text: tell(spoken_so_far(text, thinks_unmarked=unmarked))
 
     def _request(self, context: AnswerContext) -> ModelRequest:
         fence = Fence()
@@ -79,6 +86,7 @@ class LLMAnswerWriter:
             purpose="answer",
             temperature=self._temperature,
             max_tokens=MAX_ANSWER_TOKENS,
+            on_text=self._without_thoughts(context.on_answer) if context.on_answer else None,
         )
 
 

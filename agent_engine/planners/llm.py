@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from agent_engine.planners.growing_answer import GrowingAnswer
 from agent_engine.planners.plan_actions import Bounds, bounds, plan_actions
 from agent_engine.planners.plan_reply import Draft, read_draft
 from agent_engine.planners.plan_schema import (
@@ -227,6 +228,7 @@ class LLMPlanner:
         data = render_context(fence, budget_tokens=budget, goal=asked.goal, **asked.data)
         user = f"{render_now(asked.context.now)}{data}{notes}"
         schema = plan_format(asked.tools, words, asked.modes, max_steps=self._max_steps)
+        tell = asked.context.on_answer if "answer" in asked.modes else None
         return Question(
             turns=(Turn(role=Role.SYSTEM, text=system), Turn(role=Role.USER, text=user)),
             purpose=asked.purpose,
@@ -234,6 +236,7 @@ class LLMPlanner:
             example=_examples(asked),
             temperature=self._temperature,
             max_tokens=self._max_tokens,
+            on_text=GrowingAnswer(tell, word="mode", text="answer") if tell else None,
         )
 
 

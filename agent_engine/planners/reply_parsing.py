@@ -15,6 +15,9 @@ MAX_TRIES = 40
 
 _THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
 _THOUGHT_END = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+_THOUGHT_BEGIN = re.compile(r"<think(?:ing)?>", re.IGNORECASE)
+_HALF_TAG = re.compile(r"</?(?:t(?:h(?:i(?:n(?:k(?:i(?:ng?)?)?)?)?)?)?)?\Z", re.IGNORECASE)
+"""What may become a mark of thinking."""
 _FENCED = re.compile(r"```[a-zA-Z0-9]*[ \t]*\n?(.*?)```", re.DOTALL)
 _OPENING = re.compile(r"[{\[]")
 
@@ -24,6 +27,23 @@ def without_thinking(text: str) -> str:
     if "think" not in text:
         return text.strip()
     return _THOUGHT_END.sub("", _THINKING.sub("", text)).strip()
+
+
+def spoken_so_far(text: str, *, thinks_unmarked: bool = False) -> str:
+    """Return what is certainly no thinking of a text that still grows.
+
+    >>> spoken_so_far("<think>17 is prime</think> It is.<thi")
+    'It is.'
+    """
+    if thinks_unmarked and _THOUGHT_END.match(text) is None:
+        return ""
+    return _HALF_TAG.sub("", without_thinking(text)).rstrip()
+
+
+def thinks_unmarked(text: str) -> bool:
+    """Say whether the text ends a thought that it did not begin."""
+    end = _THOUGHT_END.match(text)
+    return end is not None and _THOUGHT_BEGIN.search(end[0]) is None
 
 
 def json_candidates(reply: ModelReply) -> Iterator[Any]:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from agent_engine.errors import ModelRefusedError
+from agent_engine.planners.growing_answer import GrowingAnswer
 from agent_engine.planners.native_calls import called, calls_in_words, inner_tools, written_calls
 from agent_engine.planners.plan_actions import Bounds, bounds, plan_actions
 from agent_engine.planners.plan_reply import read_draft
@@ -256,6 +257,7 @@ class StepwisePlanner:
             FENCE_RULE,
         )
         names = tuple(tool_names(moment.tools))
+        tell = moment.context.on_answer
         return Question(
             turns=_turns(system, moment, self._max_tokens),
             purpose=moment.purpose,
@@ -263,6 +265,7 @@ class StepwisePlanner:
             example=_EXAMPLE,
             temperature=self._temperature,
             max_tokens=self._max_tokens,
+            on_text=GrowingAnswer(tell, word="action", text="text") if tell else None,
         )
 
 

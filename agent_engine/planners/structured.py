@@ -24,6 +24,7 @@ from agent_engine.ports import (
     ModelClient,
     ModelReply,
     ModelRequest,
+    OnText,
     Role,
     Turn,
 )
@@ -78,6 +79,8 @@ class Question:
     temperature: float = 0.1
     max_tokens: int = 2_000
     timeout_s: float = 120.0
+    on_text: OnText | None = None
+    """Is told the reply as it grows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,8 @@ async def ask(model: ModelClient, question: Question, read: Read[T]) -> Structur
     except UnfitError as problem:
         _count_ignored(model.dialect, rung, reply, problem)
         again = _repair_question(question, reply, problem, rung)
+        if again.on_text is not None:
+            again.on_text("")
         value = await _repaired(model, again, reply, read)
         _log(model, rung, repaired=True)
         return Structured(value=value, degraded="repaired")
@@ -217,6 +222,7 @@ def _request(question: Question, rung: JsonRung) -> ModelRequest:
         max_tokens=question.max_tokens,
         reply_format=formats.get(rung),
         timeout_s=question.timeout_s,
+        on_text=question.on_text,
     )
 
 

@@ -412,7 +412,9 @@ class Intake:
             return
         try:
             await self._around.talk.set_suggested_prompts(
-                event.channel_id, sentences.PROMPTS, title=sentences.PROMPTS_TITLE
+                event.channel_id,
+                self._around.desk.screens.prompts,
+                title=sentences.PROMPTS_TITLE,
             )
         except SlackError as error:
             logger.info("prompts_not_set", extra={"error": str(error)})

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from agent_engine.commands import TaskLine
 from agent_engine.ports import Clock
 from agent_engine.types import AgentProfile, ChannelId, JsonObject, RunSnapshot
+from bot.inbound.sentences import OFFLINE_PROMPTS, PROMPTS
 from bot.inbound.words import VERB_HELP, Verb, escaped
 from bot.outbound.blocks import ids
 from bot.outbound.blocks.agent_modal import FormErrors, agent_modal, read_agent_form
@@ -48,6 +49,11 @@ class Screens:
             return help_content(commands, solve=self.command_names[Verb.SOLVE])
         text = f"`{self.command_names[topic]}` {escaped(VERB_HELP[topic])}"
         return Content(text=text, blocks=(section(text),))
+
+    @property
+    def prompts(self) -> Sequence[Mapping[str, str]]:
+        """What to suggest to whoever opens a conversation: things that can be done here."""
+        return OFFLINE_PROMPTS if self.is_offline else PROMPTS
 
     def introduction(self, profile: AgentProfile) -> Content:
         """Introduce the agent of a channel that the bot has joined."""

@@ -34,6 +34,20 @@ PROMPTS = (
     {"title": "What can you do?", "message": "help"},
 )
 
+OFFLINE_PROMPTS = (
+    {"title": "Compute something", "message": "What is 15% of 1,240, plus 17 * 23?"},
+    {
+        "title": "Compute and save",
+        "message": "calculate 17 * 23 then save the result to answer.txt",
+    },
+    {
+        "title": "Run a script",
+        "message": "run this\n```python\nprint(sum(range(101)))\n```",
+    },
+    {"title": "What can you do?", "message": "help"},
+)
+"""All of it can be done without a language model."""
+
 _REFUSALS = {
     "bot": "I take no tasks from other bots here.",
     "external": "I only work for people of this workspace here. Its members can ask me for you.",

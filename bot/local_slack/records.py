@@ -1,5 +1,6 @@
 """The things a local workspace remembers. Records change only through `state.Workspace`."""
 
+import asyncio
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -51,6 +52,8 @@ class Stream:
     started_s: float
     """Monotonic time of the start; streams end by age."""
     is_open: bool = True
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it is open no longer."""
     mode: str | None = None
     """`text` or `chunks`, fixed by the first content."""
     parts: list[Json] = field(default_factory=list)

@@ -33,8 +33,8 @@ def message_json(core: Core, message: Message, *, with_metadata: bool = False) -
     if message.thread_ts not in (None, message.ts):
         root = core.state.channels[message.channel].messages.get(message.thread_ts or "")
         shape |= {"parent_user_id": root.user} if root else {}
-    if message.is_streaming:
-        shape["streaming_state"] = "in_progress"
+    if message.stream is not None:
+        shape["streaming_state"] = "in_progress" if message.is_streaming else "completed"
     return shape
 
 

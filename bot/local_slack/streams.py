@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from bot.local_slack.block_rules import Surface, check_blocks
@@ -73,7 +74,7 @@ def start(core: Core, draft: Draft, options: Options) -> Message:
         core.sessions.set_status(
             message.channel, message.thread_ts, status=SessionStatus.PROCESSING
         )
-    core.background.start(_expire_later(core, message))
+    core.background.start(_expire_later(core, message, stream))
     return message
 
 
@@ -106,6 +107,7 @@ def finalise(core: Core, message: Message) -> None:
         return
     previous = replace(message, stream=replace(message.stream))
     message.stream.is_open = False
+    message.stream.closed.set()
     if message.ts in core.state.channels[message.channel].messages:
         core.state.announce_edit(message, previous)
 
@@ -126,8 +128,10 @@ def _lifetime_s(core: Core) -> float:
     return core.config.stream_lifetime_s if injected is None else injected
 
 
-async def _expire_later(core: Core, message: Message) -> None:
-    await asyncio.sleep(_lifetime_s(core))
+async def _expire_later(core: Core, message: Message, stream: Stream) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_lifetime_s(core)):
+            await stream.closed.wait()
     finalise(core, message)
 
 

@@ -14,6 +14,15 @@ MAX_TEXT = 3_900
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Persona:
+    """Under which name and icon a message appears, where that is not the bot's own."""
+
+    name: str
+    icon_emoji: str | None = None
+    """As ``:owl:``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
     """A whole message, as it is posted and as every edit renders it anew."""
 
@@ -24,6 +33,8 @@ class Content:
     """For servers that refuse the newer block types; None when ``blocks`` uses none of them."""
     text_is_whole: bool = True
     """Whether the text alone says enough; where it is cut, it is no message by itself."""
+    persona: Persona | None = None
+    """Who seems to say it, where Slack allows that; None for the bot itself."""
 
     def variants(self) -> Sequence[tuple[Block, ...]]:
         """Return the block lists to try, best first; an empty one is text alone."""

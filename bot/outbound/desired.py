@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from agent_engine.places import NewPost, Post, PostKind, PostState
 from agent_engine.types import (
+    AgentProfile,
     EndReason,
     RunId,
     RunSnapshot,
@@ -18,16 +19,18 @@ from agent_engine.types import (
     Wait,
     WaitKind,
 )
+from bot.agents_file import DEFAULT_AGENT, DEFAULT_NAME
 from bot.outbound.blocks.answer import ANSWER_FILE, AnswerMessages, answer_messages, resent
 from bot.outbound.blocks.notice import end_content
 from bot.outbound.blocks.plan import has_real_steps, plan_content, plan_hash, waits_for_people
 from bot.outbound.blocks.question import closed_content, question_content
-from bot.outbound.content import Content, body_hash
+from bot.outbound.content import Content, Persona, body_hash
 from bot.outbound.pacing import Urgency
 from bot.outbound.slack_values import SessionStatus
 from bot.outbound.text import headline, one_line
 
 MAX_TITLE = 200
+MAX_NAME = 80
 
 _TAKEN_IN_WITHIN = timedelta(minutes=1)
 """Between a person's message and the run it started; older ones started earlier runs."""
@@ -132,6 +135,14 @@ def answer_key(run_id: RunId, part: int) -> str:
     return f"run:{run_id}:answer:{part}"
 
 
+def persona_of(agent: AgentProfile) -> Persona | None:
+    """Return the name and icon of an agent's messages; None for those of the bot itself."""
+    name = one_line(agent.name, MAX_NAME)
+    if not name or agent.id == DEFAULT_AGENT or (name, agent.icon_emoji) == (DEFAULT_NAME, None):
+        return None
+    return Persona(name=name, icon_emoji=agent.icon_emoji)
+
+
 # ------------------------------------------------------------------------------------------------
 
 
@@ -145,6 +156,13 @@ class _RunView:
     early_plan: bool
 
     def messages(self) -> Iterator[Wanted]:
+        persona = persona_of(self.run.agent)
+        for wanted in self._kinds():
+            content = replace(wanted.content, persona=persona)
+            resent = wanted.resent and replace(wanted.resent, persona=persona)
+            yield replace(wanted, content=content, resent=resent)
+
+    def _kinds(self) -> Iterator[Wanted]:
         yield from self._answers()
         yield from self._questions()
         yield from self._plan()

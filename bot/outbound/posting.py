@@ -20,6 +20,7 @@ from bot.outbound.desired import Wanted, WantedFile
 from bot.outbound.pacing import Sleep
 from bot.outbound.slack_client import EDIT, POST, SlackClient
 from bot.outbound.slack_values import Pace, Upload
+from bot.outbound.streaming import STREAMING, AnswerStreams, is_half
 from bot.outbound.turns import Ask, Limit, NotNowError, Turns
 from bot.ports import PostStore
 
@@ -61,6 +62,7 @@ class Poster:
         files: TaskFiles | None = None,
         bot_id: str | None = None,
         sleep: Sleep = asyncio.sleep,
+        streams: AnswerStreams,
     ) -> None:
         self._posts = posts
         self._slack = slack
@@ -75,6 +77,9 @@ class Poster:
         self._searched: dict[str, str | None] = {}
         self._edited_at_s: dict[str, float] = {}
         self._gone: set[str] = set()
+        self._streams = streams
+        self._halves: set[str] = set()
+        """Of the messages that were found, those that are streams without an end."""
 
     async def show(self, wanted: Wanted, post: Post | None) -> None:
         """Make Slack show the message.
@@ -83,6 +88,7 @@ class Poster:
             NotNowError: it is too early for another edit, or others go first; then it is in line.
             SlackUnavailableError, SlackRefusedError: as of the client.
         """
+        post = await self._streams.finish(wanted, post)
         post = post or await self._intended(wanted)
         match post.state:
             case PostState.ABANDONED:
@@ -248,6 +254,12 @@ class Poster:
     async def _settle_found(self, wanted: Wanted, post: Post, *, ts: str) -> None:
         """Note a message that a crash left; a plan may be an older render, so it is edited."""
         logger.info("post_found", extra={"key": post.key})
+        if post.key in self._halves:
+            self._halves.discard(post.key)
+            await self._posts.posted(post.key, ts=ts, body_hash=STREAMING)
+            half = replace(post, state=PostState.POSTED, ts=ts, body_hash=STREAMING)
+            await self.show(wanted, half)
+            return
         as_wanted = post.kind is not PostKind.PLAN
         shown = wanted.body_hash if as_wanted else ""
         await self._posts.posted(post.key, ts=ts, body_hash=shown)
@@ -263,6 +275,16 @@ class Poster:
             )
             await self._edit(wanted, found)
 
+    async def find(self, post: Post) -> str | None:
+        """Look for what a crash may have left of an intent; None where nothing is found.
+
+        Raises:
+            SlackUnavailableError, SlackRefusedError: as of the client.
+        """
+        ts = await self._found_ts(post)
+        self._halves.discard(post.key)
+        return ts
+
     async def _found_ts(self, post: Post) -> str | None:
         """Look for the message in its thread, several times: Slack may show it late."""
         self._searched[post.key] = None
@@ -274,10 +296,21 @@ class Poster:
                 async for message in self._own_messages(post):
                     if ids.read_metadata(message.get("metadata")) == post.key:
                         return str(message["ts"])
+                    if await self._is_half_of(post, message):
+                        self._halves.add(post.key)
+                        return str(message["ts"])
         finally:
             self._searched.pop(post.key, None)
         logger.info("post_not_found", extra={"key": post.key})
         return None
+
+    async def _is_half_of(self, post: Post, message: JsonObject) -> bool:
+        """Say whether the message is the answer, begun as a stream whose ``ts`` was not noted."""
+        if post.kind is not PostKind.ANSWER or not is_half(message):
+            return False
+        place = post.thread
+        known = await self._posts.find(place.workspace_id, place.channel_id, str(message["ts"]))
+        return known is None
 
     async def _own_messages(self, post: Post) -> AsyncIterator[JsonObject]:
         oldest = f"{(post.created_at - LOOKUP_SKEW).timestamp():.6f}"

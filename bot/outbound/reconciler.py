@@ -18,11 +18,13 @@ from agent_engine.ports import Bell, Clock, Topic
 from agent_engine.types import RunId, RunSnapshot, Thread, WorkspaceId
 from bot.errors import SlackRefusedError, SlackUnavailableError
 from bot.outbound.desired import Desired, Wanted, WantedFile, desired
+from bot.outbound.growing_answers import GrowingAnswers
 from bot.outbound.pacing import Sleep, Urgency
 from bot.outbound.posting import Poster, TaskFiles, thread_facts
 from bot.outbound.refusals import LOST_CHANNEL, LOST_THREAD, NO_ACCESS, SHRINK_ON
 from bot.outbound.signs import Signs
 from bot.outbound.slack_client import POST, SlackClient
+from bot.outbound.streaming import AnswerStreams
 from bot.outbound.turns import Limit, NotNowError, Turns
 from bot.ports import Leases, PostStore, ThreadStore
 
@@ -80,6 +82,7 @@ class Reconciler:
         files: TaskFiles | None = None,
         bot_id: str | None = None,
         sleep: Sleep = asyncio.sleep,
+        growing: GrowingAnswers | None = None,
     ) -> None:
         self._threads = threads
         self._posts = posts
@@ -91,6 +94,9 @@ class Reconciler:
         self._on_lost = on_lost
         self._turns = Turns(wait_for=self._wait_s, clock=clock)
         self._signs = Signs(slack=slack, turns=self._turns, clock=clock)
+        self._streams = AnswerStreams(
+            heard=growing or GrowingAnswers(), posts=posts, threads=threads, slack=slack, bell=bell
+        )
         self._poster = Poster(
             posts=posts,
             slack=slack,
@@ -99,6 +105,7 @@ class Reconciler:
             files=files,
             bot_id=bot_id,
             sleep=sleep,
+            streams=self._streams,
         )
         self._slots = asyncio.Semaphore(THREADS_AT_ONCE)
         self._busy: set[Thread] = set()
@@ -111,6 +118,7 @@ class Reconciler:
         """Reconcile for ever; cancel it to stop. Gives the workspace up on the way out."""
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._streams.run())
                 while True:
                     pause_s = await self._round(group)
                     await self._bell.wait(Topic.THREADS, timeout_s=pause_s)
@@ -183,6 +191,7 @@ class Reconciler:
             for post in await self._posts.unsettled(self._workspace_id):
                 await self._threads.touch(post.thread)
         self._holds = held
+        self._streams.watch(holds=held)
         return held
 
     def _is_ours(self, thread: Thread) -> bool:
@@ -262,6 +271,7 @@ class Reconciler:
         while True:
             runs = await self._runs(thread)
             known = self._poster.as_known(await self._posts.posts_of([r.run_id for r in runs]))
+            known = await self._streams.tidy(runs, known, self._poster.find)
             shown = self._signs.shown(thread, dirty.session_status)
             wanted = self._desired(runs, known, shown)
             waits = await self._signed(self._signs.begin(thread, wanted, shown))

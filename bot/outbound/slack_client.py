@@ -26,6 +26,7 @@ from bot.errors import SlackRefusedError
 from bot.outbound.blocks import ids
 from bot.outbound.content import Block, Content, block_types
 from bot.outbound.pacing import Pacer, Sleep, Urgency
+from bot.outbound.personas import Personas
 from bot.outbound.proxies import reach_directly
 from bot.outbound.slack_values import (
     AT_ONCE,
@@ -35,6 +36,7 @@ from bot.outbound.slack_values import (
     SessionStatus,
     Upload,
 )
+from bot.outbound.stream_calls import StreamCalls
 from bot.outbound.web_calls import NOT_OFFERED, REFUSAL_MEMORY_S, Call, WebCalls
 
 logger = logging.getLogger(__name__)
@@ -97,6 +99,8 @@ class SlackClient:
         self._calls = calls
         self._clock = clock
         self._refused_blocks: dict[str, float] = {}
+        self._personas = Personas(clock.monotonic_s)
+        self.streams = StreamCalls(web=web, calls=calls, personas=self._personas)
 
     # -- ourselves -------------------------------------------------------------------------------
 
@@ -111,6 +115,7 @@ class SlackClient:
             return response
 
         said = await self._calls.make(Call(method="auth.test"), send)
+        self._personas.know(scopes)
         return Identity(
             workspace_id=WorkspaceId(str(said.get("team_id", ""))),
             workspace_name=str(said.get("team", "")),
@@ -153,6 +158,7 @@ class SlackClient:
         )
 
         async def send(blocks: Sequence[Block]) -> AsyncSlackResponse:
+            look = self._personas.allowed(content.persona)
             return await self._web.chat_postMessage(
                 channel=channel_id,
                 thread_ts=thread_ts,
@@ -163,9 +169,18 @@ class SlackClient:
                 unfurl_media=False,
                 link_names=False,
                 parse="none",
+                username=look.name if look else None,
+                icon_emoji=look.icon_emoji if look else None,
             )
 
-        return str((await self._with_content(call, content, send))["ts"])
+        try:
+            said = await self._with_content(call, content, send)
+        except SlackRefusedError as refused:
+            if not self._personas.learn(refused, content.persona):
+                raise
+            logger.warning("personas_refused", extra={"error": refused.error})
+            said = await self._with_content(call, content, send)
+        return str(said["ts"])
 
     async def update_message(
         self,

@@ -17,6 +17,7 @@ from bot.manifest import (
     load_manifest,
     with_commands,
 )
+from bot.outbound import personas
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((Path(__file__).parent / "data" / "manifest.schema.json").read_text())
@@ -26,6 +27,9 @@ SCOPES_OF_METHODS = {
     "chat_postMessage": {"chat:write"},
     "chat_postEphemeral": {"chat:write"},
     "chat_update": {"chat:write"},
+    "chat_startStream": {"chat:write"},
+    "chat_appendStream": {"chat:write"},
+    "chat_stopStream": {"chat:write"},
     "chat_delete": {"chat:write"},
     "chat_getPermalink": set(),
     "agents_sessions_setStatus": {"chat:write"},
@@ -87,6 +91,7 @@ SCOPES_OF_EVENTS = {
 SCOPES_OF_FEATURES = {
     "slash commands": {"commands"},
     "files that people attach": {"files:read"},
+    "agents under names and icons of their own": {personas.SCOPE},
 }
 
 

@@ -212,3 +212,23 @@ async def test_older_messages_load_on_scrolling_and_the_view_stays_where_it_was(
     await expect(page.message("number 069")).to_have_count(1)
     await expect(page.message("number 070")).to_be_in_viewport()
     assert await page.main.locator(".scroller").evaluate("(node) => node.scrollTop") > 100
+
+
+async def test_a_streamed_message_grows_before_ones_eyes(
+    page: OpenPage, app: AppOnPage, workspace: LocalWorkspace
+) -> None:
+    channel = workspace.dm("ada").id
+    root = await workspace.person("ada").post(channel, "how many moons has Mars?")
+    await page.go(channel, root)
+    place = {"channel": channel, "thread_ts": root}
+    started = await app.client.chat_startStream(**place, markdown_text="Mars has **two**")
+    where = {"channel": channel, "ts": str(started["ts"])}
+    message = page.message("Mars has two", within=page.thread)
+    await expect(message).to_have_class(re.compile("msg-streaming"))
+    await app.client.chat_appendStream(**where, markdown_text=" moons:\n\n- Phobos\n- Dei")
+    await expect(message.locator("strong")).to_have_text("two")
+    await expect(message.locator("li")).to_have_text(["Phobos", "Dei"])
+    await app.client.chat_stopStream(**where, markdown_text="mos", blocks=[{"type": "divider"}])
+    await expect(message.locator("li")).to_have_text(["Phobos", "Deimos"])
+    await expect(message).not_to_have_class(re.compile("msg-streaming"))
+    await expect(page.message("Mars has two", within=page.thread)).to_have_count(1)

@@ -58,6 +58,18 @@ async def test_what_people_should_see_makes_a_thread_dirty(house: House) -> None
     assert await dirty(house) == ["1.0"]
 
 
+async def test_a_post_that_is_withdrawn_can_be_intended_anew(house: House) -> None:
+    run_id = await house.start()
+    new = NewPost(key="answer", thread=thread(), kind=PostKind.ANSWER, run_id=run_id)
+    await house.posts.intend([new])
+    await house.posts.posted("answer", ts="9.9", body_hash="streaming")
+    await house.posts.withdrawn("answer")
+    assert await house.posts.posts_of([run_id]) == []
+    await house.posts.withdrawn("answer")
+    (again,) = await house.posts.intend([new])
+    assert (again.state, again.ts) == (PostState.INTENDED, None)
+
+
 async def test_what_came_while_a_thread_was_shown_stays_dirty(house: House) -> None:
     run = await house.begin(await house.start())
     (before,) = await house.threads.dirty(limit=10)

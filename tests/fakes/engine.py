@@ -128,7 +128,7 @@ class Folders:
 class Bench:
     """A loop over runs in memory, with scripted parts."""
 
-    def __init__(self, planner, tools, folder, **equipment):
+    def __init__(self, planner, tools, folder, *, listener=None, **equipment):
         self.planner = planner
         self.store = InMemoryRunStore()
         self.watch = SignalWatch(self.store)
@@ -152,6 +152,7 @@ class Bench:
             watch=self.watch,
             clock=SystemClock(),
             states=self.states,
+            listener=listener,
         )
 
     def add(self, description="what is 6*7?", agent=None, **facts):

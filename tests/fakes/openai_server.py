@@ -9,13 +9,15 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from aiohttp import web
 from jsonschema import Draft202012Validator
+
+from tests.fakes.openai_pieces import Pieces
 
 MODEL = "fake-model"
 Body = dict[str, Any]
@@ -35,6 +37,27 @@ class Formats(StrEnum):
     """Accepts all and keeps none."""
 
 
+class Streams(StrEnum):
+    """What the server does about ``stream``."""
+
+    SPOKEN = "spoken"
+    REFUSED = "refused"
+    """400 for a request that wants its reply in pieces."""
+    IGNORED = "ignored"
+    """The reply comes whole whatever was asked for."""
+    UNFINISHED = "unfinished"
+    """In pieces, but the end is never told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hold:
+    """Keep a streamed reply back after so many characters until somebody lets it go on."""
+
+    after: int
+    go_on: asyncio.Event
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Says:
     text: str | list[dict[str, Any]] | None
@@ -42,6 +65,9 @@ class Says:
     usage: bool = True
     more: dict[str, Any] = field(default_factory=dict)
     """Further keys of the message: refusal, reasoning_content …"""
+    holds: Sequence[Hold] = ()
+    breaks_off: str = ""
+    """After the text a streamed reply ends by ``drop`` of the connection or an ``error`` event."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +121,16 @@ class OpenAIServer:
     """Plays a script and records the bodies and headers it was sent."""
 
     def __init__(
-        self, script: Script, *, formats: Formats = Formats.ENFORCED, latency_s: float = 0.0
+        self,
+        script: Script,
+        *,
+        formats: Formats = Formats.ENFORCED,
+        streams: Streams = Streams.SPOKEN,
+        latency_s: float = 0.0,
+        piece_s: float = 0.0,
     ) -> None:
+        self.streams = streams
+        self.piece_s = piece_s
         self.script = script
         self.formats = formats
         self.latency_s = latency_s
@@ -141,6 +175,8 @@ class OpenAIServer:
             if self.latency_s:
                 await asyncio.sleep(self.latency_s)
             refusal = self._format_refusal(body.get("response_format"))
+            if body.get("stream") and self.streams is Streams.REFUSED:
+                refusal = Fails(status=400, message="this server does not stream")
             return await self._answer(request, body, refusal or self.script(body, index))
         finally:
             self.in_flight -= 1
@@ -180,7 +216,25 @@ class OpenAIServer:
                 await self.closing.wait()
                 return web.Response(status=503)
             case Says() | Calls():
-                return self._completion(body, reply)
+                whole = self._completion(body, reply)
+                wants_pieces = body.get("stream") and self.streams is not Streams.IGNORED
+                if whole.status != 200 or not wants_pieces:
+                    return whole
+                return await self._in_pieces(request, body, reply, json.loads(whole.text))
+
+    async def _in_pieces(
+        self, request: web.Request, body: Body, reply: Says | Calls, whole: Body
+    ) -> web.StreamResponse:
+        """Send the reply as server-sent events, a few characters in each."""
+        pieces = Pieces(body, whole, pause_s=self.piece_s)
+        with suppress(ConnectionError):  # whoever asked may be dead
+            await pieces.response.prepare(request)
+            await pieces.send_text(reply.holds if isinstance(reply, Says) else ())
+            if isinstance(reply, Says) and reply.breaks_off:
+                return await pieces.break_off(request, reply.breaks_off)
+            await pieces.send_rest()
+            return await pieces.finish(tells_end=self.streams is not Streams.UNFINISHED)
+        return pieces.response
 
     def _completion(self, body: Body, reply: Says | Calls) -> web.Response:
         message: dict[str, Any] = {"role": "assistant", "content": reply.text}

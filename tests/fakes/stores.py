@@ -140,6 +140,9 @@ class FakePosts:
         if self.rows[key].state is PostState.INTENDED:
             self.rows[key] = replace(self.rows[key], state=PostState.ABANDONED)
 
+    async def withdrawn(self, key):
+        self.rows.pop(key, None)
+
     async def posts_of(self, run_ids):
         return [post for post in self.rows.values() if post.run_id in run_ids]
 

@@ -17,6 +17,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,6 +27,9 @@ import bot.app
 import bot.equipment
 import bot.inbound.seen
 import bot.outbound.posting
+import bot.outbound.streaming
+from agent_engine.models import openai_compatible as _client  # noqa: F401 - what a model would import
+from agent_engine.models import retry as _retry  # noqa: F401 - goes with it
 from agent_engine.ports import Tool
 from bot.app import Role, run_bot
 from bot.inbound.listeners import attach as _listeners  # noqa: F401 - what a start would import
@@ -42,6 +46,7 @@ _WROTE, _COMMITTED = "treadle_wrote", "treadle_committed"
 _PR_SET_PDEATHSIG = 1
 _QUICK_LOOKUP_PAUSES_S = (0.0, 0.3, 0.6)
 _QUICK_FLUSH_S = 0.2
+_QUICK_PAUSE_S = 0.05
 
 Tell = Callable[[dict[str, object]], None]
 
@@ -70,7 +75,9 @@ async def _run(request: dict[str, Any], connection: socket.socket) -> None:
     _watch_our_writes(fate)
     _watch_writes_of_dbos(fate)
     _make_harmful(frozenset(request.get("harmful", ())))
-    bot.app.find_model = _no_model
+    bot.app.find_model = partial(_found_model, request.get("model_url"))
+    bot.equipment.learn_native_tools = _nothing_to_learn
+    bot.outbound.streaming.PAUSE_S = _QUICK_PAUSE_S
     # Slack's index lags behind; the local workspace's does not.
     bot.outbound.posting.LOOKUP_PAUSES_S = _QUICK_LOOKUP_PAUSES_S
     bot.inbound.seen.FLUSH_EVERY_S = _QUICK_FLUSH_S
@@ -86,9 +93,13 @@ async def _run(request: dict[str, Any], connection: socket.socket) -> None:
         return
 
 
-async def _no_model(_settings: Settings) -> ModelSource:
+async def _found_model(url: str | None, _settings: Settings) -> ModelSource:
     """Tests must not depend on which model servers run on this machine."""
-    return ModelSource(base_url=None, model="offline")
+    return ModelSource(base_url=url, model="offline" if url is None else "fake-model")
+
+
+async def _nothing_to_learn(_model: object) -> None:
+    """The fake model's script knows no probe."""
 
 
 def _make_harmful(names: frozenset[str]) -> None:

@@ -45,6 +45,10 @@ class House:
     lives: int = 0
     asked: int = 0
     """How many tasks there have to be."""
+    model_url: str | None = None
+    """Where the bots' language model is; None for the offline model."""
+    is_direct: bool = False
+    """Whether people ask in a conversation with the bot, not in a channel."""
 
     @asynccontextmanager
     async def bot(
@@ -63,17 +67,18 @@ class House:
             role=role,
             wish=at_write,
             harmful=harmful,
+            model_url=self.model_url,
         )
         async with running_bot(self.zygote, life) as bot:
             if role != "worker":
                 self.doorman.begin(bot, at_call)
             yield bot
 
-    async def ask(self, problem: str, *, channel: str = CHANNEL) -> str:
-        """Let a person mention the bot; return the message's ts."""
-        mention = f"<@{self.workspace.bot_user_id}> {problem}"
+    async def ask(self, problem: str, *, channel: str | None = None) -> str:
+        """Let a person mention the bot, or write to it; return the message's ts."""
+        mention = problem if self.is_direct else f"<@{self.workspace.bot_user_id}> {problem}"
         self.asked += 1
-        return await self.workspace.person(PERSON).post(channel, mention)
+        return await self.workspace.person(PERSON).post(channel or self._place, mention)
 
     async def press(self, ts: str, choice: str) -> None:
         """Let the person press the button of this name, wherever in the thread it is."""
@@ -119,7 +124,7 @@ class House:
 
     async def remains(self, ts: str) -> Remains:
         """Return what is left of a task, without times and ids."""
-        thread = [rows.without_times(m) for m in self.workspace.snapshot_thread(CHANNEL, ts)]
+        thread = [rows.without_times(m) for m in self.workspace.snapshot_thread(self._place, ts)]
         return Remains(thread=thread, rows=await rows.final_rows(self.database))
 
     async def read(self, statement: Executable) -> Sequence[Row[Any]]:
@@ -138,6 +143,10 @@ class House:
         """Delete what dbos knows, as someone does who saves only the tables."""
         for path in self.home.glob("durable.sqlite*"):
             path.unlink()
+
+    @property
+    def _place(self) -> str:
+        return self.workspace.dm(PERSON).id if self.is_direct else CHANNEL
 
     @property
     def channel_id(self) -> str:
@@ -182,7 +191,9 @@ class Builder:
     """Gives the address of an empty PostgreSQL database; None for SQLite."""
 
     @asynccontextmanager
-    async def house(self, name: str) -> AsyncIterator[House]:
+    async def house(
+        self, name: str, *, model_url: str | None = None, is_direct: bool = False
+    ) -> AsyncIterator[House]:
         """Open a workspace and a database for the length of the block."""
         home = self.folder / name.replace("#", "-")
         shutil.copytree(self.template, home)
@@ -201,4 +212,6 @@ class Builder:
                 doorman=doorman,
                 database=database,
                 database_url=url,
+                model_url=model_url,
+                is_direct=is_direct,
             )

@@ -38,6 +38,8 @@ class Life:
     wish: DeathWish | None = None
     harmful: Sequence[str] = ()
     """The names of tools that are not to be repeated unasked."""
+    model_url: str | None = None
+    """Where its language model is; None for the offline model."""
 
 
 @contextmanager

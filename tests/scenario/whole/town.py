@@ -1,5 +1,6 @@
 """What a test sees of a workspace with the bot in it."""
 
+import asyncio
 import json
 
 from agent_engine.types import ChannelId, Thread, WorkspaceId
@@ -7,6 +8,8 @@ from storage.figures import SqlFigureStore
 
 PATIENCE_S = 30.0
 """Waits end when the thing happens; this is for a very busy machine only."""
+LOOK_S, MANY_LOOKS = 0.02, 250
+"""How often the database is looked at that cannot tell of a change."""
 
 
 class Town:
@@ -104,6 +107,23 @@ class Town:
         """The newest run of the thread; None when it has none."""
         run_id = await self.engine.latest_run(self.thread(ts, channel))
         return None if run_id is None else await self.engine.run(run_id)
+
+    async def until_told(self, ts, words, channel="general"):
+        """Wait until these words of a person's are in the run's row."""
+        for _ in range(MANY_LOOKS):
+            if words in str((await self.run(ts, channel)).messages):
+                return
+            await asyncio.sleep(LOOK_S)
+        raise AssertionError(words)
+
+    async def rated(self, *, good, low):
+        """Wait until the ratings that count are these; an event is stored before it is taken."""
+        for _ in range(MANY_LOOKS):
+            tally = await self.tally()
+            if (tally.good_ratings, tally.low_ratings) == (good, low):
+                return
+            await asyncio.sleep(LOOK_S)
+        raise AssertionError(tally)
 
     def calls(self, method):
         """How often the bot called a method of Slack's."""

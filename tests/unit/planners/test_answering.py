@@ -160,3 +160,19 @@ def test_a_long_output_is_shortened_and_its_end_kept():
 
 def test_nothing_done_is_said():
     assert record(context()) == "Nothing was done, so there is no result."
+
+
+async def test_the_answer_is_told_while_it_grows_without_the_thinking():
+    told = []
+    with ScriptedModel("<think>is it 391?</think>It is 391.") as model:
+        await LLMAnswerWriter(model).write(context(on_answer=told.append))
+    assert (told[0], told[-1]) == ("", "It is 391.")
+
+
+async def test_a_model_whose_thinking_only_ends_is_known_from_then_on():
+    told = []
+    with ScriptedModel("It may be 391.</think>Yes.", "It may be 392.</think>Yes, again.") as model:
+        writer = LLMAnswerWriter(model)
+        assert (await writer.write(context())).text == "Yes."
+        await writer.write(context(on_answer=told.append))
+    assert set(told) == {"", "Yes, again."}

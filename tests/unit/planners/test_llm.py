@@ -321,3 +321,29 @@ async def test_a_new_plan_is_shown_examples_of_what_it_may_be():
     _, model = await replanned(plan_json(mode="done"))
     lines = model.requests[0].turns[0].text.rpartition("For example:\n")[2].splitlines()
     assert [json.loads(line)["mode"] for line in lines] == ["done", "plan"]
+
+
+# -- told while it grows -------------------------------------------------------------------------
+
+
+async def test_a_direct_answer_is_told_while_it_grows():
+    told = []
+    context = replace(CONTEXT, on_answer=told.append)
+    await planned(plan_json(mode="answer", answer="Paris, on the Seine."), context=context)
+    assert told[-1] == "Paris, on the Seine."
+
+
+async def test_of_a_plan_with_steps_nothing_is_told():
+    told = []
+    await planned(plan_json(step_json(1)), context=replace(CONTEXT, on_answer=told.append))
+    assert told == []
+
+
+async def test_a_reply_that_has_to_be_repaired_is_taken_back():
+    told = []
+    broken = plan_json(mode="answer", answer="Paris")
+    del broken["mode"]
+    broken = {"mode": "answer", **broken, "steps": [7]}
+    again = plan_json(mode="answer", answer="Paris.")
+    await planned(broken, again, context=replace(CONTEXT, on_answer=told.append))
+    assert told == ["Paris", "", "Paris."]
