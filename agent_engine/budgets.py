@@ -31,9 +31,13 @@ class BudgetExceededError(LimitExceededError):
         in_money = budget.usd > 0 and not by_tokens
         used = exceeded.used_usd if in_money else exceeded.used_tokens
         allowed = budget.usd if in_money else budget.tokens
-        super().__init__("usd" if in_money else "tokens", used=used, allowed=allowed)
         amount = f"${allowed:g}" if in_money else f"{allowed:,} tokens"
-        self.message = f"{_WHOSE[budget.of]} ({amount}) is used up; it is new again at 0:00 UTC"
+        super().__init__(
+            "usd" if in_money else "tokens",
+            used=used,
+            allowed=allowed,
+            message=f"{_WHOSE[budget.of]} ({amount}) is used up; it is new again at 0:00 UTC",
+        )
         self.of = budget.of
 
 
