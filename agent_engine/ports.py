@@ -541,6 +541,29 @@ class Tool(Protocol):
         ...
 
 
+class ToolSource(Protocol):
+    """Tools that come and go while the bot runs, such as those of other servers."""
+
+    def owns(self, name: str) -> bool:
+        """Whether a tool of this name could only be one of this source's."""
+        ...
+
+    def tool(self, name: str) -> Tool | None:
+        """Return the tool of this name; None when there is none now."""
+        ...
+
+    def offered(self, allowed: tuple[str, ...] | None) -> Sequence[Tool]:
+        """Return the tools that may be planned with now by an agent with this list of tools."""
+        ...
+
+    async def find(self, name: str, allowed: tuple[str, ...] | None) -> Tool:
+        """Return the tool for a call, waiting a little for it where it may still come.
+
+        Raises ToolError, which says why, when it is not there or not allowed.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
     """What a model costs, in US dollars per million tokens."""

@@ -1,13 +1,12 @@
 """From a mention to the first sign and to the answer, with a model that takes 200 ms.
 
-One to fifty threads in as many channels, and fifty in one channel, where Slack's limits rule. The
-bot runs alone in its process; both times are taken at the workspace.
+One to fifty threads in as many channels; fifty in one channel are ``one_channel``. The bot runs
+alone in its process; both times are taken at the workspace.
 """
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from benchmarks.machine import median, percentile, table
@@ -18,7 +17,6 @@ ROUNDS = 3
 MANY = 50
 SINGLE_MENTIONS = 5
 """Mentions one after the other, where there is only one thread at a time."""
-LATE_MS = 3_000
 REFILL_S = 4.0
 """After the mention that warms up: what it used of Slack's limits is there again."""
 
@@ -60,17 +58,17 @@ def main() -> None:
         Load(threads=10, channels=10),
         Load(threads=MANY, channels=MANY),
     )
-    rounds = {load.label: [_measured(load) for _ in range(ROUNDS)] for load in loads}
+    rounds = {load.label: [measured(load) for _ in range(ROUNDS)] for load in loads}
     table(
         ("load", "sign p50 ms", "sign max", "answer p50 ms", "answer max", "CPU ms/mention"),
         ((label, *_times(outcomes)) for label, outcomes in rounds.items()),
     )
     print(f"\nMedians of {ROUNDS} rounds, each with a fresh bot after one mention to warm up.\n")
     _print_memory(rounds)
-    _print_one_channel(_measured(Load(threads=MANY, channels=1)))
 
 
-def _measured(load: Load) -> Outcome:
+def measured(load: Load) -> Outcome:
+    """Put the load on a fresh bot."""
     with whole_bot(Bench(latency_ms=LATENCY_MS)) as bot:
         idle_mb = _idle_mb(bot)
         bot.workspace.mention(threads=1, channels=1)
@@ -123,25 +121,6 @@ def _print_memory(rounds: dict[str, list[Outcome]]) -> None:
         )
         rows.append((label, idle, peak, peak - idle))
     table(("load", "just started MB", "peak MB", "more MB"), rows)
-
-
-def _print_one_channel(outcome: Outcome) -> None:
-    answers = outcome.answers_ms
-    print(f"\n{MANY} threads in one channel, where Slack takes one post a second (one round):\n")
-    table(
-        ("", "p50 s", "last s"),
-        (
-            ("first sign", percentile(outcome.signs_ms, 0.5) / 1000, max(outcome.signs_ms) / 1000),
-            ("answer", percentile(answers, 0.5) / 1000, max(answers) / 1000),
-        ),
-    )
-    overtaken = sum(later < earlier for earlier, later in pairwise(answers))
-    print(
-        f"\nFirst signs later than {LATE_MS / 1000:g} s: "
-        f"{sum(sign > LATE_MS for sign in outcome.signs_ms)} of {MANY}. "
-        f"Answers that came before the one asked for just before: {overtaken} of {MANY}. "
-        f"Calls that the workspace refused: {outcome.refused or 'none'}."
-    )
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from agent_engine.types import (
     PlannerKind,
     WorkspaceId,
 )
+from bot.mcp_table import McpServerTable, mcp_contradictions
 
 DEFAULT_AGENT = AgentId("default")
 DEFAULT_NAME = "Treadle"
@@ -129,6 +130,7 @@ class AgentsFile(_Table):
     limits: LimitsTable = LimitsTable()
     prices: Mapping[str, PriceTable] = Field(default_factory=dict)
     tools: ToolsTable = ToolsTable()
+    mcp_servers: tuple[McpServerTable, ...] = ()
 
     def profiles(self, workspace_id: WorkspaceId) -> Sequence[AgentProfile]:
         """Return the agents of the file, the default one first."""
@@ -214,6 +216,7 @@ def _contradictions(file: AgentsFile) -> list[str]:
         *_bad_keys(file),
         *_channels_claimed_twice(file),
         *_unknown_agents(file, known),
+        *mcp_contradictions(file.mcp_servers, _tools_by_agent(file)),
     ]
 
 
@@ -256,6 +259,11 @@ def _unknown_agents(file: AgentsFile, known: set[str]) -> list[str]:
     ]
 
 
+def _tools_by_agent(file: AgentsFile) -> dict[str, tuple[str, ...]]:
+    tables = {"agent": file.agent, **{f"agents.{key}": t for key, t in file.agents.items()}}
+    return {where: table.tools or () for where, table in tables.items()}
+
+
 def _problem(detail: ErrorDetails, *, name: str) -> str:
     where = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
@@ -266,7 +274,10 @@ def _problem(detail: ErrorDetails, *, name: str) -> str:
 
 def _suggestion(detail: ErrorDetails) -> str:
     *_, wrong = detail["loc"]
-    models = (AgentsFile, AgentTable, SlackTable, LimitsTable, CodeExecutionTable, ToolsTable)
+    models: tuple[type[BaseModel], ...] = (
+        *(AgentsFile, AgentTable, SlackTable, LimitsTable, CodeExecutionTable, ToolsTable),
+        McpServerTable,
+    )
     names = {field for model in models for field in model.model_fields}
     close = difflib.get_close_matches(str(wrong), sorted(names), n=1)
     return f"did you mean {close[0]}?" if close else "remove it"

@@ -108,7 +108,7 @@ async def run_bot(
         if gateway is not None:
             await _start_gateway(gateway, group)
         if worker is not None:
-            group.create_task(works.outfitter.learn())
+            group.create_task(works.outfitter.run())
         logger.info("bot_started", extra={"role": role.value, "model": works.source.description})
         if ready is not None:
             ready.set_result(works)
@@ -169,6 +169,7 @@ async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:
     worker = new_id()
 
     async def advance(run_id: RunId) -> Progress:
+        await works.outfitter.ready()
         return await loop.advance(run_id, worker=worker)
 
     durable = DurableRuns(

@@ -105,7 +105,8 @@ def tool(
 
     settings = _settings(Purpose.TERMINAL, log_level="ERROR")
     if name == "list":
-        typer.echo(json.dumps(list_tools(settings), indent=2, ensure_ascii=False))
+        listed = _run(list_tools(settings))
+        typer.echo(json.dumps(listed, indent=2, ensure_ascii=False))
         return
     text = sys.stdin.read() if arguments == "-" else arguments
     try:

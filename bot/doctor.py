@@ -12,7 +12,7 @@ from agent_engine.errors import EngineError, ModelError, ToolError
 from agent_engine.ports import ModelRequest, Role, Turn
 from agent_engine.types import LIBRARY_SCOPE
 from bot.agents_file import DEFAULT_AGENT
-from bot.equipment import Outfitter, find_model, make_sandbox_chooser
+from bot.equipment import Outfitter, find_model, make_mcp_tools, make_sandbox_chooser
 from bot.errors import SlackError
 from bot.manifest import missing_scopes
 from bot.outbound.slack_client import open_slack
@@ -51,7 +51,7 @@ async def examine() -> Sequence[Finding]:
     settings, findings = _settings()
     if settings is None:
         return findings
-    checks = (_database, _model, _sandbox, _slack)
+    checks = (_database, _model, _sandbox, _mcp, _slack)
     return [*findings, *[await check(settings) for check in checks]]
 
 
@@ -121,6 +121,18 @@ async def _sandbox(settings: Settings) -> Finding:
     languages = ", ".join(sorted(chosen.languages))
     said = f"{chosen.driver.name} holds; languages: {languages}"
     return Finding(subject="sandbox", level=Level.GOOD, said=said)
+
+
+async def _mcp(settings: Settings) -> Finding:
+    tools = make_mcp_tools(settings)
+    async with tools.running():
+        await tools.settled(PROBE_S)
+        states = tools.states()
+    said = "; ".join(state.said for state in states.values()) or "no server is configured"
+    if all(state.is_connected for state in states.values()):
+        return Finding(subject="mcp", level=Level.GOOD, said=said)
+    fix = "check the server's command or url, and the variables it is given"
+    return Finding(subject="mcp", level=Level.DEGRADED, said=said, fix=fix)
 
 
 async def _slack(settings: Settings) -> Finding:

@@ -25,10 +25,12 @@ from agent_engine.tools.calculate import calculate
 from agent_engine.tools.call import ToolCaller
 from agent_engine.tools.code_execution import code_execution
 from agent_engine.tools.file_operations import file_operations
+from agent_engine.tools.mcp.source import McpTools
 from agent_engine.tools.sandbox.choose import SandboxChooser
 from agent_engine.tools.sandbox.driver import Language
 from agent_engine.tools.task_folders import TaskFolders
 from agent_engine.types import AgentProfile, PlannerKind
+from bot.mcp_servers import mcp_servers
 from bot.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,8 @@ DEFAULT_MODEL = "gpt-5-mini"
 """Used when a key is configured and no model is named."""
 LOCAL_TIMEOUT_S = 600.0
 """A model on this machine's own processor may write a dozen tokens a second."""
+MCP_START_S = 5.0
+"""How long work that comes right after the start waits for MCP servers to be connected."""
 TASK_FOLDERS = "tasks"
 """Below ``TREADLE_HOME``."""
 
@@ -107,6 +111,11 @@ def make_sandbox_chooser(settings: Settings) -> SandboxChooser:
     return SandboxChooser(only=settings.file.tools.code_execution.sandbox)
 
 
+def make_mcp_tools(settings: Settings) -> McpTools:
+    """Make what connects the configured MCP servers; nothing is started yet."""
+    return McpTools(mcp_servers(settings), SystemClock())
+
+
 class Outfitter:
     """Equips agents; holds one client per model."""
 
@@ -116,14 +125,15 @@ class Outfitter:
         self._models: dict[str, ModelClient] = {}
         self._prices = settings.file.engine_defaults().prices
         self.tools = make_tools(settings)
-        self._caller = ToolCaller(self.tools, SystemClock())
+        self.mcp = make_mcp_tools(settings)
+        self._caller = ToolCaller(self.tools, SystemClock(), sources=[self.mcp])
         self.root = settings.home.absolute() / TASK_FOLDERS
         self._folders = TaskFolders(self.root)
 
     @property
     def tool_names(self) -> tuple[str, ...]:
-        """The names of all tools that agents can have."""
-        return tuple(tool.name for tool in self.tools)
+        """The names of all tools that agents can have; ``mcp_<server>_*`` for a server's."""
+        return (*(tool.name for tool in self.tools), *self.mcp.patterns)
 
     @property
     def folders(self) -> TaskFolders:
@@ -149,6 +159,16 @@ class Outfitter:
             prices=self._prices,
             label=OFFLINE_LABEL if self._source.is_offline else "",
         )
+
+    async def run(self) -> None:
+        """Get to know the model, and keep MCP servers connected, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.learn())
+            group.create_task(self.mcp.run())
+
+    async def ready(self) -> None:
+        """Wait a little, right after the start, so that first plans know the tools of servers."""
+        await self.mcp.settled(MCP_START_S)
 
     async def learn(self) -> None:
         """Load the model's client and find out whether a model on this machine calls tools.

@@ -47,6 +47,10 @@ class SlackUnavailableError(SlackError):
         self.maybe_done = maybe_done
 
 
+class NoRoomError(SlackUnavailableError):
+    """One of Slack's limits is used up; the call was not made."""
+
+
 class SlackRefusedError(SlackError):
     """Slack refused the call; the same call will be refused again.
 

@@ -24,7 +24,10 @@ _SECRETS = re.compile(
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # user:password in an address
 )
 _MAX_DEPTH = 6
-_TALKATIVE = ("alembic", "slack_bolt", "slack_sdk", "aiohttp.access", "httpx", "openai", "asyncio")
+_TALKATIVE = (
+    *("alembic", "slack_bolt", "slack_sdk", "aiohttp.access", "httpx", "openai", "asyncio"),
+    *("mcp", "client", "httpx2", "httpcore2"),
+)
 """Libraries that write payloads or a line per request; only their warnings are wanted."""
 
 

@@ -99,6 +99,8 @@ class Settings(BaseModel):
     """The problem that ``make demo ASK=…`` solves before it exits."""
     file: AgentsFile = AgentsFile()
     """What ``treadle.toml`` says."""
+    mcp_environment: Mapping[str, SecretStr] = Field(default_factory=dict)
+    """Of the environment, what MCP servers are given: what they name, and PATH and HOME."""
 
     @field_validator("slack_api_url", "openai_base_url")
     @classmethod
@@ -167,9 +169,12 @@ def read_settings(
     path = settings.config_path or (folder or Path()) / DEFAULT_CONFIG
     file, file_problems = read_agents_file(path, must_exist=settings.config_path is not None)
     problems += [*_missing(settings, purpose, given), *_malformed(settings), *file_problems]
+    problems += _missing_for_mcp(file, env)
     if problems:
         raise SettingsError(problems)
-    return settings.model_copy(update={"file": file})
+    return settings.model_copy(
+        update={"file": file, "mcp_environment": _mcp_environment(file, env)}
+    )
 
 
 # ------------------------------------------------------------------------------------------------
@@ -216,6 +221,22 @@ def _missing(settings: Settings, purpose: Purpose, given: Mapping[str, str]) -> 
             "SLACK_SIGNING_SECRET to receive events over HTTP."
         )
     return problems
+
+
+def _missing_for_mcp(file: AgentsFile, environment: Mapping[str, str]) -> list[str]:
+    return [
+        f"{variable} is not set, but the MCP server {server.name} is configured to get it."
+        for server in file.mcp_servers
+        for variable in sorted(server.variables)
+        if not environment.get(variable)
+    ]
+
+
+def _mcp_environment(file: AgentsFile, environment: Mapping[str, str]) -> Mapping[str, SecretStr]:
+    wanted = {variable for server in file.mcp_servers for variable in server.variables}
+    if file.mcp_servers:
+        wanted |= {"PATH", "HOME"}
+    return {name: SecretStr(environment[name]) for name in wanted if name in environment}
 
 
 def _malformed(settings: Settings) -> list[str]:

@@ -29,7 +29,7 @@ from agent_engine.types import (
     new_id,
 )
 from bot.agents_file import DEFAULT_AGENT
-from bot.equipment import Outfitter, find_model, make_tools
+from bot.equipment import Outfitter, find_model
 from bot.settings import Settings
 
 DONE, FAILED, WAITING = 0, 1, 3
@@ -46,7 +46,10 @@ async def ask_agent(settings: Settings, problem: str, *, as_json: bool) -> int:
     async with AsyncExitStack() as stack:
         source = await find_model(settings)
         console.print(f"[dim]{source.description}[/dim]")
-        agent = _agent(settings, Outfitter(settings, source, stack), _Progress(console))
+        outfitter = Outfitter(settings, source, stack)
+        await stack.enter_async_context(outfitter.mcp.running())
+        await outfitter.mcp.settled()
+        agent = _agent(settings, outfitter, _Progress(console))
         answer = None if as_json or not sys.stdin.isatty() else _Asker(console)
         result = await agent.execute_task(Task(description=problem), answer=answer)
     folder = agent.folder(result)
@@ -70,20 +73,27 @@ async def call_tool(settings: Settings, name: str, arguments: JsonObject) -> dic
             task_folder=outfitter.folders.folder(LIBRARY_SCOPE, task_id),
             idempotency_key=new_id(),
         )
+        if outfitter.mcp.owns(name):
+            await stack.enter_async_context(outfitter.mcp.running())
         allowed = _default_profile(settings).tools
         observation = await outfitter.caller.call(name, arguments, context, allowed=allowed)
         return dict(observation.content)
 
 
-def list_tools(settings: Settings) -> list[dict[str, Any]]:
-    """Describe all tools of this installation."""
+async def list_tools(settings: Settings) -> list[dict[str, Any]]:
+    """Describe all tools of this installation; MCP servers are asked for theirs."""
+    async with AsyncExitStack() as stack:
+        outfitter = Outfitter(settings, await find_model(settings), stack)
+        async with outfitter.mcp.running():
+            await outfitter.mcp.settled()
+            others = outfitter.mcp.all_offered()
     return [
         {
             "name": tool.name,
             "description": tool.description,
             "parameters": dict(tool.parameters_schema),
         }
-        for tool in make_tools(settings)
+        for tool in (*outfitter.tools, *others)
     ]
 
 
@@ -91,6 +101,7 @@ def _agent(settings: Settings, outfitter: Outfitter, progress: "_Progress") -> B
     profile = _default_profile(settings)
     equipment = outfitter.equip(profile)
     tools = [t for t in outfitter.tools if profile.tools is None or t.name in profile.tools]
+    tools += outfitter.mcp.offered(profile.tools)
     return BaseAgent(
         profile.name,
         AgentParts(

@@ -98,10 +98,8 @@ class Auditor:
         await self._log.append(_entry(call, UNKNOWN, UNKNOWN, text=self._text(call.arguments, "")))
 
     def _text(self, arguments: JsonObject, outcome: str) -> str:
-        shown = json.dumps(dict(arguments), ensure_ascii=False, default=str)
-        return self._redact(
-            cut_text(shown, MAX_ARGUMENT_CHARS) + (f"\n{outcome}" if outcome else "")
-        )
+        shown = cut_text(_shown(arguments), MAX_ARGUMENT_CHARS)
+        return self._redact(f"{shown}\n{outcome}" if outcome else shown)
 
 
 NO_AUDIT: Final = Auditor(Unrecorded(), str)
@@ -140,3 +138,11 @@ def _digest(call: Called) -> str:
         return call_key(call.name, call.arguments)
     except (TypeError, ValueError, RecursionError):
         return ""
+
+
+def _shown(arguments: JsonObject) -> str:
+    """The arguments as text; models write things that are no JSON, which are on record as that."""
+    try:
+        return json.dumps(arguments, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):
+        return "(arguments that are no JSON)"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, runtime_checkable
 
 from agent_engine.errors import RetryableError, StorageError, ToolError
-from agent_engine.ports import Clock, Tool, ToolContext, ToolSpec, ToolTraits
+from agent_engine.ports import Clock, Tool, ToolContext, ToolSource, ToolSpec, ToolTraits
 from agent_engine.safeguards import ApprovalStore
 from agent_engine.tools.approval import Approvals, NobodyAsked, Permitted
 from agent_engine.tools.audit import NO_AUDIT, Auditor, Called
@@ -87,11 +87,12 @@ class Guards:
 class ToolCaller:
     """Calls an installation's tools for its agents."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the composition root hands over each part
         self,
         tools: Sequence[Tool],
         clock: Clock,
         *,
+        sources: Sequence[ToolSource] = (),
         stages: Sequence[Stage] = (),
         redact: Redact = nothing_secret,
         guards: Guards | None = None,
@@ -99,6 +100,7 @@ class ToolCaller:
         self._tools = {tool.name: tool for tool in tools}
         if len(self._tools) != len(tools):
             raise ValueError("two tools have the same name")
+        self._sources = tuple(sources)
         self._clock = clock
         self._redact = redact
         guards = guards or Guards()
@@ -111,16 +113,24 @@ class ToolCaller:
 
     def tool(self, name: str) -> Tool | None:
         """Return the tool of this name; None when there is none."""
-        return self._tools.get(name)
+        source = self._source(name)
+        return self._tools.get(name) if source is None else source.tool(name)
 
     def traits(self, name: str) -> ToolTraits | None:
-        """Return what the loop must know of a tool; None for an unknown one."""
-        tool = self._tools.get(name)
-        return tool.traits if tool is not None else None
+        """Return what the loop must know of a tool; None for an unknown one.
+
+        A tool of a source that is away now may be there when it is called: the worst is assumed.
+        """
+        tool = self.tool(name)
+        if tool is None:
+            return ToolTraits() if self._source(name) else None
+        return tool.traits
 
     def specs(self, allowed: tuple[str, ...] | None) -> tuple[ToolSpec, ...]:
         """Describe the tools that may be used; None allows all."""
-        return tuple(_spec(tool) for tool in self._tools.values() if _may(tool.name, allowed))
+        fixed = [tool for tool in self._tools.values() if _may(tool.name, allowed)]
+        others = [tool for source in self._sources for tool in source.offered(allowed)]
+        return tuple(map(_spec, [*fixed, *others]))
 
     async def proposal(
         self,
@@ -135,7 +145,7 @@ class ToolCaller:
         A call that would be refused needs nobody's word. Raises StorageError.
         """
         try:
-            call = self._checked(name, arguments, context, allowed)
+            call = await self._checked(name, arguments, context, allowed)
         except Exception:  # noqa: BLE001  # ``call`` tells the model of it, and the log
             return None
         asked = await self._approvals.ask(call.tool, call.arguments, context)
@@ -151,7 +161,7 @@ class ToolCaller:
     ) -> AgentObservation:
         """Call a tool and say what came of it. Raises nothing but CancelledError, StorageError."""
         try:
-            call = self._checked(name, arguments, context, allowed)
+            call = await self._checked(name, arguments, context, allowed)
             permitted = await self._permitted(call)
         except ToolError as refusal:
             return await self._refused(name, arguments, context, refusal)
@@ -173,7 +183,7 @@ class ToolCaller:
         """Put on record that a person did not allow a call."""
         await self._audit.denied(proposed, context, by=by)
 
-    def _checked(
+    async def _checked(
         self,
         name: str,
         arguments: JsonObject,
@@ -181,7 +191,7 @@ class ToolCaller:
         allowed: tuple[str, ...] | None,
     ) -> ToolCall:
         """Return the call when it is valid and this person's task may make it."""
-        tool = self._usable(name, allowed)
+        tool = await self._usable(name, allowed)
         fitting = fitting_arguments(tool, arguments)
         refusal = self._policy.refusal(tool, fitting, requester=context.requester)
         if refusal is not None:
@@ -195,14 +205,19 @@ class ToolCaller:
             raise ToolError(f"{call.tool.name} was not called: nobody approved these arguments")
         return asked
 
-    def _usable(self, name: str, allowed: tuple[str, ...] | None) -> Tool:
+    def _source(self, name: str) -> ToolSource | None:
+        return next((source for source in self._sources if source.owns(name)), None)
+
+    async def _usable(self, name: str, allowed: tuple[str, ...] | None) -> Tool:
+        if source := self._source(name):
+            return await source.find(name, allowed)
         tool = self._tools.get(name)
         if tool is None or not _may(name, allowed):
             raise ToolError(self._unknown(name, allowed))
         return tool
 
     def _unknown(self, name: str, allowed: tuple[str, ...] | None) -> str:
-        names = sorted(known for known in self._tools if _may(known, allowed))
+        names = sorted(spec.name for spec in self.specs(allowed))
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
         what = "is not one this agent may use" if name in self._tools else "does not exist"
         if near:

@@ -5,7 +5,8 @@ storing is ``reconciler`` and ``posting``.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from agent_engine.places import NewPost, Post, PostKind, PostState
 from agent_engine.types import (
@@ -28,6 +29,10 @@ from bot.outbound.text import headline, one_line
 
 MAX_TITLE = 200
 
+_TAKEN_IN_WITHIN = timedelta(minutes=1)
+"""Between a person's message and the run it started; older ones started earlier runs."""
+_CLOCKS_APART = timedelta(seconds=5)
+"""How far Slack's clock may be ahead of ours."""
 _FOR_PEOPLE = frozenset({WaitKind.QUESTION, WaitKind.REPEAT})
 
 
@@ -47,6 +52,8 @@ class Wanted:
     """Whether it is to look like this for good, so that no distance to the last edit is kept."""
     only_if_free: bool = False
     """Post it, before all others, only if that costs no waiting; else never."""
+    asked_at_s: float = 0.0
+    """When people asked for it, in seconds since 1970: who asked first is served first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +78,10 @@ class Desired:
     session: SessionStatus | None
     """None to leave the session's status as it is."""
     title: str
+    asked_at_s: float
+    """When people asked for what is under way, or was last."""
+    is_answered: bool
+    """Whether that has ended with an answer."""
 
 
 def desired(
@@ -97,7 +108,8 @@ def desired(
         if run.thread is not None:
             scale = scales.get(run.run_id, 1.0)
             view = _RunView(run, run.thread, posts, _answer(run, scale), scale, early_plan)
-            found += view.messages()
+            asked_at_s = _asked_at(run).timestamp()
+            found += (replace(wanted, asked_at_s=asked_at_s) for wanted in view.messages())
             files += view.files()
     found.sort(key=lambda wanted: (not wanted.only_if_free, wanted.urgency))
     return Desired(
@@ -105,6 +117,8 @@ def desired(
         files=tuple(files),
         session=_session(runs, shown_status),
         title=headline(runs[-1].task.description, MAX_TITLE) if runs else "",
+        asked_at_s=_asked_at(runs[-1]).timestamp() if runs else 0.0,
+        is_answered=bool(runs) and _is_answered(runs[-1]),
     )
 
 
@@ -198,7 +212,7 @@ class _RunView:
 
     def _plan(self) -> Iterator[Wanted]:
         run = self.run
-        answered = run.end is not None and run.end.reason is EndReason.ANSWERED
+        answered = _is_answered(run)
         is_new = not self._is_known("plan")
         if self._is_abandoned("plan"):
             return
@@ -266,6 +280,20 @@ class _RunView:
     def _is_abandoned(self, name: str) -> bool:
         post = self._found(name)
         return post is not None and post.state is PostState.ABANDONED
+
+
+def _is_answered(run: RunSnapshot) -> bool:
+    return run.end is not None and run.end.reason is EndReason.ANSWERED
+
+
+def _asked_at(run: RunSnapshot) -> datetime:
+    """Say when people asked for this run: the time of the message that started it.
+
+    Intake may store messages of the same second in another order than they were written.
+    """
+    around = (run.created_at - _TAKEN_IN_WITHIN, run.created_at + _CLOCKS_APART)
+    said = [m.sent_at for m in run.messages if m.steers and around[0] <= m.sent_at <= around[1]]
+    return max(said, default=run.created_at)
 
 
 def _answer(run: RunSnapshot, scale: float) -> AnswerMessages:

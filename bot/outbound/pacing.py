@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from agent_engine.ports import Clock
-from bot.errors import SlackUnavailableError
+from bot.errors import NoRoomError
 
-_ROUNDING_S = 1e-4
+ROUNDING_S = 1e-4
 """Less than this is no reason to sleep: a sum of floats need never reach a whole token."""
 MAX_IDLE_BUCKETS = 2_000
 """Buckets of channels kept in memory; full ones beyond this are forgotten."""
@@ -79,6 +79,8 @@ _RATES = {
     "views.publish": _T4,
     "views.update": _T4,
 }
+_LEFT_FOR_OTHERS = {("agents.sessions.setStatus", Urgency.BACKGROUND): 10}
+"""Calls that the least urgent leave: whoever asks right after a flood still gets a sign at once."""
 _CHANNEL_RATES = {
     "chat.postMessage": POSTS_PER_CHANNEL,
     "assistant.threads.setStatus": _STATUS,
@@ -93,12 +95,12 @@ class _Bucket:
     blocked_until_s: float = 0.0
     waiting: list[tuple[int, int, asyncio.Event]] = field(default_factory=list)
 
-    def wait_s(self, now_s: float) -> float:
-        """Return how long until a token is there; refills on the way."""
+    def wait_s(self, now_s: float, *, tokens: int = 1) -> float:
+        """Return how long until so many tokens are there; refills on the way."""
         per_s = self.rate.per_minute / 60
         self.tokens = min(self.rate.burst, self.tokens + max(0.0, now_s - self.at_s) * per_s)
         self.at_s = now_s
-        missing = max(0.0, 1 - self.tokens) / per_s
+        missing = max(0.0, tokens - self.tokens) / per_s
         return max(missing, self.blocked_until_s - now_s)
 
     def is_idle(self, now_s: float) -> bool:
@@ -120,7 +122,7 @@ class Pacer:
         """Return when the method may be called.
 
         Raises:
-            SlackUnavailableError: it would take longer than ``patience_s``; nothing was used up.
+            NoRoomError: it would take longer than ``patience_s``; nothing was used up.
         """
         started_s = self._clock.monotonic_s()
         passed: list[_Bucket] = []
@@ -133,6 +135,16 @@ class Pacer:
             for bucket in passed:
                 bucket.tokens += 1
             raise
+
+    def wait_s(
+        self, method: str, *, channel_id: str | None, urgency: Urgency, ahead: int = 0
+    ) -> float:
+        """Return how long until so many calls and then this one may be made; 0 for now."""
+        now_s, tokens = self._clock.monotonic_s(), ahead + _needed(method, urgency)
+        return max(
+            bucket.wait_s(now_s, tokens=tokens + len(bucket.waiting))
+            for bucket in self._buckets_of(method, channel_id)
+        )
 
     def block(self, method: str, *, channel_id: str | None, seconds: float) -> None:
         """Let nobody call the method (in that channel) for so long: Slack has said so."""
@@ -165,17 +177,18 @@ class Pacer:
     ) -> None:
         """Wait for our turn and take a token. Only the first in line sleeps."""
         deadline_s = self._clock.monotonic_s() + patience_s
+        needed = _needed(method, urgency)
         with _in_line(bucket, urgency, next(self._order)) as (place, called):
             while True:
-                wait_s = bucket.wait_s(self._clock.monotonic_s())
+                wait_s = bucket.wait_s(self._clock.monotonic_s(), tokens=needed)
                 is_first = bucket.waiting[0] is place
-                if is_first and wait_s <= _ROUNDING_S:
+                if is_first and wait_s <= ROUNDING_S:
                     bucket.tokens -= 1
                     return
                 left_s = deadline_s - self._clock.monotonic_s()
                 expected_s = wait_s + _ahead(bucket, place) * 60 / bucket.rate.per_minute
                 if expected_s > left_s:
-                    raise SlackUnavailableError(
+                    raise NoRoomError(
                         f"{method} has to wait", method=method, retry_after_s=expected_s
                     )
                 if is_first:
@@ -183,6 +196,10 @@ class Pacer:
                 else:
                     called.clear()
                     await called.wait()
+
+
+def _needed(method: str, urgency: Urgency) -> int:
+    return 1 + _LEFT_FOR_OTHERS.get((method, urgency), 0)
 
 
 def _ahead(bucket: _Bucket, place: tuple[int, int, asyncio.Event]) -> int:

@@ -16,18 +16,17 @@ from agent_engine.ports import Clock
 from agent_engine.types import JsonObject, RunSnapshot, Thread
 from bot.errors import SlackRefusedError, SlackUnavailableError
 from bot.outbound.blocks import ids
-from bot.outbound.content import Content
 from bot.outbound.desired import Wanted, WantedFile
 from bot.outbound.pacing import Sleep
-from bot.outbound.slack_client import SlackClient
+from bot.outbound.slack_client import EDIT, POST, SlackClient
 from bot.outbound.slack_values import Pace, Upload
+from bot.outbound.turns import Ask, Limit, NotNowError, Turns
 from bot.ports import PostStore
 
 logger = logging.getLogger(__name__)
 
 MIN_EDIT_S = 1.3
 """Between two edits of one message; the newest render wins."""
-PATIENCE_S = 30.0
 LOOKUP_PAUSES_S = (0.0, 2.0, 5.0)
 """Before each look for a message that a crash may have left in Slack."""
 LOOKUP_PAGES = 10
@@ -49,20 +48,6 @@ class TaskFiles(Protocol):
         ...
 
 
-class NotNowError(Exception):
-    """The message can wait, and has to.
-
-    Attributes:
-        after_s: when it makes sense to try again.
-        why: threads that wait for the same thing have the same word.
-    """
-
-    def __init__(self, *, after_s: float, why: str) -> None:
-        super().__init__(why)
-        self.after_s = after_s
-        self.why = why
-
-
 class Poster:
     """Brings single messages and files to Slack."""
 
@@ -72,6 +57,7 @@ class Poster:
         posts: PostStore,
         slack: SlackClient,
         clock: Clock,
+        turns: Turns,
         files: TaskFiles | None = None,
         bot_id: str | None = None,
         sleep: Sleep = asyncio.sleep,
@@ -79,10 +65,13 @@ class Poster:
         self._posts = posts
         self._slack = slack
         self._clock = clock
+        self._turns = turns
         self._files = files
         self._bot_id = bot_id
         self._sleep = sleep
         self._unsent: set[str] = set()
+        self._resent: set[str] = set()
+        """Of the unsent, those that nobody could look up: they may be in Slack already."""
         self._searched: dict[str, str | None] = {}
         self._edited_at_s: dict[str, float] = {}
         self._gone: set[str] = set()
@@ -91,7 +80,7 @@ class Poster:
         """Make Slack show the message.
 
         Raises:
-            NotNowError: it is too early for another edit, or others go first.
+            NotNowError: it is too early for another edit, or others go first; then it is in line.
             SlackUnavailableError, SlackRefusedError: as of the client.
         """
         post = post or await self._intended(wanted)
@@ -127,6 +116,7 @@ class Poster:
     async def give_up(self, key: str, *, reason: str) -> None:
         """Note that the message will not be posted."""
         self._unsent.discard(key)
+        self._resent.discard(key)
         await self._posts.abandoned(key, reason=reason)
 
     def as_known(self, posts: Sequence[Post]) -> dict[str, Post]:
@@ -150,50 +140,54 @@ class Poster:
         return post
 
     async def _post(self, wanted: Wanted, post: Post) -> None:
-        content: Content | None = wanted.content
-        if post.key not in self._unsent:
-            content = await self._looked_for(wanted, post)
-        if content is None:
+        if post.key not in self._unsent and not await self._is_to_be_sent(wanted, post):
             return
-        patience_s = PATIENCE_S if wanted.patient and not wanted.only_if_free else 0.0
+        if not wanted.only_if_free:
+            await self._send(wanted, post)
+            return
+        ask = _ask(wanted, Limit(POST, post.thread.channel_id))
+        if not self._turns.is_free(post.thread, ask, calls=2):
+            await self.give_up(post.key, reason="not_free")
+            return
         try:
-            await self._send(wanted, post, patience_s=patience_s, content=content)
-        except SlackUnavailableError as unavailable:
-            if wanted.only_if_free:
-                await self.give_up(post.key, reason=f"not_free: {unavailable.message}")
-                return
-            if unavailable.maybe_done or wanted.patient:
-                raise
-            raise NotNowError(
-                after_s=unavailable.retry_after_s, why=f"post:{post.thread.channel_id}"
-            ) from unavailable
+            await self._send(wanted, post)
+        except (NotNowError, SlackUnavailableError) as error:
+            await self.give_up(post.key, reason=f"not_free: {error}")
 
-    async def _looked_for(self, wanted: Wanted, post: Post) -> Content | None:
-        """Look for what a crash may have left; return what is still to be posted, if anything."""
+    async def _is_to_be_sent(self, wanted: Wanted, post: Post) -> bool:
+        """Look for what a crash may have left; say whether it is still to be posted."""
         try:
             ts = await self._found_ts(post)
         except SlackRefusedError as refused:
             if wanted.resent is None:
                 await self.give_up(post.key, reason=f"cannot_look_up: {refused.error}")
-            return wanted.resent
+                return False
+            self._resent.add(post.key)
+            ts = None
         if ts is None:
-            return wanted.content
+            self._unsent.add(post.key)
+            return True
         await self._settle_found(wanted, post, ts=ts)
-        return None
+        return False
 
-    async def _send(
-        self, wanted: Wanted, post: Post, *, patience_s: float, content: Content
-    ) -> None:
+    async def _send(self, wanted: Wanted, post: Post) -> None:
         """Call Slack; on trouble leave the intent so that the next attempt knows what to do."""
-        self._unsent.discard(post.key)
+        thread, content = post.thread, wanted.content
+        if post.key in self._resent and wanted.resent is not None:
+            content = wanted.resent
         try:
-            ts = await self._slack.post_message(
-                post.thread.channel_id,
-                content,
-                thread_ts=post.thread.thread_ts,
-                key=post.key,
-                pace=Pace(urgency=wanted.urgency, patience_s=patience_s),
-            )
+            with self._turns.turn(thread, _ask(wanted, Limit(POST, thread.channel_id))):
+                self._unsent.discard(post.key)
+                ts = await self._slack.post_message(
+                    thread.channel_id,
+                    content,
+                    thread_ts=thread.thread_ts,
+                    key=post.key,
+                    pace=Pace(urgency=wanted.urgency, patience_s=0.0),
+                )
+        except NotNowError:
+            self._unsent.add(post.key)
+            raise
         except SlackUnavailableError as unavailable:
             if not unavailable.maybe_done:
                 self._unsent.add(post.key)
@@ -201,6 +195,7 @@ class Poster:
         except SlackRefusedError:
             self._unsent.add(post.key)
             raise
+        self._resent.discard(post.key)
         self._note_time(wanted, post)
         await self._posts.posted(post.key, ts=ts, body_hash=wanted.body_hash)
         facts = {"key": post.key, "kind": post.kind.value}
@@ -213,13 +208,14 @@ class Poster:
             return
         self._keep_distance(wanted, post)
         try:
-            await self._slack.update_message(
-                post.thread.channel_id,
-                post.ts,
-                wanted.content,
-                key=post.key,
-                pace=Pace(urgency=wanted.urgency, patience_s=PATIENCE_S if wanted.patient else 0.0),
-            )
+            with self._turns.turn(post.thread, _ask(wanted, Limit(EDIT))):
+                await self._slack.update_message(
+                    post.thread.channel_id,
+                    post.ts,
+                    wanted.content,
+                    key=post.key,
+                    pace=Pace(urgency=wanted.urgency, patience_s=0.0),
+                )
         except SlackRefusedError as refused:
             if refused.error in _GONE:
                 self._gone.add(post.key)
@@ -323,6 +319,12 @@ class Poster:
             return None
         content = await self._files.read(wanted.run, wanted.path)
         return content if content is not None and len(content) <= MAX_FILE_BYTES else None
+
+
+def _ask(wanted: Wanted, limit: Limit) -> Ask:
+    """Order what is final by when it was asked for; what will change again by who waits longest."""
+    asked_at_s = wanted.asked_at_s if wanted.patient else None
+    return Ask(limit=limit, urgency=wanted.urgency, asked_at_s=asked_at_s)
 
 
 def thread_facts(thread: Thread) -> dict[str, str]:

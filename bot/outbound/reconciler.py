@@ -6,20 +6,24 @@ one message gets there is ``posting``. It changes no run: all it writes is what 
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from agent_engine.errors import RetryableError
-from agent_engine.places import DirtyThread, Post
+from agent_engine.places import DirtyThread, Post, PostKind
 from agent_engine.ports import Bell, Clock, Topic
 from agent_engine.types import RunId, RunSnapshot, Thread, WorkspaceId
 from bot.errors import SlackRefusedError, SlackUnavailableError
 from bot.outbound.desired import Desired, Wanted, WantedFile, desired
-from bot.outbound.pacing import Sleep
-from bot.outbound.posting import NotNowError, Poster, TaskFiles, thread_facts
-from bot.outbound.slack_client import SlackClient
-from bot.outbound.slack_values import SessionSign, SessionStatus
+from bot.outbound.pacing import Sleep, Urgency
+from bot.outbound.posting import Poster, TaskFiles, thread_facts
+from bot.outbound.refusals import LOST_CHANNEL, LOST_THREAD, NO_ACCESS, SHRINK_ON
+from bot.outbound.signs import Signs
+from bot.outbound.slack_client import POST, SlackClient
+from bot.outbound.turns import Limit, NotNowError, Turns
 from bot.ports import Leases, PostStore, ThreadStore
 
 logger = logging.getLogger(__name__)
@@ -27,40 +31,16 @@ logger = logging.getLogger(__name__)
 POLL_S = 1.0
 """How long a change may go unnoticed when no bell rings."""
 THREADS_AT_ONCE = 200
-LINE_LASTS_S = 90.0
-"""After this a status line is shown again; Slack takes it away after two minutes."""
 TROUBLE_PAUSE_S = 2.0
 """After an unexpected error in a thread; doubled each time."""
 MAX_PAUSE_S = 300.0
 NO_ACCESS_PAUSE_S = 30.0
-SPREAD_S = 1.2
-"""Between threads that wait for the same limit."""
+SPREAD_S = 0.1
+"""Between threads that come back after the same trouble, in the order in which they met it."""
 MIN_SCALE = 0.1
 
 _TROUBLE = "trouble"
-_LOST_CHANNEL = frozenset(
-    {
-        "channel_not_found",
-        "is_archived",
-        "not_in_channel",
-        "restricted_action",
-        "restricted_action_read_only_channel",
-        "team_access_not_granted",
-    }
-)
-_LOST_THREAD = frozenset(
-    {
-        "thread_not_found",
-        "message_not_found",
-        "cannot_reply_to_message",
-        "restricted_action_thread_locked",
-    }
-)
-_NO_ACCESS = frozenset(
-    {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"}
-)
-_SHRINK_ON = frozenset({"msg_too_long", "msg_blocks_too_long", "invalid_blocks"})
-"""Smaller messages may be taken; without any blocks, where their text alone says all."""
+_IN_LINE = "in line"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,15 +89,21 @@ class Reconciler:
         self._clock = clock
         self._workspace_id = workspace_id
         self._on_lost = on_lost
+        self._turns = Turns(wait_for=self._wait_s, clock=clock)
+        self._signs = Signs(slack=slack, turns=self._turns, clock=clock)
         self._poster = Poster(
-            posts=posts, slack=slack, clock=clock, files=files, bot_id=bot_id, sleep=sleep
+            posts=posts,
+            slack=slack,
+            clock=clock,
+            turns=self._turns,
+            files=files,
+            bot_id=bot_id,
+            sleep=sleep,
         )
         self._slots = asyncio.Semaphore(THREADS_AT_ONCE)
         self._busy: set[Thread] = set()
         self._later: dict[Thread, _Later] = {}
         self._troubles: dict[Thread, int] = {}
-        self._lines: dict[Thread, float] = {}
-        self._statuses: dict[Thread, str] = {}
         self._scales: dict[RunId, float] = {}
         self._holds = False
 
@@ -136,19 +122,23 @@ class Reconciler:
         """Make Slack show one thread as it is.
 
         Raises:
-            NotNowError: something can only be shown later; the rest is shown.
+            NotNowError: something can only be shown later; the rest is shown. Where only time has
+                to pass, it says how much; else the thread is in line and will be called.
             SlackUnavailableError: Slack does not answer; nothing is lost.
         """
-        try:
-            waits = await self._show(dirty)
-        except _LostError as lost:
-            await self._lose(dirty, lost)
-            return
+        thread = dirty.thread
+        with self._turns.visit(thread):
+            try:
+                waits = await self._show(dirty)
+            except _LostError as lost:
+                await self._lose(dirty, lost)
+                return
         if waits:
-            raise min(waits, key=lambda wait: wait.after_s)
-        status = self._statuses.pop(dirty.thread, dirty.session_status)
-        await self._threads.shown(dirty.thread, seq=dirty.seq, session_status=status)
-        self._troubles.pop(dirty.thread, None)
+            raise min(waits, key=lambda wait: (wait.limit is not None, wait.after_s))
+        status = self._signs.shown(thread, dirty.session_status)
+        self._signs.is_stored(thread)
+        await self._threads.shown(thread, seq=dirty.seq, session_status=status)
+        self._troubles.pop(thread, None)
 
     def own_message_seen(self, ts: str, metadata: object) -> None:
         """Tell of a message event of our own; helps to find what a crash left."""
@@ -171,14 +161,20 @@ class Reconciler:
         except RetryableError:
             logger.warning("threads_not_read", exc_info=True)
             return POLL_S
-        now_s = self._clock.monotonic_s()
+        self._turns.keep({each.thread for each in dirty} | self._busy)
+        now_s, called = self._clock.monotonic_s(), self._called()
         for each in dirty:
-            if self._is_ours(each.thread) and self._is_due(each, now_s):
+            if self._is_ours(each.thread) and self._is_due(each, now_s, called):
                 self._busy.add(each.thread)
                 group.create_task(self._work(each))
-        # What is due by now is at work, and the end of that work rings.
-        ahead = (later.at_s for later in self._later.values() if later.at_s > now_s)
-        return min(POLL_S, max(0.01, min(ahead, default=now_s + POLL_S) - now_s))
+        return self._pause_s(now_s)
+
+    def _pause_s(self, now_s: float) -> float:
+        """Return how long to sleep. What is due by now is at work, and the end of that rings."""
+        ahead_s = [later.at_s - now_s for later in self._later.values() if later.at_s > now_s]
+        if (next_s := self._turns.next_s()) is not None:
+            ahead_s.append(next_s)
+        return min(POLL_S, max(0.01, min(ahead_s, default=POLL_S)))
 
     async def _has_lease(self) -> bool:
         held = await self._leases.hold(self._lease)
@@ -192,12 +188,20 @@ class Reconciler:
     def _is_ours(self, thread: Thread) -> bool:
         return thread.workspace_id == self._workspace_id
 
-    def _is_due(self, dirty: DirtyThread, now_s: float) -> bool:
-        """Say whether to work on the thread now: it is free, and due or has something new."""
+    def _wait_s(self, limit: Limit, urgency: Urgency, *, ahead: int) -> float:
+        return self._slack.wait_s(limit.method, limit.channel_id, urgency, ahead=ahead)
+
+    def _called(self) -> set[Thread]:
+        """Return the threads whose turn it is, and those that wait for one but are in no line."""
+        in_line = {thread for thread, later in self._later.items() if later.why == _IN_LINE}
+        return self._turns.called() | (in_line - self._turns.waiting())
+
+    def _is_due(self, dirty: DirtyThread, now_s: float, called: AbstractSet[Thread]) -> bool:
+        """Say whether to work on the thread now: it is free, and due, called or changed."""
         later = self._later.get(dirty.thread)
         if dirty.thread in self._busy:
             return False
-        if later is None or later.at_s <= now_s:
+        if later is None or later.at_s <= now_s or dirty.thread in called:
             return True
         return later.seq != dirty.seq and later.why != _TROUBLE
 
@@ -209,7 +213,10 @@ class Reconciler:
             async with self._slots:
                 await self.settle(dirty)
         except NotNowError as error:
-            later = self._at(error.after_s, dirty, why=error.why)
+            if error.limit is None:
+                later = self._at(error.after_s, dirty, why=error.why)
+            else:
+                later = _Later(math.inf, dirty.seq, _IN_LINE)
         except SlackUnavailableError as error:
             facts = {"method": error.method, "after_s": round(error.retry_after_s, 1)}
             logger.info("thread_postponed", extra=thread_facts(thread) | facts)
@@ -225,7 +232,7 @@ class Reconciler:
             self._bell.ring(Topic.THREADS)
 
     def _at(self, after_s: float, dirty: DirtyThread, *, why: str) -> _Later:
-        """Return when to try again: in the order in which threads began to wait."""
+        """Return when to try again, if it is not called before; many are spread a little."""
         now_s = self._clock.monotonic_s()
         before = self._later.get(dirty.thread)
         if before is not None and before.why == why and before.at_s > now_s:
@@ -239,8 +246,8 @@ class Reconciler:
 
     async def _refresh_lines(self) -> None:
         """Have status lines shown again before Slack takes them away."""
-        for thread, at_s in list(self._lines.items()):
-            if self._is_old(at_s) and thread not in self._busy:
+        for thread in self._signs.fading():
+            if thread not in self._busy:
                 await self._threads.touch(thread)
 
     # -- one thread ------------------------------------------------------------------------------
@@ -249,16 +256,15 @@ class Reconciler:
         """Show all that can be shown now and return what has to wait.
 
         A first sign goes before the messages; that the work rests or is done comes after them.
+        Nothing waits here, so what meets a limit holds nothing else up.
         """
         thread = dirty.thread
         while True:
             runs = await self._runs(thread)
             known = self._poster.as_known(await self._posts.posts_of([r.run_id for r in runs]))
-            shown = self._statuses.get(thread, dirty.session_status)
+            shown = self._signs.shown(thread, dirty.session_status)
             wanted = self._desired(runs, known, shown)
-            status = wanted.session or self._fading(thread, shown)
-            is_first = status is SessionStatus.PROCESSING
-            waits = await self._show_status(thread, status, wanted.title) if is_first else []
+            waits = await self._signed(self._signs.begin(thread, wanted, shown))
             if not self._slack.shows_status:
                 wanted = self._desired(runs, known, shown)
             try:
@@ -266,7 +272,8 @@ class Reconciler:
             except _TooLongError as error:
                 self._shrink(error.run_id)
                 continue
-            return waits if is_first else waits + await self._show_status(thread, status, "")
+            end = self._signs.end(thread, wanted, shown, post_in_s=_post_in_s(waits))
+            return waits + await self._signed(end)
 
     async def _runs(self, thread: Thread) -> Sequence[RunSnapshot]:
         found = await self._threads.runs(thread)
@@ -283,47 +290,33 @@ class Reconciler:
             scales=self._scales,
         )
 
-    async def _show_status(
-        self, thread: Thread, status: SessionStatus | None, title: str
-    ) -> list[NotNowError]:
-        """Show the session status; one that cannot be shown now holds no message up."""
-        if status is None:
-            return []
-        self._lines.pop(thread, None)
+    async def _signed(self, showing: Awaitable[list[NotNowError]]) -> list[NotNowError]:
+        """Show a status; one that Slack refuses holds nothing else up."""
         try:
-            sign = await self._slack.set_session_status(thread, status, title=title)
-        except SlackUnavailableError as unavailable:
-            return [NotNowError(after_s=unavailable.retry_after_s, why=unavailable.method)]
+            return await showing
         except SlackRefusedError as refused:
             _raise_if_lost(refused)
             logger.warning("status_refused", extra={"error": refused.error})
-            sign = SessionSign.NONE
-        if sign is SessionSign.LINE and status is SessionStatus.PROCESSING:
-            self._lines[thread] = self._clock.monotonic_s()
-        self._statuses[thread] = status
-        return []
-
-    def _fading(self, thread: Thread, shown: str | None) -> SessionStatus | None:
-        """Return the status to show again because Slack takes its line away by itself."""
-        at_s = self._lines.get(thread)
-        if at_s is None or shown != SessionStatus.PROCESSING:
-            return None
-        return SessionStatus.PROCESSING if self._is_old(at_s) else None
-
-    def _is_old(self, line_at_s: float) -> bool:
-        return self._clock.monotonic_s() - line_at_s > LINE_LASTS_S
+            return []
 
     async def _show_messages(self, wanted: Desired, known: Mapping[str, Post]) -> list[NotNowError]:
+        """Show all messages that can be shown now; what ends a run waits for its answer."""
         waits: list[NotNowError] = []
+        unanswered: set[RunId | None] = set()
         for message in wanted.messages:
+            if message.post.kind is PostKind.PLAN and message.post.run_id in unanswered:
+                continue
             try:
                 await self._poster.show(message, known.get(message.post.key))
             except NotNowError as wait:
                 waits.append(wait)
+                if message.post.kind is PostKind.ANSWER:
+                    unanswered.add(message.post.run_id)
             except SlackRefusedError as refused:
                 await self._refused(message, refused)
         for file in wanted.files:
-            await self._hand_over(file, known.get(file.post.key))
+            if file.run.run_id not in unanswered:
+                await self._hand_over(file, known.get(file.post.key))
         return waits
 
     async def _hand_over(self, file: WantedFile, post: Post | None) -> None:
@@ -337,9 +330,9 @@ class Reconciler:
     async def _refused(self, wanted: Wanted, refused: SlackRefusedError) -> None:
         """Do what can be done about a message that Slack does not take."""
         run_id = wanted.post.run_id
-        if refused.error in _SHRINK_ON and run_id and self._scales.get(run_id, 1.0) > MIN_SCALE:
+        if refused.error in SHRINK_ON and run_id and self._scales.get(run_id, 1.0) > MIN_SCALE:
             raise _TooLongError(run_id) from refused
-        if refused.error in _NO_ACCESS:
+        if refused.error in NO_ACCESS:
             raise SlackUnavailableError(
                 "Slack does not accept our token.",
                 method=refused.method,
@@ -358,10 +351,9 @@ class Reconciler:
         """Take leave of a thread in which nothing can be said; have its tasks stopped."""
         facts = thread_facts(dirty.thread) | {"error": lost.error}
         logger.warning("thread_lost", extra=facts)
-        self._lines.pop(dirty.thread, None)
-        self._statuses.pop(dirty.thread, None)
+        self._signs.forget(dirty.thread)
         if self._on_lost is not None:
-            whole = lost.error in _LOST_CHANNEL
+            whole = lost.error in LOST_CHANNEL
             place = LostPlace(thread=dirty.thread, error=lost.error, whole_channel=whole)
             await self._on_lost(place)
         await self._threads.shown(dirty.thread, seq=dirty.seq, session_status=dirty.session_status)
@@ -379,6 +371,12 @@ class _TooLongError(Exception):
         self.run_id = run_id
 
 
+def _post_in_s(waits: Sequence[NotNowError]) -> float | None:
+    """Return how long the thread waits for a message; None where it waits for none."""
+    posts = [wait for wait in waits if wait.limit is not None and wait.limit.method == POST]
+    return min((wait.after_s for wait in posts), default=None)
+
+
 def _raise_if_lost(refused: SlackRefusedError) -> None:
-    if refused.error in _LOST_CHANNEL or refused.error in _LOST_THREAD:
+    if refused.error in LOST_CHANNEL or refused.error in LOST_THREAD:
         raise _LostError(refused.error) from refused

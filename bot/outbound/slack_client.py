@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,7 +32,6 @@ from bot.outbound.slack_values import (
     Identity,
     Pace,
     Page,
-    SessionSign,
     SessionStatus,
     Upload,
 )
@@ -45,10 +45,14 @@ CONNECTIONS = 50
 PAGE = 200
 """Messages per page of a history; Slack allows up to 1,000."""
 MAX_TITLE = 200
-STATUS_PATIENCE_S = 3.0
+VARIANT_PATIENCE_S = 5.0
+"""How long a plainer variant may wait where Slack did not take the one before."""
+SESSION_STATUS = "agents.sessions.setStatus"
+STATUS_LINE = "assistant.threads.setStatus"
+POST = "chat.postMessage"
+EDIT = "chat.update"
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_STATUS_METHODS = ("agents.sessions.setStatus", "assistant.threads.setStatus")
 _STATUS_WORDS = {"processing": "is working…", "suspended": "waits for an answer…"}
 _OPTIONAL_TYPES = frozenset(
     {"plan", "task_card", "markdown", "table", "context_actions", "feedback_buttons"}
@@ -119,7 +123,7 @@ class SlackClient:
     @property
     def shows_status(self) -> bool:
         """Whether this Slack can show what the agent does, as far as is known."""
-        return not all(self._calls.is_refused(method) for method in _STATUS_METHODS)
+        return not all(self._calls.is_refused(method) for method in (SESSION_STATUS, STATUS_LINE))
 
     def refuses(self, method: str) -> bool:
         """Say whether Slack has refused the method for good within the last hour."""
@@ -141,7 +145,7 @@ class SlackClient:
         Never repeated by itself once it may have been posted: see ``maybe_done`` of the error.
         """
         call = Call(
-            method="chat.postMessage",
+            method=POST,
             channel_id=channel_id,
             urgency=pace.urgency,
             patience_s=pace.patience_s,
@@ -173,7 +177,7 @@ class SlackClient:
         pace: Pace = AT_ONCE,
     ) -> None:
         """Replace what our message says; safe to repeat."""
-        call = Call(method="chat.update", urgency=pace.urgency, patience_s=pace.patience_s)
+        call = Call(method=EDIT, urgency=pace.urgency, patience_s=pace.patience_s)
 
         async def send(blocks: Sequence[Block]) -> AsyncSlackResponse:
             return await self._web.chat_update(
@@ -376,43 +380,44 @@ class SlackClient:
         )
 
     async def set_session_status(
-        self, thread: Thread, status: SessionStatus, *, title: str = ""
-    ) -> SessionSign:
-        """Show what the agent does in this thread, as well as this Slack can.
-
-        Returns how it is shown; a Slack that knows neither way is no error.
-        """
-        # A first sign goes before the word that others are done: somebody waits for it.
-        is_sign = status is SessionStatus.PROCESSING
-        urgency = Urgency.ANSWER if is_sign else Urgency.BACKGROUND
-        if await self._optional(
-            Call(
-                method="agents.sessions.setStatus",
-                urgency=urgency,
-                patience_s=STATUS_PATIENCE_S,
-            ),
+        self, thread: Thread, status: SessionStatus, *, title: str = "", pace: Pace = AT_ONCE
+    ) -> bool:
+        """Show what the agent does in this thread; False when this Slack has no sessions for us."""
+        call = Call(method=SESSION_STATUS, urgency=pace.urgency, patience_s=pace.patience_s)
+        return await self._optional(
+            call,
             lambda: self._web.agents_sessions_setStatus(
                 channel_id=thread.channel_id,
                 thread_ts=thread.thread_ts,
                 status=status.value,
                 title=title[:MAX_TITLE] or None,
             ),
-        ):
-            return SessionSign.SESSION
-        shown = await self._optional(
-            Call(
-                method="assistant.threads.setStatus",
-                channel_id=thread.channel_id,
-                urgency=urgency,
-                patience_s=STATUS_PATIENCE_S,
-            ),
+        )
+
+    async def set_status_line(
+        self, thread: Thread, status: SessionStatus, *, pace: Pace = AT_ONCE
+    ) -> bool:
+        """Show the same as a line of text, or take it away; False when Slack has none for us."""
+        call = Call(
+            method=STATUS_LINE,
+            channel_id=thread.channel_id,
+            urgency=pace.urgency,
+            patience_s=pace.patience_s,
+        )
+        return await self._optional(
+            call,
             lambda: self._web.assistant_threads_setStatus(
                 channel_id=thread.channel_id,
                 thread_ts=thread.thread_ts,
                 status=_STATUS_WORDS.get(status.value, ""),
             ),
         )
-        return SessionSign.LINE if shown else SessionSign.NONE
+
+    def wait_s(
+        self, method: str, channel_id: ChannelId | None, urgency: Urgency, *, ahead: int = 0
+    ) -> float:
+        """Return how long until Slack takes so many calls more and then this one; 0 for now."""
+        return self._calls.wait_s(method, channel_id=channel_id, urgency=urgency, ahead=ahead)
 
     # -- files -----------------------------------------------------------------------------------
 
@@ -463,6 +468,8 @@ class SlackClient:
                 if refused.error != "invalid_blocks":
                     raise
                 self._learn(refused, blocks)
+            # It was its turn already: a plainer variant does not go back to the end of the line.
+            call = replace(call, patience_s=max(call.patience_s, VARIANT_PATIENCE_S))
         return await self._calls.make(call, partial(send, variants[-1]))
 
     def _is_refused(self, blocks: Sequence[Block]) -> bool:

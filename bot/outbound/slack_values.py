@@ -16,17 +16,6 @@ class SessionStatus(StrEnum):
     CLOSED = "closed"
 
 
-class SessionSign(StrEnum):
-    """How a session status could be shown."""
-
-    SESSION = "session"
-    """As a session, with Slack's own Stop button; it stays."""
-    LINE = "line"
-    """As a line of text that Slack takes away after two minutes or with our next message."""
-    NONE = "none"
-    """Not at all: something has to be posted instead."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """Who we are in this workspace."""

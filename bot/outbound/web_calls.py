@@ -108,6 +108,10 @@ class WebCalls:
                     raise
                 await self._sleep(_backoff_s(attempt))
 
+    def wait_s(self, method: str, *, channel_id: str | None, urgency: Urgency, ahead: int) -> float:
+        """Return how long until so many calls and then this one may be made; 0 for now."""
+        return self._pacer.wait_s(method, channel_id=channel_id, urgency=urgency, ahead=ahead)
+
     def is_refused(self, method: str) -> bool:
         """Say whether the method was refused for good within the last hour."""
         _, until_s = self._refused.get(method, ("", 0.0))

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from contextlib import AsyncExitStack
 
 from bot.equipment import ModelSource, Outfitter
@@ -21,3 +23,9 @@ async def test_nothing_is_made_where_there_is_no_model(tmp_path):
         outfitter = Outfitter(Settings(home=tmp_path), source, stack)
         await outfitter.learn()
         assert not outfitter._models
+
+
+def test_the_library_of_mcp_servers_is_not_imported_where_there_are_none():
+    code = "import sys, bot.app, bot.equipment; print('mcp' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
+    assert done.stdout == "False\n"

@@ -1,6 +1,7 @@
 """Who gets which message when: a table of cases."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -8,9 +9,11 @@ from agent_engine.places import Post, PostKind, PostState
 from agent_engine.types import (
     ActionType,
     EndReason,
+    PersonMessage,
     Resolution,
     StepStatus,
     TaskStatus,
+    UserId,
     Wait,
     WaitKind,
 )
@@ -154,3 +157,34 @@ def test_files_come_with_the_answer():
         ("run:r1:file:0", "a.csv", "out/a.csv"),
         ("run:r1:file:1", "b.png", "b.png"),
     ]
+
+
+def said(after_s):
+    at = AT + timedelta(seconds=after_s)
+    return PersonMessage(id=str(after_s), author=UserId("U1"), text="?", sent_at=at)
+
+
+@pytest.mark.parametrize(
+    ("case", "said_s", "asked_s"),
+    [
+        ("no message", [], 0),
+        ("the message that started it", [-0.4], -0.4),
+        ("Slack's clock is ahead", [0.7], 0.7),
+        ("an earlier run's message before it", [-300, -0.4], -0.4),
+        ("a message to the run under way", [-0.4, 40], -0.4),
+        ("a run started again later", [-3_000], 0),
+    ],
+)
+def test_a_run_was_asked_for_when_the_message_that_started_it_was_written(case, said_s, asked_s):
+    run = replace(answered(RUN), messages=tuple(said(each) for each in said_s))
+    wanted = desired([run], {}, shown_status=None)
+    asked_at_s = AT.timestamp() + asked_s
+    assert wanted.asked_at_s == pytest.approx(asked_at_s), case
+    assert [each.asked_at_s for each in wanted.messages] == [pytest.approx(asked_at_s)], case
+
+
+def test_a_thread_is_answered_when_its_newest_run_is():
+    assert desired([answered(RUN)], {}, shown_status=None).is_answered
+    stopped = ended(RUN, EndReason.STOPPED)
+    for runs in ([RUN], [stopped], [answered(RUN), a_run("r2")], []):
+        assert not desired(runs, {}, shown_status=None).is_answered

@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from bot.errors import SlackUnavailableError
-from bot.outbound.pacing import Pacer, Urgency
+from bot.outbound.pacing import SESSIONS, Pacer, Urgency
 from tests.fakes.stores import FakeTime
 
 POST = "chat.postMessage"
 EDIT = "chat.update"
+SESSION = "agents.sessions.setStatus"
 
 
 def a_pacer():
@@ -137,6 +138,36 @@ async def test_a_second_limit_that_refuses_gives_the_first_back():
             await turn(pacer, patience_s=0.0)
     bucket = pacer._buckets[POST, "C1"]
     assert bucket.tokens == 3
+
+
+async def test_how_long_a_call_would_wait_is_known_without_making_it():
+    time, pacer = a_pacer()
+
+    def wait_s(ahead):
+        return pacer.wait_s(POST, channel_id="C1", urgency=Urgency.ANSWER, ahead=ahead)
+
+    assert [wait_s(ahead) for ahead in range(5)] == [0, 0, 0, 1, 2]
+    pacer.block(POST, channel_id="C1", seconds=7)
+    assert wait_s(0) == 7
+    assert time.now_s == 1_000
+
+
+async def test_the_least_urgent_leave_some_session_changes_for_first_signs():
+    time, pacer = a_pacer()
+    rest, sign = Urgency.BACKGROUND, Urgency.ANSWER
+
+    def wait_s(urgency):
+        return pacer.wait_s(SESSION, channel_id=None, urgency=urgency)
+
+    for _ in range(SESSIONS.burst - 10):
+        await turn(pacer, method=SESSION, channel=None, urgency=rest, patience_s=0.0)
+    assert wait_s(rest) == pytest.approx(1.2)
+    for _ in range(10):
+        await turn(pacer, method=SESSION, channel=None, urgency=sign, patience_s=0.0)
+    assert wait_s(sign) == pytest.approx(1.2)
+    time.now_s += 13.3
+    assert wait_s(sign) == 0
+    assert wait_s(rest) == 0
 
 
 async def test_the_buckets_of_quiet_channels_are_forgotten(monkeypatch):

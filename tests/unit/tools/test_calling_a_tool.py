@@ -377,3 +377,55 @@ async def test_a_tool_that_cannot_even_tell_its_schema_is_an_error(tmp_path):
     seen = await caller(Mute(returning({}))).call("fake", {}, tool_context(tmp_path))
 
     assert "is broken and cannot be called" in (seen.error or "")
+
+
+# -- tools that come and go ----------------------------------------------------------------------
+
+
+class FakeSource:
+    """Owns all names that begin with ``far_``; has the tools that the test gives it."""
+
+    def __init__(self, *tools):
+        self.tools = {tool.name: tool for tool in tools}
+
+    def owns(self, name):
+        return name.startswith("far_")
+
+    def tool(self, name):
+        return self.tools.get(name)
+
+    def offered(self, allowed):
+        return [tool for tool in self.tools.values() if allowed is None or tool.name in allowed]
+
+    async def find(self, name, allowed):
+        if allowed is not None and name not in allowed:
+            raise ToolError(f"{name} is not for you")
+        if name not in self.tools:
+            raise ToolError(f"{name} has left")
+        return self.tools[name]
+
+
+async def test_tools_of_a_source_are_described_and_called_like_others(tmp_path):
+    source = FakeSource(FakeTool(returning({"success": True}), name="far_one"))
+    calls = caller(FakeTool(returning({}), name="near"), sources=[source])
+    assert [spec.name for spec in calls.specs(None)] == ["near", "far_one"]
+    assert [spec.name for spec in calls.specs(("far_one",))] == ["far_one"]
+    assert (await calls.call("far_one", {}, tool_context(tmp_path))).success
+
+
+async def test_a_tool_that_has_left_its_source_is_told_of(tmp_path):
+    calls = caller(sources=[FakeSource()])
+    seen = await calls.call("far_one", {}, tool_context(tmp_path))
+    assert seen.content == {"success": False, "error": "far_one has left"}
+    seen = await calls.call("far_one", {}, tool_context(tmp_path), allowed=("other",))
+    assert seen.content["error"] == "far_one is not for you"
+
+
+def test_a_tool_that_may_come_back_is_not_taken_for_one_that_can_be_repeated():
+    harmless = FakeTool(returning({}), name="far_one", traits=ToolTraits(idempotent=True))
+    source = FakeSource(harmless)
+    calls = caller(sources=[source])
+    assert calls.traits("far_one").idempotent
+    source.tools.clear()
+    assert not calls.traits("far_one").idempotent
+    assert calls.traits("nowhere") is None

@@ -1,0 +1,156 @@
+"""A connection to one server by the protocol's own library.
+
+Entered and left in one task, as the library wants it. Foreign errors are translated here; of what
+the library offers only listing and calling are used: what a server asks for (a model's words, a
+person's, folders) is refused by the library itself.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import mcp_types as types
+from mcp.client.session import ClientSession, IncomingMessage
+from mcp.shared.exceptions import MCPError
+from pydantic import ValidationError
+
+from agent_engine.errors import ToolError
+from agent_engine.tools.mcp.http import http_streams
+from agent_engine.tools.mcp.links import Ending, Link, LinkError, LinkLostError, ServerSaysNoError
+from agent_engine.tools.mcp.listing import MAX_TOOLS, ListedTool
+from agent_engine.tools.mcp.servers import HttpServer, McpServer, StdioServer
+from agent_engine.tools.mcp.stdio import stdio_streams
+from agent_engine.tools.mcp.words import clean_text
+from agent_engine.types import JsonObject
+
+logger = logging.getLogger(__name__)
+
+CLIENT: Final = types.Implementation(name="treadle", version="1")
+MAX_PAGES: Final = 20
+_MAX_WORDS: Final = 500
+_SESSION_GONE: Final = "Session terminated"
+"""How the library words HTTP 404 for a session that the server has forgotten."""
+
+
+@asynccontextmanager
+async def open_link(server: McpServer, *, list_changed: Callable[[], None]) -> AsyncIterator[Link]:
+    """Connect and agree on the protocol's version; see ``links.OpenLink``."""
+    ending = Ending()
+
+    async def heard(message: IncomingMessage) -> None:
+        if isinstance(message, types.ToolListChangedNotification):
+            list_changed()
+
+    async with (
+        _streams(server, ending) as (read, write),
+        ClientSession(read, write, message_handler=heard, client_info=CLIENT) as session,
+    ):
+        await _agree(session, ending)
+        yield _SessionLink(session, server, ending)
+
+
+def _streams(server: McpServer, ending: Ending) -> Any:  # noqa: ANN401  the library names no type for both
+    match server.reached:
+        case StdioServer() as program:
+            return stdio_streams(server, program, ending)
+        case HttpServer() as place:
+            return http_streams(server, place, ending)
+
+
+async def _agree(session: ClientSession, ending: Ending) -> None:
+    """Greet as all versions so far do; a server that knows only later ones is asked anew."""
+    try:
+        await session.initialize()
+    except MCPError as error:
+        if error.code not in (types.UNSUPPORTED_PROTOCOL_VERSION, types.METHOD_NOT_FOUND):
+            raise LinkError(_refusal(error, ending)) from error
+        await _discover(session)
+    except (RuntimeError, ValidationError) as error:
+        raise LinkError("it speaks a version of the protocol that is not known") from error
+
+
+async def _discover(session: ClientSession) -> None:
+    try:
+        await session.discover()
+    except (MCPError, RuntimeError, ValidationError) as error:
+        raise LinkError("it speaks a version of the protocol that is not known") from error
+
+
+class _SessionLink:
+    """One live session."""
+
+    def __init__(self, session: ClientSession, server: McpServer, ending: Ending) -> None:
+        self._session = session
+        self._server = server
+        self._ending = ending
+
+    @property
+    def ending(self) -> Ending:
+        return self._ending
+
+    async def tools(self) -> Sequence[ListedTool]:
+        listed: list[ListedTool] = []
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            page = await self._page(cursor)
+            listed += map(_listed, page.tools)
+            cursor = page.next_cursor
+            if not cursor or len(listed) > MAX_TOOLS:
+                break
+        return listed
+
+    async def call(self, name: str, arguments: JsonObject) -> JsonObject:
+        params = types.CallToolRequestParams(name=name, arguments=dict(arguments))
+        request = types.CallToolRequest(params=params)
+        try:
+            # Its own call_tool validates by the server's schema, whose patterns may never end.
+            result = await self._session.send_request(request, types.CallToolResult)
+        except MCPError as error:
+            raise self._translated(error) from error
+        except ValidationError as error:
+            raise ToolError("the server's answer is none that can be used") from error
+        return result.model_dump(by_alias=True, mode="json", exclude_none=True)
+
+    async def _page(self, cursor: str | None) -> types.ListToolsResult:
+        params = types.PaginatedRequestParams(cursor=cursor) if cursor else None
+        try:
+            return await self._session.list_tools(params=params)
+        except MCPError as error:
+            raise LinkError(f"it did not list its tools: {self._said(error)}") from error
+        except ValidationError as error:
+            raise LinkError("its list of tools makes no sense") from error
+
+    def _translated(self, error: MCPError) -> LinkLostError | ServerSaysNoError:
+        if error.code == types.CONNECTION_CLOSED:
+            self._ending.end(self._said(error))
+            return LinkLostError(self._ending.reason)
+        if error.code == types.INVALID_REQUEST and error.message == _SESSION_GONE:
+            self._ending.end("it has forgotten the session")
+            return LinkLostError(self._ending.reason)
+        return ServerSaysNoError(f"the server refused: {self._said(error)}")
+
+    def _said(self, error: MCPError) -> str:
+        return self._server.blot(_words(error))
+
+
+def _refusal(error: MCPError, ending: Ending) -> str:
+    if error.code == types.CONNECTION_CLOSED and ending.is_set:
+        return ending.reason
+    hint = f" ({ending.hint})" if ending.hint else ""
+    return f"it refused to connect: {_words(error)}{hint}"
+
+
+def _words(error: MCPError) -> str:
+    return clean_text(error.message, _MAX_WORDS) or f"error {error.code}"
+
+
+def _listed(tool: types.Tool) -> ListedTool:
+    hints = tool.annotations or types.ToolAnnotations()
+    return ListedTool(
+        name=tool.name,
+        description=tool.description or tool.title or "",
+        schema=tool.input_schema,
+        only_reads=bool(hints.read_only_hint),
+        repeatable=bool(hints.idempotent_hint),
+    )

@@ -1,0 +1,79 @@
+"""Names and texts that a server gives, made safe to show and to put before a model.
+
+A server's words are data from outside: bounded, printable, without what could pass for markup or a
+speaker's mark. They can still be misleading; that is why calls are bounded, asked for and audited.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Final
+
+PREFIX: Final = "mcp"
+MAX_NAME_CHARS: Final = 64
+"""What model servers take as the name of a tool."""
+_TAG_CHARS: Final = 6
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_ODD: Final = re.compile(r"[^a-z0-9]+")
+_SPEAKER: Final = re.compile(r"\[(?=/?INST\])", re.IGNORECASE)
+_ANGLES: Final = str.maketrans({"<": "\u2039", ">": "\u203a"})
+
+
+def server_prefix(server: str) -> str:
+    """Return what the names of all tools of this server begin with.
+
+    >>> server_prefix("github")
+    'mcp_github_'
+    """
+    return f"{PREFIX}_{server}_"
+
+
+def tool_names(server: str, raw: Sequence[str]) -> dict[str, str]:
+    """Return the name that each of a server's tools has for agents, by the server's own name.
+
+    Tools whose names become the same, or too long, are told apart by a hash of their own name, so
+    that the order in which a server lists them cannot exchange one for another.
+
+    >>> tool_names("git", ["createIssue", "create-pr", "create_pr"])["createIssue"]
+    'mcp_git_create_issue'
+    """
+    plain = {name: server_prefix(server) + _snake(name) for name in raw}
+    taken = list(plain.values())
+    return {
+        name: made if taken.count(made) == 1 and _fits(made, name) else _tagged(made, name)
+        for name, made in plain.items()
+    }
+
+
+def clean_text(text: object, max_chars: int) -> str:
+    """Return one printable line of what should be a text; empty for anything else.
+
+    >>> clean_text("Adds  two" + chr(10) + chr(0x202E) + "numbers", 40)
+    'Adds two numbers'
+    """
+    if not isinstance(text, str):
+        return ""
+    start = text[: 4 * max_chars]
+    shown = "".join(" " if char.isspace() else char for char in start if _is_seen(char))
+    line = _SPEAKER.sub("[ ", " ".join(shown.split()).translate(_ANGLES))
+    return line if len(line) <= max_chars else f"{line[: max_chars - 1]}…"
+
+
+def _snake(name: str) -> str:
+    return _ODD.sub("_", _HUMP.sub("_", name).lower()).strip("_") or "tool"
+
+
+def _fits(made: str, raw: str) -> bool:
+    """Whether the name is short enough and something of the raw name is left in it."""
+    return len(made) <= MAX_NAME_CHARS and any(char.isascii() and char.isalnum() for char in raw)
+
+
+def _tagged(made: str, raw: str) -> str:
+    tag = hashlib.sha256(raw.encode(errors="surrogatepass")).hexdigest()[:_TAG_CHARS]
+    return f"{made[: MAX_NAME_CHARS - _TAG_CHARS - 1].rstrip('_')}_{tag}"
+
+
+def _is_seen(char: str) -> bool:
+    """Whether a reader sees the character; direction marks and other invisible ones are hidden."""
+    return char.isspace() or not unicodedata.category(char).startswith("C")

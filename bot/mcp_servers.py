@@ -1,0 +1,49 @@
+"""MCP servers from settings: the values that the engine connects by.
+
+Part of the composition root.
+"""
+
+from collections.abc import Mapping
+
+from agent_engine.tools.mcp.servers import HttpServer, McpServer, StdioServer
+from agent_engine.types import Asks
+from bot.mcp_table import McpServerTable
+from bot.settings import Settings
+
+INHERITED = ("PATH", "HOME")
+"""All that a server's program gets of the environment besides what it is configured to get."""
+
+
+def mcp_servers(settings: Settings) -> tuple[McpServer, ...]:
+    """Return all configured servers."""
+    environment = {k: v.get_secret_value() for k, v in settings.mcp_environment.items()}
+    return tuple(_server(table, environment) for table in settings.file.mcp_servers)
+
+
+def _server(table: McpServerTable, environment: Mapping[str, str]) -> McpServer:
+    return McpServer(
+        name=table.name,
+        reached=_reached(table, environment),
+        timeout_s=table.timeout_s,
+        start_timeout_s=table.start_timeout_s,
+        allowed=table.allowed_tools,
+        denied=table.denied_tools,
+        for_every_agent=table.for_every_agent,
+        ask=Asks(table.ask) if table.ask else None,
+        trust_annotations=table.trust_annotations,
+    )
+
+
+def _reached(table: McpServerTable, environment: Mapping[str, str]) -> StdioServer | HttpServer:
+    secrets = tuple(environment[name] for name in sorted(table.variables))
+    if table.url is not None:
+        headers = table.filled_headers(environment)
+        return HttpServer(url=table.url, headers=headers, secrets=secrets)
+    inherited = {name: environment[name] for name in INHERITED if name in environment}
+    return StdioServer(
+        command=table.command or "",
+        args=table.args,
+        env={**inherited, **{name: environment[ours] for name, ours in table.env.items()}},
+        secrets=secrets,
+        cwd=table.cwd,
+    )
