@@ -58,6 +58,21 @@ class Decide:
     wait_id: str
     value: str
     by: UserId
+    arguments: JsonObject | None = None
+    """An approver's changed arguments; None: as proposed."""
+    remark: str = ""
+    """What they said about it."""
+    always: bool = False
+    """Make a standing rule of the approval: such calls are allowed in this channel from now on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeRule:
+    """A person takes a standing rule back."""
+
+    workspace_id: WorkspaceId
+    rule_id: str
+    by: UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +110,8 @@ class RunAgain:
     by: UserId
     keep_work: bool
     """True for *Continue*: the finished steps of the ended run are shown to the planner."""
+    limits: Limits | None = None
+    """For *Extend*: what the new run may use; None: as the ended one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +144,18 @@ class Unrate:
     at: datetime = field(default_factory=now_utc)
 
 
-Command = Say | Amend | Decide | Cancel | CancelThread | CancelChannel | RunAgain | Rate | Unrate
+Command = (
+    Say
+    | Amend
+    | Decide
+    | RevokeRule
+    | Cancel
+    | CancelThread
+    | CancelChannel
+    | RunAgain
+    | Rate
+    | Unrate
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +191,13 @@ class Rated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Revoked:
+    """The standing rule holds no longer."""
+
+    rule_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Repeated:
     """It was carried out before; nothing changed."""
 
@@ -172,10 +207,11 @@ class Declined:
     """Nothing was changed, and why: one of the words below, never shown to people as it is."""
 
     why: str
-    """``no_task``, ``not_waiting``, ``already_ended``, ``not_ours``, ``still_running``."""
+    """``no_task``, ``not_waiting``, ``already_ended``, ``not_ours``, ``still_running``,
+    ``no_rule``."""
 
 
-Outcome = Started | Steered | Cancelled | Rated | Repeated | Declined
+Outcome = Started | Steered | Cancelled | Rated | Revoked | Repeated | Declined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

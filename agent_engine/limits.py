@@ -6,6 +6,7 @@ model calls are counted; planners and writers get it instead of the bare model.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Protocol
 
 from agent_engine.errors import LimitExceededError
 from agent_engine.ports import Dialect, ModelClient, ModelReply, ModelRequest, Price
@@ -39,10 +40,22 @@ def cost_usd(price: Price | None, *, prompt_tokens: int, completion_tokens: int)
     return cost / 1_000_000
 
 
+class Reserve(Protocol):
+    """What a run may still use of budgets that it shares with others."""
+
+    async def reserve(self, *, tokens: int, usd: float) -> str | None:
+        """Set this much aside; raises LimitExceededError when that is too much."""
+        ...
+
+    async def release(self, reservation: str | None) -> None:
+        """Give it back unused."""
+        ...
+
+
 class MeteredModel:
     """A model whose calls count against one run's limits: reserved before, settled after."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one keyword for each thing a call is counted by
         self,
         model: ModelClient,
         *,
@@ -50,12 +63,14 @@ class MeteredModel:
         used: Callable[[], Usage],
         prices: Mapping[str, Price],
         settle: Callable[[ModelCall], None],
+        reserve: Reserve | None = None,
     ) -> None:
         self._model = model
         self._limits = limits
         self._used = used
         self._prices = prices
         self._settle = settle
+        self._day = reserve
         self._reserved_tokens = 0
 
     @property
@@ -74,11 +89,28 @@ class MeteredModel:
         affordable = self._affordable(request, prompt)
         self._reserved_tokens += prompt + affordable.max_tokens
         try:
-            reply = await self._model.complete(affordable)
+            reservation = await self._reserved(prompt, affordable.max_tokens)
+            reply = await self._asked(affordable, reservation)
         finally:
             self._reserved_tokens -= prompt + affordable.max_tokens
-        self._settle(self._accounted(reply, request.purpose))
+        self._settle(replace(self._accounted(reply, request.purpose), reservation=reservation))
         return reply
+
+    async def _reserved(self, prompt: int, completion: int) -> str | None:
+        """Set the call's worst case aside in the budgets of the day."""
+        if self._day is None:
+            return None
+        price = self._prices.get(self.name)
+        usd = cost_usd(price, prompt_tokens=prompt, completion_tokens=completion) or 0.0
+        return await self._day.reserve(tokens=prompt + completion, usd=usd)
+
+    async def _asked(self, request: ModelRequest, reservation: str | None) -> ModelReply:
+        try:
+            return await self._model.complete(request)
+        except BaseException:
+            if self._day is not None:
+                await self._day.release(reservation)
+            raise
 
     def _affordable(self, request: ModelRequest, prompt: int) -> ModelRequest:
         left = self._tokens_left()

@@ -16,12 +16,17 @@ from datetime import datetime
 from agent_engine import moves
 from agent_engine.actions import (
     Doing,
+    approved_call,
+    ask_for_approval,
     ask_whether_to_repeat,
     carry_out,
     failure,
     observation_of,
+    proposed_call,
     success,
+    tool_context,
 )
+from agent_engine.budgets import RunBudgets
 from agent_engine.context import (
     answer_context,
     goal_of,
@@ -71,6 +76,7 @@ from agent_engine.types import (
     AgentObservation,
     AgentState,
     Answer,
+    ApprovedCall,
     EndReason,
     Plan,
     Proposal,
@@ -193,6 +199,7 @@ class _Worker:
             used=lambda: session.usage,
             prices=equipment.prices,
             settle=session.settle,
+            reserve=RunBudgets(equipment.budgets, run.run_id) if equipment.budgets else None,
         )
         self._planner: Planner = equipment.planner(self._model)
         self._writer: AnswerWriter = equipment.writer(self._model)
@@ -302,7 +309,7 @@ class _Worker:
     # -- acting ----------------------------------------------------------------------------------
 
     async def _act(self, steps: tuple[Step, ...]) -> None:
-        ready = [doing for step in steps if (doing := self._begun(step)) is not None]
+        ready = [doing for step in steps if (doing := await self._begun(step)) is not None]
         await self._session.flush()
         ready = [doing for doing in ready if self._now(doing.step).status is StepStatus.STARTED]
         if self._session.run.cancel is not None or not ready:
@@ -325,52 +332,92 @@ class _Worker:
         await self._do(doing)
         await self._session.flush()
 
-    def _begun(self, step: Step) -> Doing | None:
+    async def _begun(self, step: Step) -> Doing | None:
         """Note that the step starts; None when that already settles it."""
         wait = self._session.run.open_wait(step.number)
         if step.status is StepStatus.WAITING and wait is not None:
-            return self._resolved(step, wait)
+            return await self._resolved(step, wait)
         if step.status is StepStatus.STARTED:
-            return self._interrupted(step)
+            return await self._interrupted(step)
         finding = repetition(self._session.run, step)
         if finding.repetition is Repetition.STOP:
             raise RepetitionError(finding.times)
         if finding.repetition is Repetition.WARN:
             self._session.note(RepetitionWarned(key=finding.key, at=self._clock.now()))
-        return self._started(step)
+        return await self._started(step)
 
-    def _started(self, step: Step) -> Doing | None:
+    async def _started(self, step: Step, approved: ApprovedCall | None = None) -> Doing | None:
+        """Note that the step starts, or that a person is asked before it may."""
         attempt = step.attempt + 1
-        try:
-            parameters = plans.resolve(step.action.parameters, self._session.run.steps)
-        except ToolError as error:
-            self._session.note(self._start(step, attempt, {}))
-            self._finish(step, failure(error.message), seconds=0.0)
-            return None
-        self._session.start(self._start(step, attempt, parameters))
+        approved = approved or step.approved
+        if approved is None:
+            try:
+                parameters = plans.resolve(step.action.parameters, self._session.run.steps)
+            except ToolError as error:
+                self._session.note(self._start(step, attempt, {}))
+                self._finish(step, failure(error.message), seconds=0.0)
+                return None
+            proposed = await proposed_call(self._doing(step, parameters))
+            if proposed is not None:
+                ask_for_approval(self._doing(step, parameters), proposed)
+                return None
+        else:
+            parameters = dict(approved.arguments)
+        self._session.start(self._start(step, attempt, parameters, approved))
         return self._doing(self._now(step), parameters)
 
-    def _start(self, step: Step, attempt: int, parameters: dict[str, object]) -> StepStarted:
-        at = self._clock.now()
-        return StepStarted(step=step.number, attempt=attempt, parameters=parameters, at=at)
+    def _start(
+        self,
+        step: Step,
+        attempt: int,
+        parameters: dict[str, object],
+        approved: ApprovedCall | None = None,
+    ) -> StepStarted:
+        return StepStarted(
+            step=step.number,
+            attempt=attempt,
+            parameters=parameters,
+            approved=approved,
+            at=self._clock.now(),
+        )
 
-    def _resolved(self, step: Step, wait: Wait) -> Doing | None:
+    async def _resolved(self, step: Step, wait: Wait) -> Doing | None:
         resolution = wait.resolution
         if wait.kind is WaitKind.REPEAT and resolution and resolution.value == "repeat":
-            return self._started(step)
+            return await self._started(step)
+        if wait.kind is WaitKind.APPROVAL:
+            approved = await approved_call(self._doing(step, {}), wait)
+            if approved is not None:
+                return await self._started(step, approved)
+            await self._denied(step, wait)
         self._finish(step, observation_of(wait), seconds=0.0)
         return None
 
-    def _interrupted(self, step: Step) -> Doing | None:
+    async def _denied(self, step: Step, wait: Wait) -> None:
+        """Count a call that a person did not allow as a step, and put it on record."""
+        self._session.note(self._start(step, step.attempt + 1, {}))
+        if wait.call is not None and wait.resolution is not None:
+            context = tool_context(self._doing(self._now(step), {}))
+            await self._equipment.tools.denied(wait.call, context, by=wait.resolution.by)
+
+    async def _interrupted(self, step: Step) -> Doing | None:
         """A worker died in this step: repeat it if that does no harm, else ask."""
         plan = self._session.run.plan
         if plan is not None and plans.was_planned(plan, step.number):
             self._finish_sub_goal(step, plan)
             return None
+        await self._record_interruption(step)
         if self._may_repeat(step):
-            return self._started(step)
+            return await self._started(step)
         ask_whether_to_repeat(self._doing(step, step.action.parameters))
         return None
+
+    async def _record_interruption(self, step: Step) -> None:
+        name = step.action.tool_name
+        if step.action.action_type == ActionType.USE_TOOL and name:
+            arguments = step.approved.arguments if step.approved else step.action.parameters
+            context = tool_context(self._doing(step, arguments))
+            await self._equipment.tools.interrupted(name, arguments, context)
 
     def _may_repeat(self, step: Step) -> bool:
         if step.action.action_type != ActionType.USE_TOOL:

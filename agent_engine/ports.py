@@ -17,6 +17,8 @@ from agent_engine.types import (
     AgentId,
     AgentProfile,
     Answer,
+    ApprovedCall,
+    Asks,
     CancelRequest,
     ChannelId,
     JsonObject,
@@ -515,6 +517,10 @@ class ToolTraits:
     """What a model sees of a result; the rest is stored."""
     untrusted: bool = True
     """Whether its results hold text that others wrote."""
+    asks: Asks = Asks.NEVER
+    """When a person is asked first, unless the installation's rules say otherwise."""
+    cache_ttl_s: float = 0.0
+    """How long a result may be used again for the same call by the same agent; 0: never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -530,6 +536,11 @@ class ToolContext:
     """The only folder the task may use; exists."""
     idempotency_key: str
     """The same for every attempt of the same step of the same run."""
+    attempt: int = 1
+    approved: ApprovedCall | None = None
+    """What a person approved for this call; None when nobody was asked."""
+    approved_tools: frozenset[str] = frozenset()
+    """Tools of which a person approved a call earlier in this run."""
 
 
 @runtime_checkable

@@ -93,6 +93,7 @@ def _started(run: RunSnapshot, event: StepStarted) -> RunSnapshot:
         status=StepStatus.STARTED,
         attempt=event.attempt,
         started_at=event.at,
+        **({"approved": event.approved} if event.approved is not None else {}),
     )
     usage = run.usage
     if event.attempt == 1:

@@ -98,6 +98,7 @@ def code_execution(
         run=_Runner(chooser, frozenset(languages), caps).run,
         traits=ToolTraits(timeout_s=caps.timeout_s + _QUEUE_S, idempotent=True),
         describe=_describe,
+        characteristics=lambda arguments: {"language": str(arguments["language"])},
     )
 
 

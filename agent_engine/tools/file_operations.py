@@ -54,6 +54,7 @@ def file_operations() -> DeclaredTool[FileOperationsParameters]:
         run=_run,
         traits=ToolTraits(timeout_s=30.0, idempotent=True),
         describe=_describe,
+        characteristics=lambda arguments: {"operation": str(arguments["operation"])},
     )
 
 
