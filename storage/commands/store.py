@@ -1,5 +1,6 @@
 """Carries out commands once each, and lists tasks."""
 
+import logging
 from collections.abc import Sequence
 
 from sqlalchemy import bindparam, select
@@ -7,23 +8,32 @@ from sqlalchemy.engine import Connection
 
 from agent_engine.commands import (
     Amend,
+    BudgetExtended,
     Cancel,
     CancelChannel,
     CancelThread,
     Command,
     Decide,
+    ExtendBudget,
     Outcome,
     Rate,
     Repeated,
+    Revoked,
+    RevokeRule,
     RunAgain,
     Say,
+    Steered,
     TaskLine,
     Unrate,
 )
+from agent_engine.errors import StorageError
 from agent_engine.types import ChannelId, RunId, Thread, WorkspaceId, now_utc
+from storage.audit_rows import drain
 from storage.commands.decide import decide
+from storage.commands.on_record import Redact
 from storage.commands.rate import rate, unrate
 from storage.commands.run_again import run_again
+from storage.commands.safeguards import extend_budget, revoke_rule
 from storage.commands.say import amend, say
 from storage.commands.stop import stop_channel, stop_run, stop_thread
 from storage.database import Database
@@ -31,14 +41,23 @@ from storage.tables import deliveries
 from storage.task_lines import newest_run, task_lines
 from storage.upsert import insert_or_ignore
 
+logger = logging.getLogger(__name__)
+
 _SEEN = select(deliveries.c.key).where(deliveries.c.key.in_(bindparam("keys", expanding=True)))
 
 
 class SqlCommandStore:
     """A ``CommandStore`` on the database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, redact: Redact = str) -> None:
+        """Carry commands out on the database.
+
+        Args:
+            database: where everything is stored.
+            redact: takes out of people's words what may not stand in the audit log.
+        """
         self._database = database
+        self._redact = redact
 
     async def carry_out(self, command: Command, *, keys: Sequence[str]) -> Outcome:
         """Carry the command out once; see the port.
@@ -48,7 +67,11 @@ class SqlCommandStore:
                 nothing is stored then, not even the keys.
         """
         known_by = list(dict.fromkeys(keys))
-        return await self._database.write(lambda c: _once(c, command, known_by))
+        redact = self._redact
+        outcome = await self._database.write(lambda c: _once(c, command, known_by, redact))
+        if _is_on_record(command, outcome):
+            await self._settle_audit()
+        return outcome
 
     async def tasks(
         self, workspace_id: WorkspaceId, *, channel_id: ChannelId | None, limit: int
@@ -62,25 +85,38 @@ class SqlCommandStore:
         """Return the newest run of the thread's task; None when it has none."""
         return await self._database.read(lambda c: newest_run(c, thread))
 
+    async def _settle_audit(self) -> None:
+        """Bring onto record what the command put out; what fails is done by housekeeping."""
+        try:
+            await self._database.write(drain)
+        except StorageError:
+            logger.warning("audit_postponed", exc_info=True)
 
-def _once(connection: Connection, command: Command, keys: Sequence[str]) -> Outcome:
+
+def _is_on_record(command: Command, outcome: Outcome) -> bool:
+    """Say whether the command may have put something into the audit log's outbox."""
+    decided = isinstance(command, Decide) and isinstance(outcome, Steered)
+    return decided or isinstance(outcome, Revoked | BudgetExtended)
+
+
+def _once(connection: Connection, command: Command, keys: Sequence[str], redact: Redact) -> Outcome:
     if keys:
         if connection.execute(_SEEN, {"keys": keys}).first() is not None:
             return Repeated()
         now = now_utc()
         rows = [{"key": key, "received_at": now} for key in keys]
         insert_or_ignore(connection, deliveries, rows)
-    return _carry_out(connection, command)
+    return _carry_out(connection, command, redact)
 
 
-def _carry_out(connection: Connection, command: Command) -> Outcome:
+def _carry_out(connection: Connection, command: Command, redact: Redact) -> Outcome:
     match command:
         case Say():
             return say(connection, command)
         case Amend():
             return amend(connection, command)
-        case Decide():
-            return decide(connection, command)
+        case Decide() | RevokeRule() | ExtendBudget():
+            return _carry_out_on_record(connection, command, redact)
         case Cancel():
             return stop_run(connection, command)
         case CancelThread():
@@ -93,3 +129,15 @@ def _carry_out(connection: Connection, command: Command) -> Outcome:
             return rate(connection, command)
         case Unrate():
             return unrate(connection, command)
+
+
+def _carry_out_on_record(
+    connection: Connection, command: Decide | RevokeRule | ExtendBudget, redact: Redact
+) -> Outcome:
+    match command:
+        case Decide():
+            return decide(connection, command, redact)
+        case RevokeRule():
+            return revoke_rule(connection, command, redact)
+        case ExtendBudget():
+            return extend_budget(connection, command)

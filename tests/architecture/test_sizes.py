@@ -21,9 +21,9 @@ LONG_FILES = {
     "bot/local_slack/state.py": (440, "the workspace's state and its queries"),
     "bot/outbound/slack_client.py": (590, "one method per method of Slack's"),
     "storage/database.py": (490, "one way to the database: threads, transactions, opening"),
-    "storage/mapping.py": (470, "one mapping per table"),
-    "storage/migrations/versions/0001_first.py": (470, "all tables of the first schema"),
-    "storage/tables.py": (460, "all tables in one place"),
+    "storage/mapping.py": (510, "one mapping per table"),
+    "storage/migrations/versions/0001_first.py": (640, "all tables of the first schema"),
+    "storage/tables.py": (570, "all tables in one place"),
 }
 """The most lines each may have, and why it is more than usual."""
 LONG_FUNCTIONS = {
