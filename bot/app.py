@@ -206,8 +206,14 @@ async def _keep_house(database: Database) -> None:
     house = SqlHousekeeping(database)
     while True:
         try:
-            pruned = await house.prune_deliveries(before=now_utc() - DELIVERIES_KEPT)
-            logger.info("house_kept", extra={"deliveries": pruned})
+            now = now_utc()
+            pruned = {
+                "audit_settled": await house.settle_audit(),
+                "deliveries": await house.prune_deliveries(before=now - DELIVERIES_KEPT),
+                "cached": await house.prune_cache(now=now),
+                "reservations": await house.sweep_reservations(now=now),
+            }
+            logger.info("house_kept", extra=pruned)
         except RetryableError:
             logger.warning("house_not_kept", exc_info=True)
         await asyncio.sleep(HOUSEKEEPING_S)

@@ -110,6 +110,18 @@ class Housekeeping(Protocol):
         """Forget deliveries older than this; return how many."""
         ...
 
+    async def prune_cache(self, *, now: datetime) -> int:
+        """Delete results of tools that are not fresh any more; return how many."""
+        ...
+
+    async def sweep_reservations(self, *, now: datetime) -> int:
+        """Delete what calls that nobody will settle had set aside; return how many."""
+        ...
+
+    async def settle_audit(self) -> int:
+        """Append to the audit log what commands have put out; return how many entries."""
+        ...
+
 
 class FigureStore(Protocol):
     """Sums over what was done and how it was rated."""

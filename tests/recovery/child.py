@@ -33,6 +33,7 @@ from bot.inbound.listeners import attach as _listeners  # noqa: F401 - what a st
 from bot.logs import configure_logs
 from bot.settings import Settings
 from storage.database import Database
+from tests.recovery.approving import guard_tools, with_approver
 
 BEFORE, AFTER, ANY = "before", "after", "any"
 _WRITE = re.compile(r"\s*(INSERT|UPDATE|DELETE)\s+(?:INTO\s+|FROM\s+)?(\S+)", re.IGNORECASE)
@@ -70,6 +71,8 @@ async def _run(request: dict[str, Any], connection: socket.socket) -> None:
     _watch_our_writes(fate)
     _watch_writes_of_dbos(fate)
     _make_harmful(frozenset(request.get("harmful", ())))
+    if request.get("approves"):
+        guard_tools()
     bot.app.find_model = _no_model
     # Slack's index lags behind; the local workspace's does not.
     bot.outbound.posting.LOOKUP_PAUSES_S = _QUICK_LOOKUP_PAUSES_S
@@ -80,8 +83,12 @@ async def _run(request: dict[str, Any], connection: socket.socket) -> None:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
+
+    async def run() -> None:
         await run_bot(settings, role=Role(request.get("role", "all")), ready=ready)
+
+    try:
+        await (with_approver(run, ready) if request.get("approves") else run())
     except asyncio.CancelledError:
         return
 

@@ -43,6 +43,8 @@ class House:
     database_url: str | None = None
     """None for a SQLite file in the home folder."""
     lives: int = 0
+    approves: bool = False
+    """Its bots ask before they write a file, and somebody approves."""
     asked: int = 0
     """How many tasks there have to be."""
 
@@ -63,6 +65,7 @@ class House:
             role=role,
             wish=at_write,
             harmful=harmful,
+            approves=self.approves,
         )
         async with running_bot(self.zygote, life) as bot:
             if role != "worker":
@@ -182,7 +185,7 @@ class Builder:
     """Gives the address of an empty PostgreSQL database; None for SQLite."""
 
     @asynccontextmanager
-    async def house(self, name: str) -> AsyncIterator[House]:
+    async def house(self, name: str, *, approves: bool = False) -> AsyncIterator[House]:
         """Open a workspace and a database for the length of the block."""
         home = self.folder / name.replace("#", "-")
         shutil.copytree(self.template, home)
@@ -201,4 +204,5 @@ class Builder:
                 doorman=doorman,
                 database=database,
                 database_url=url,
+                approves=approves,
             )

@@ -38,6 +38,8 @@ class Life:
     wish: DeathWish | None = None
     harmful: Sequence[str] = ()
     """The names of tools that are not to be repeated unasked."""
+    approves: bool = False
+    """It asks before it writes a file, and somebody approves with another name (``approving``)."""
 
 
 @contextmanager

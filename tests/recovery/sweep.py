@@ -37,9 +37,9 @@ class Outcome:
 Live = Callable[[DeathWish], Awaitable[Outcome]]
 
 
-async def undisturbed(builder: Builder) -> Undisturbed:
+async def undisturbed(builder: Builder, *, approves: bool = False) -> Undisturbed:
     """Do the task once with a bot that lives."""
-    async with builder.house("undisturbed") as house, house.bot() as bot:
+    async with builder.house("undisturbed", approves=approves) as house, house.bot() as bot:
         await house.until_connected(bot)
         ts = await house.ask(PROBLEM)
         await house.until_settled(bot)
