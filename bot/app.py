@@ -206,14 +206,8 @@ async def _keep_house(database: Database) -> None:
     house = SqlHousekeeping(database)
     while True:
         try:
-            now = now_utc()
-            pruned = {
-                "audit_settled": await house.settle_audit(),
-                "deliveries": await house.prune_deliveries(before=now - DELIVERIES_KEPT),
-                "cached": await house.prune_cache(now=now),
-                "reservations": await house.sweep_reservations(now=now),
-            }
-            logger.info("house_kept", extra=pruned)
+            kept = await house.keep(now=now_utc(), deliveries_kept=DELIVERIES_KEPT)
+            logger.info("house_kept", extra=kept)
         except RetryableError:
             logger.warning("house_not_kept", exc_info=True)
         await asyncio.sleep(HOUSEKEEPING_S)

@@ -48,11 +48,17 @@ def report(verdicts: Sequence[AuditVerdict], *, as_json: bool) -> str:
 def _sentence(verdict: AuditVerdict) -> str:
     if verdict.broken_at is not None:
         return f"{verdict.workspace_id}: the chain is broken: {verdict.because}."
-    forgotten = f", {verdict.forgotten_texts} texts forgotten" if verdict.forgotten_texts else ""
+    texts = _count(verdict.forgotten_texts, "text", "texts")
+    forgotten = f", {texts} forgotten" if verdict.forgotten_texts else ""
     return (
-        f"{verdict.workspace_id}: the chain of {verdict.rows} entries holds{forgotten}; "
+        f"{verdict.workspace_id}: the chain of {_count(verdict.rows, 'entry', 'entries')} holds"
+        f"{forgotten}; "
         f"it ends in {verdict.head}."
     )
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _line(row: AuditRow) -> str:

@@ -1,6 +1,9 @@
 """The audit log: appended in short transactions of its own, checked and exported page by page."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, select, union
 from sqlalchemy.engine import Connection
@@ -8,7 +11,7 @@ from sqlalchemy.engine import Connection
 from agent_engine.safeguards import AuditAction, AuditEntry, AuditRow, AuditVerdict
 from agent_engine.types import AgentId, ChannelId, Scope, UserId, WorkspaceId, new_id
 from storage.audit_chain import Walk, audit_row_from
-from storage.audit_rows import AT_ONCE, append_entry, drain_first
+from storage.audit_rows import AT_ONCE, append_entries, append_entry, drain_first
 from storage.compiled import fetch_all, fetch_one
 from storage.database import Database
 from storage.mapping import AnyRow
@@ -55,16 +58,40 @@ class SqlAuditLog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._lock = asyncio.Lock()
+        self._waiting: list[_Asked] = []
 
     async def append(self, entry: AuditEntry) -> None:
-        """Add the entry in a short transaction of its own. Safe to repeat."""
-        await self._database.write(lambda c: _append_alone(c, entry))
+        """Add the entry in a short transaction. Safe to repeat.
+
+        One transaction of this process at a time, for the next one would only hold a connection
+        and wait for the head; what is asked for meanwhile goes into the chain together.
+        """
+        asked = _Asked(entry)
+        self._waiting.append(asked)
+        async with self._lock:
+            if asked.is_done:
+                return
+            try:
+                await self._append_all(self._waiting[:AT_ONCE])
+            except Exception:  # noqa: BLE001  # whose fault it was shows when each is alone
+                self._waiting.remove(asked)
+                await self._append_all([asked])
+            if not asked.is_done:  # so many were before it
+                await self._append_all([asked])
+
+    async def _append_all(self, batch: Sequence["_Asked"]) -> None:
+        entries = [asked.entry for asked in batch]
+        await self._database.write(lambda c: _append_alone(c, entries))
+        for asked in batch:
+            asked.is_done = True
+        self._waiting = [asked for asked in self._waiting if not asked.is_done]
 
     async def verify(self, workspace_id: WorkspaceId) -> AuditVerdict:
         """Check every row of the chain, while others may append to it."""
         walk, is_over = Walk(), False
         while not is_over:
-            is_over = await self._database.read(lambda c: _walk_a_page(c, workspace_id, walk))
+            walk, is_over = await self._database.read(_walking(workspace_id, walk))
         return AuditVerdict(
             workspace_id=workspace_id,
             rows=walk.seq,
@@ -98,23 +125,42 @@ class SqlAuditLog:
         return await self._database.read(lambda c: fetch_all(c, _PAGE, where))
 
 
-def _append_alone(connection: Connection, entry: AuditEntry) -> None:
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """An entry that somebody waits to see in the chain."""
+
+    entry: AuditEntry
+    is_done: bool = False
+
+
+def _append_alone(connection: Connection, entries: Sequence[AuditEntry]) -> None:
     see_what_is_committed(connection)
-    append_entry(connection, entry)
+    append_entries(connection, entries)
 
 
-def _walk_a_page(connection: Connection, workspace_id: str, walk: Walk) -> bool:
-    """Check the next rows; True when that was the end, or the chain is broken."""
+class _Walked(NamedTuple):
+    """How far the walk came, and whether that was the end or the chain is broken."""
+
+    walk: Walk
+    is_over: bool
+
+
+def _walking(workspace_id: str, walk: Walk) -> Callable[[Connection], _Walked]:
+    return lambda connection: _walk_a_page(connection, workspace_id, replace(walk))
+
+
+def _walk_a_page(connection: Connection, workspace_id: str, walk: Walk) -> _Walked:
+    """Check the next rows, and the head where they are the last."""
     rows = fetch_all(connection, _PAGE, {"workspace": workspace_id, "after": walk.seq})
     for row in rows:
         columns = {name: getattr(row, name) for name in _COLUMNS}
         if not walk.take(columns, salt=row.salt, text=row.text):
-            return True
+            return _Walked(walk, is_over=True)
     if len(rows) == PAGE_ROWS:
-        return False
+        return _Walked(walk, is_over=False)
     head = fetch_one(connection, _HEAD, {"workspace": workspace_id})
     walk.arrive(seq=head.seq if head else 0, head=head.hash if head else "")
-    return True
+    return _Walked(walk, is_over=True)
 
 
 def _forget(connection: Connection, workspace_id: WorkspaceId, actor: UserId) -> int:

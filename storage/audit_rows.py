@@ -4,6 +4,7 @@ What must be on record exactly if a command was carried out is put into the outb
 transaction; draining it appends. A crash in between delays an entry, and cannot lose or repeat it.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -55,6 +56,12 @@ def append_entry(connection: Connection, entry: AuditEntry) -> None:
     execute(connection, _MOVE_HEAD, {"workspace": entry.scope.workspace_id, **moved})
 
 
+def append_entries(connection: Connection, entries: Sequence[AuditEntry]) -> None:
+    """Append the entries, one workspace after the other: everyone locks heads in the same order."""
+    for entry in sorted(entries, key=lambda entry: entry.scope.workspace_id):
+        append_entry(connection, entry)
+
+
 def put_out(connection: Connection, entry: AuditEntry) -> None:
     """Put the entry into the outbox, together with what else the transaction does."""
     execute(connection, _PUT_OUT, {"entry": entry_json(entry)})
@@ -72,10 +79,7 @@ def drain(connection: Connection) -> int:
 def drain_first(connection: Connection) -> int:
     """As ``drain``, for a transaction that goes on."""
     found = fetch_all(connection, _OUTBOX, {})
-    entries = [entry_from(row.entry) for row in found]
-    # One workspace after the other: everyone locks heads in the same order.
-    for entry in sorted(entries, key=lambda entry: entry.scope.workspace_id):
-        append_entry(connection, entry)
+    append_entries(connection, [entry_from(row.entry) for row in found])
     execute_many(connection, _TAKEN, [{"taken": row.id} for row in found])
     return len(found)
 

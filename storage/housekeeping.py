@@ -1,6 +1,6 @@
 """Deleting what has served its time, and bringing onto record what a crash held back."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, delete
 
@@ -18,6 +18,15 @@ class SqlHousekeeping:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def keep(self, *, now: datetime, deliveries_kept: timedelta) -> dict[str, int]:
+        """Do all of the below; return how many of what, by name."""
+        return {
+            "audit_settled": await self.settle_audit(),
+            "deliveries": await self.prune_deliveries(before=now - deliveries_kept),
+            "cached": await self.prune_cache(now=now),
+            "reservations": await self.sweep_reservations(now=now),
+        }
 
     async def prune_deliveries(self, *, before: datetime) -> int:
         """Forget deliveries older than this; return how many."""

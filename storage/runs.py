@@ -218,12 +218,12 @@ def _begin(
         return NotRunnable(reason="already_ended")
     if row.attempts == 0 and (refused := _refused(connection, row)):
         return refused
+    if row.attempts:  # what a dead worker had set aside
+        execute(connection, _DROP_RESERVATIONS, {"run": run_id})
     is_free = row.has_slot or row.cancel_reason is not None or may_start(connection, row, caps)
     if not is_free:
         return _queue(connection, row)
     execute(connection, _BEGIN, {"run": run_id, "by": worker, "now": now_utc()})
-    if row.attempts:  # what a dead worker had set aside
-        execute(connection, _DROP_RESERVATIONS, {"run": run_id})
     _set_task_status(connection, row, TaskStatus.RUNNING)
     mark_dirty(connection, row.show_thread_id)
     if row.queued:

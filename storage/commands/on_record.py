@@ -1,6 +1,7 @@
 """What commands put on record: the entries of the audit log that go into the outbox with them."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from agent_engine.commands import Decide, ExtendBudget
+from agent_engine.errors import StorageError
 from agent_engine.safeguards import AuditAction, AuditEntry, BudgetOf, StandingRule
 from agent_engine.types import (
     APPROVE,
@@ -17,7 +19,10 @@ from agent_engine.types import (
     Scope,
     UserId,
 )
-from storage.audit_rows import put_out
+from storage.audit_rows import drain, put_out
+from storage.database import Database
+
+logger = logging.getLogger(__name__)
 
 Redact = Callable[[str], str]
 """Takes out of a text what nobody may see."""
@@ -90,6 +95,14 @@ def record_extension(connection: Connection, command: ExtendBudget, extension_id
         result=f"{command.tokens} tokens, {command.usd:g} USD",
     )
     put_out(connection, entry)
+
+
+async def settle_audit(database: Database) -> None:
+    """Append what was put out to the audit log; what fails now is done by housekeeping."""
+    try:
+        await database.write(drain)
+    except StorageError:
+        logger.warning("audit_postponed", exc_info=True)
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """Carries out commands once each, and lists tasks."""
 
-import logging
 from collections.abc import Sequence
 
 from sqlalchemy import bindparam, select
@@ -26,11 +25,9 @@ from agent_engine.commands import (
     TaskLine,
     Unrate,
 )
-from agent_engine.errors import StorageError
 from agent_engine.types import ChannelId, RunId, Thread, WorkspaceId, now_utc
-from storage.audit_rows import drain
 from storage.commands.decide import decide
-from storage.commands.on_record import Redact
+from storage.commands.on_record import Redact, settle_audit
 from storage.commands.rate import rate, unrate
 from storage.commands.run_again import run_again
 from storage.commands.safeguards import extend_budget, revoke_rule
@@ -40,8 +37,6 @@ from storage.database import Database
 from storage.tables import deliveries
 from storage.task_lines import newest_run, task_lines
 from storage.upsert import insert_or_ignore
-
-logger = logging.getLogger(__name__)
 
 _SEEN = select(deliveries.c.key).where(deliveries.c.key.in_(bindparam("keys", expanding=True)))
 
@@ -70,7 +65,7 @@ class SqlCommandStore:
         redact = self._redact
         outcome = await self._database.write(lambda c: _once(c, command, known_by, redact))
         if _is_on_record(command, outcome):
-            await self._settle_audit()
+            await settle_audit(self._database)
         return outcome
 
     async def tasks(
@@ -84,13 +79,6 @@ class SqlCommandStore:
     async def latest_run(self, thread: Thread) -> RunId | None:
         """Return the newest run of the thread's task; None when it has none."""
         return await self._database.read(lambda c: newest_run(c, thread))
-
-    async def _settle_audit(self) -> None:
-        """Bring onto record what the command put out; what fails is done by housekeeping."""
-        try:
-            await self._database.write(drain)
-        except StorageError:
-            logger.warning("audit_postponed", exc_info=True)
 
 
 def _is_on_record(command: Command, outcome: Outcome) -> bool:

@@ -40,6 +40,7 @@ from storage.approvals import SqlApprovalStore
 from storage.audit import SqlAuditLog
 from storage.commands.decide import decide
 from storage.commands.store import SqlCommandStore
+from storage.database import Database
 from storage.housekeeping import SqlHousekeeping
 from tests.contract.house import ALICE, BOB, CHANNEL, WORKSPACE, House, answered, plan_of, think
 
@@ -199,10 +200,12 @@ async def test_a_denial_is_on_record_as_one(house: House) -> None:
     assert (row.entry.decision, row.entry.text) == ("denied", "Too risky.")
 
 
-async def test_what_a_crash_held_back_is_on_record_after_the_next_start(house: House) -> None:
+async def test_what_a_crash_held_back_is_on_record_after_the_next_start(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = await ask(house)
     # The process dies between the command's commit and the one that appends.
-    house.commands._settle_audit = _dies
+    monkeypatch.setattr("storage.commands.store.settle_audit", _dies)
     await carry_out(house, decision(run))
     assert await on_record(house) == []
     keeping = SqlHousekeeping(house.database)
@@ -212,7 +215,7 @@ async def test_what_a_crash_held_back_is_on_record_after_the_next_start(house: H
     assert (row.entry.action, row.entry.run_id) == (AuditAction.APPROVAL, run.run_id)
 
 
-async def _dies() -> None:
+async def _dies(_database: Database) -> None:
     return None
 
 

@@ -129,6 +129,38 @@ async def test_two_processes_that_append_at_once_make_one_chain(
     assert (verdict.rows, verdict.broken_at) == (40, None)
 
 
+async def test_many_at_once_are_all_in_the_chain_when_they_return(log: SqlAuditLog) -> None:
+    async def append(number: int) -> None:
+        await log.append(entry(number))
+        assert number in [row.step for row in await entries_of(log)]
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        for number in range(1, 131):
+            group.create_task(append(number))
+    assert (await log.verify(WORKSPACE)).rows == 130
+
+
+async def entries_of(log: SqlAuditLog) -> list[AuditEntry]:
+    return [row.entry for row in await rows_of(log)]
+
+
+async def test_an_entry_that_cannot_be_stored_does_not_hold_up_others(log: SqlAuditLog) -> None:
+    impossible = entry(99, step=10**30)
+
+    async def refused() -> None:
+        with pytest.raises((StorageError, OverflowError)):
+            await log.append(impossible)
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        for number in range(1, 6):
+            group.create_task(log.append(entry(number)))
+        group.create_task(refused())
+        for number in range(6, 11):
+            group.create_task(log.append(entry(number)))
+    assert sorted(made.step or 0 for made in await entries_of(log)) == list(range(1, 11))
+    assert (await log.verify(WORKSPACE)).broken_at is None
+
+
 WORDS = st.text(max_size=6)
 ENTRIES = st.builds(
     AuditEntry,
