@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,11 +17,12 @@ from agent_engine.safeguards import AuditAction, AuditEntry, AuditRow
 from agent_engine.types import AgentId, ChannelId, RunId, Scope, UserId, WorkspaceId
 from storage import audit, tables
 from storage.audit import SqlAuditLog
-from storage.audit_chain import entry_from, entry_json, row_hash
+from storage.audit_chain import entry_from, entry_json, link_of, row_hash
 from storage.audit_rows import put_out
 from storage.columns import storable, to_json
 from storage.database import Database, Dialect, open_database
 from tests.contract.house import ALICE, BOB, CHANNEL, WORKSPACE
+from tests.contract.racing import meeting
 
 SCOPE = Scope(workspace_id=WORKSPACE, channel_id=CHANNEL, agent_id=AgentId("A1"))
 AT = datetime(2026, 11, 22, 9, 0, 0, 123456, tzinfo=UTC)
@@ -127,6 +129,23 @@ async def test_two_processes_that_append_at_once_make_one_chain(
     assert sorted(row.entry.step or 0 for row in rows) == list(range(1, 41))
     verdict = await log.verify(WORKSPACE)
     assert (verdict.rows, verdict.broken_at) == (40, None)
+
+
+async def test_two_processes_that_see_the_same_head_do_not_both_follow_it(
+    database: Database, log: SqlAuditLog, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await log.append(entry(1))
+    monkeypatch.setattr("storage.audit_rows.link_of", meeting(link_of))
+    async with (
+        open_database(database_url) as other_process,
+        asyncio.timeout(10),
+        asyncio.TaskGroup() as group,
+    ):
+        for number, each in ((2, database), (3, other_process)):
+            work = partial(audit._append_alone, entries=[entry(number)])
+            group.create_task(each.write(work))
+    verdict = await log.verify(WORKSPACE)
+    assert (verdict.rows, verdict.broken_at) == (3, None)
 
 
 async def test_many_at_once_are_all_in_the_chain_when_they_return(log: SqlAuditLog) -> None:

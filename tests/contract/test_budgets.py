@@ -13,10 +13,11 @@ from agent_engine.safeguards import AuditAction, Budget, BudgetExceeded, BudgetO
 from agent_engine.types import ChannelId, ModelCall, RunId, RunSnapshot, WorkspaceId, now_utc
 from storage import tables
 from storage.audit import SqlAuditLog
-from storage.budgets import SqlBudgetStore
+from storage.budgets import SqlBudgetStore, spent
 from storage.database import open_database
 from storage.housekeeping import SqlHousekeeping
 from tests.contract.house import ALICE, BOB, CHANNEL, WORKSPACE, House, answered
+from tests.contract.racing import meeting
 
 OF_ALICE = Budget(of=BudgetOf.PERSON, tokens=100)
 ALL_OF_THEM = (
@@ -140,14 +141,30 @@ async def test_eight_at_once_never_pass_the_cap(house, budgets, database_url) ->
     )
 
 
+async def test_two_who_look_at_once_do_not_both_reserve_what_is_left(
+    house, budgets, database_url, monkeypatch
+) -> None:
+    runs = [await run_of(house, f"{n}.0") for n in (1, 2)]
+    monkeypatch.setattr("storage.budgets.spent", meeting(spent))
+    async with open_database(database_url) as other_process:
+        stores = [budgets, SqlBudgetStore(other_process)]
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(store.reserve(run.run_id, [OF_ALICE], tokens=60, usd=0.0))
+                for store, run in zip(stores, runs, strict=True)
+            ]
+    assert sorted(exceeded(task.result()) or "" for task in tasks) == ["", BudgetOf.PERSON]
+    assert await held(house) == 1
+
+
 async def test_settling_takes_the_reservation_away_with_the_same_commit(house, budgets) -> None:
     run = await run_of(house, "1.0")
     reserved = await budgets.reserve(run.run_id, [OF_ALICE], tokens=90, usd=0.0)
-    spent = (await budgets.spent_today(WORKSPACE, person=ALICE, channel=CHANNEL)).person
-    assert spent == Spent(reserved_tokens=90)
+    figures = (await budgets.spent_today(WORKSPACE, person=ALICE, channel=CHANNEL)).person
+    assert figures == Spent(reserved_tokens=90)
     await house.commit(run, called(12, reservation=reserved))
-    spent = (await budgets.spent_today(WORKSPACE, person=ALICE, channel=CHANNEL)).person
-    assert spent == Spent(tokens=12)
+    figures = (await budgets.spent_today(WORKSPACE, person=ALICE, channel=CHANNEL)).person
+    assert figures == Spent(tokens=12)
     assert await held(house) == 0
 
 
@@ -165,8 +182,8 @@ async def test_beginning_a_run_gives_back_what_its_dead_worker_held(house, budge
     await budgets.reserve(run.run_id, [OF_ALICE], tokens=90, usd=0.0)
     await budgets.reserve(other.run_id, [OF_ALICE], tokens=10, usd=0.0)
     await house.begin(run.run_id)
-    spent = (await budgets.spent_today(WORKSPACE, person=ALICE, channel=CHANNEL)).person
-    assert spent.reserved_tokens == 10
+    figures = (await budgets.spent_today(WORKSPACE, person=ALICE, channel=CHANNEL)).person
+    assert figures.reserved_tokens == 10
     begun = await house.begin(other.run_id)
     await house.commit(begun, Slept())
     assert await held(house) == 0

@@ -369,6 +369,9 @@ async def test_changed_arguments_may_have_another_digest(outside: Outside) -> No
     changed = ApprovedCall(arguments={"n": 2}, digest="d2", by=ALICE)
     await commit(outside, run, under(changed))
     assert (await outside.store.load(run.run_id)).steps[0].approved == changed
+    changed_again = replace(changed, digest="d3")
+    with pytest.raises(UnapprovedError):
+        await commit(outside, run, under(changed_again, attempt=2))
 
 
 async def test_a_denied_step_is_started_without_an_approval(outside: Outside) -> None:
