@@ -27,6 +27,7 @@ LONG_FILES = {
 }
 """The most lines each may have, and why it is more than usual."""
 LONG_FUNCTIONS = {
+    "storage/migrations/versions/0001_first.py _create_guard_tables": "as below",
     "storage/migrations/versions/0001_first.py upgrade": "all tables of the first schema",
 }
 
