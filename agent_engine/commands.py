@@ -8,6 +8,7 @@ known.
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from agent_engine.safeguards import BudgetOf
 from agent_engine.types import (
     AgentId,
     ChannelId,
@@ -73,6 +74,19 @@ class RevokeRule:
     workspace_id: WorkspaceId
     rule_id: str
     by: UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendBudget:
+    """A person adds to what someone, a channel or the workspace may spend today, in UTC."""
+
+    workspace_id: WorkspaceId
+    of: BudgetOf
+    id: str
+    """The person's, the channel's or the workspace's."""
+    by: UserId
+    tokens: int = 0
+    usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +163,7 @@ Command = (
     | Amend
     | Decide
     | RevokeRule
+    | ExtendBudget
     | Cancel
     | CancelThread
     | CancelChannel
@@ -198,6 +213,17 @@ class Revoked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetExtended:
+    """The budget allows more for today."""
+
+    of: BudgetOf
+    id: str
+    extra_tokens: int
+    """All that was added today."""
+    extra_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Repeated:
     """It was carried out before; nothing changed."""
 
@@ -208,10 +234,10 @@ class Declined:
 
     why: str
     """``no_task``, ``not_waiting``, ``already_ended``, ``not_ours``, ``still_running``,
-    ``no_rule``."""
+    ``no_rule``, ``nothing_to_add``."""
 
 
-Outcome = Started | Steered | Cancelled | Rated | Revoked | Repeated | Declined
+Outcome = Started | Steered | Cancelled | Rated | Revoked | BudgetExtended | Repeated | Declined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,10 @@ class FencedError(EngineError):
     """Another worker has taken this run over, so this one must stop and write nothing more."""
 
 
+class UnapprovedError(EngineError):
+    """A step was to start under an approval that nobody gave for this, or that was used up."""
+
+
 _UNITS = {"iterations": "steps", "seconds": "working seconds", "usd": "US dollars"}
 
 

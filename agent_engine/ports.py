@@ -114,7 +114,9 @@ class RunStore(Protocol):
         ``starts`` follow the events, but only while the inbox is where the caller knows it to be:
         when it is not, a person said something that must be heard before another step begins.
         ``worked_s`` is added to the run's working time. ``Slept`` and ``Ended`` free the slot and
-        give it to the next run. Raises FencedError, and writes nothing, when the epoch has moved.
+        give it to the next run. Raises, and writes nothing: FencedError when the epoch has moved,
+        UnapprovedError when a step is to start under an approval that does not hold for it
+        (``run_state.may_start``).
         """
         ...
 

@@ -86,6 +86,29 @@ class BudgetExceeded:
     """Reservations of others included."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What one person, one channel or the workspace spent today, in UTC."""
+
+    tokens: int = 0
+    usd: float = 0.0
+    reserved_tokens: int = 0
+    """Set aside for calls that are under way."""
+    reserved_usd: float = 0.0
+    extra_tokens: int = 0
+    """What was added to the budget for today."""
+    extra_usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpentToday:
+    """Today's figures for display."""
+
+    person: Spent
+    channel: Spent
+    workspace: Spent
+
+
 class BudgetStore(Protocol):
     """What was spent today, and what is being spent right now."""
 

@@ -10,10 +10,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from storage.approvals import SqlApprovalStore
-from storage.audit import SqlAuditLog
-from storage.tool_cache import SqlToolCache
-
 from agent_engine.clock import SystemClock
 from agent_engine.ports import ToolContext, ToolTraits
 from agent_engine.tools.audit import Auditor
@@ -23,7 +19,10 @@ from agent_engine.tools.declare import DeclaredTool, Parameters
 from agent_engine.tools.policy import ToolPolicy, ToolRule
 from agent_engine.types import LIBRARY_SCOPE, Asks, JsonObject, RunId, TaskId
 from benchmarks.machine import median, percentile, table
+from storage.approvals import SqlApprovalStore
+from storage.audit import SqlAuditLog
 from storage.database import open_database
+from storage.tool_cache import SqlToolCache
 
 CALLS = 500
 

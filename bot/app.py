@@ -211,8 +211,8 @@ async def _keep_house(database: Database) -> None:
     house = SqlHousekeeping(database)
     while True:
         try:
-            pruned = await house.prune_deliveries(before=now_utc() - DELIVERIES_KEPT)
-            logger.info("house_kept", extra={"deliveries": pruned})
+            kept = await house.keep(now=now_utc(), deliveries_kept=DELIVERIES_KEPT)
+            logger.info("house_kept", extra=kept)
         except RetryableError:
             logger.warning("house_not_kept", exc_info=True)
         await asyncio.sleep(HOUSEKEEPING_S)

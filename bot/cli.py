@@ -17,6 +17,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from agent_engine.errors import EngineError
+from agent_engine.types import WorkspaceId
 from bot.errors import BotError
 from bot.logs import configure_logs, wants_json
 from bot.settings import Purpose, Settings, SettingsError, read_settings
@@ -30,6 +31,8 @@ app = typer.Typer(
 )
 database_app = typer.Typer(help="Look after the database.", no_args_is_help=True)
 app.add_typer(database_app, name="db")
+audit_app = typer.Typer(help="Look into the record of what agents did.", no_args_is_help=True)
+app.add_typer(audit_app, name="audit")
 
 
 class ExitCode(IntEnum):
@@ -171,6 +174,36 @@ def backup_database(
     from bot.upkeep import backup  # noqa: PLC0415 - imported when it runs
 
     typer.echo(_run(backup(_settings(Purpose.TERMINAL), path)))
+
+
+@audit_app.command("verify")
+def verify_audit(*, as_json: AsJson = False) -> None:
+    """Check that nothing in the audit log was changed, removed or slipped in."""
+    from bot.audit_cli import report, verify  # noqa: PLC0415 - imported when it runs
+
+    settings = _with_home(_settings(Purpose.TERMINAL, log_level="ERROR"))
+    verdicts = _run(verify(settings))
+    typer.echo(report(verdicts, as_json=as_json))
+    if any(verdict.broken_at is not None for verdict in verdicts):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@audit_app.command("export")
+def export_audit(
+    workspace: Annotated[str | None, typer.Option(help="One workspace's id; else all.")] = None,
+    after: Annotated[int, typer.Option(min=0, help="Only entries behind this number.")] = 0,
+) -> None:
+    """Print the audit log, one JSON object a line, oldest first."""
+    from bot.audit_cli import export  # noqa: PLC0415 - imported when it runs
+
+    chosen = None if workspace is None else WorkspaceId(workspace)
+    settings = _with_home(_settings(Purpose.TERMINAL, log_level="ERROR"))
+
+    async def print_all() -> None:
+        async for line in export(settings, workspace=chosen, after=after):
+            typer.echo(line)
+
+    _run(print_all())
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ The values are plain; Slack's dicts never get this far and SQL's rows never come
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from agent_engine.places import Channel, DirtyThread, NewPost, Person, Post, Tally
@@ -110,8 +110,24 @@ class Leases(Protocol):
 class Housekeeping(Protocol):
     """Deleting what has served its time."""
 
+    async def keep(self, *, now: datetime, deliveries_kept: timedelta) -> dict[str, int]:
+        """Do all of the below; return how many of what, by name."""
+        ...
+
     async def prune_deliveries(self, *, before: datetime) -> int:
         """Forget deliveries older than this; return how many."""
+        ...
+
+    async def prune_cache(self, *, now: datetime) -> int:
+        """Delete results of tools that are not fresh any more; return how many."""
+        ...
+
+    async def sweep_reservations(self, *, now: datetime) -> int:
+        """Delete what calls that nobody will settle had set aside; return how many."""
+        ...
+
+    async def settle_audit(self) -> int:
+        """Append to the audit log what commands have put out; return how many entries."""
         ...
 
 

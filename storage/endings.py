@@ -86,6 +86,8 @@ RESOLVE = (
         resolved_by=bindparam("resolved_by"),
         resolved_at=bindparam("resolved_at"),
         success=bindparam("success"),
+        arguments=bindparam("arguments"),
+        remark=bindparam("remark"),
     )
 )
 """Writes how a wait ended."""

@@ -75,6 +75,8 @@ def waiting_for(wait: Wait) -> str:
             return "Waiting for an answer to its question below"
         case WaitKind.REPEAT:
             return "Waiting for a decision: a step may already have happened"
+        case WaitKind.APPROVAL:
+            return "Waiting for somebody to allow a tool call"
         case WaitKind.TIMER:
             until = "" if wait.until is None else f" until {wait.until:%H:%M:%S} UTC"
             return f"Waiting for a timer{until}"
