@@ -69,8 +69,8 @@ async def carry_out(doing: Doing) -> AgentObservation | None:
         return failure(error.message)
 
 
-def tool_context(doing: Doing) -> ToolContext:
-    """Return for whom and where the step's tool is called."""
+def tool_context(doing: Doing, *, attempt: int | None = None) -> ToolContext:
+    """Return for whom and where the step's tool is called; the step's own attempt by default."""
     run, step = doing.session.run, doing.step
     return ToolContext(
         scope=run.scope,
@@ -80,7 +80,7 @@ def tool_context(doing: Doing) -> ToolContext:
         requester=run.requester,
         task_folder=doing.folder,
         idempotency_key=f"{run.run_id}:{step.number}",
-        attempt=max(step.attempt, 1),
+        attempt=attempt or max(step.attempt, 1),
         approved=step.approved,
         approved_tools=frozenset(s.approved_tool for s in run.steps if s.approved_tool),
     )

@@ -58,6 +58,10 @@ class ToolCalls(Protocol):
         """Return what the loop must know of a tool; None for an unknown one."""
         ...
 
+    def may_repeat(self, name: str, arguments: JsonObject) -> bool:
+        """Say whether a call that may already have happened can be repeated without asking."""
+        ...
+
     async def proposal(
         self,
         name: str,
