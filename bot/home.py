@@ -75,7 +75,7 @@ class HomeDesk:
 
     async def _agents(self, channels: Sequence[Channel]) -> tuple[AgentLine, ...]:
         homes: dict[AgentId, list[ChannelId]] = defaultdict(list)
-        for channel in channels:
+        for channel in sorted(channels, key=lambda c: (c.name.lower(), c.channel_id)):
             if channel.kind is ChannelKind.PUBLIC and channel.is_member:
                 homes[channel.agent_id].append(channel.channel_id)
         profiles = await self.engine.agents(self.whoami.us.workspace_id)

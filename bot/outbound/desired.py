@@ -21,6 +21,7 @@ from agent_engine.types import (
 )
 from bot.agents_file import DEFAULT_AGENT, DEFAULT_NAME
 from bot.outbound.blocks.answer import ANSWER_FILE, AnswerMessages, answer_messages, resent
+from bot.outbound.blocks.ending import is_unhappy, needs_notice
 from bot.outbound.blocks.notice import end_content
 from bot.outbound.blocks.plan import has_real_steps, plan_content, plan_hash, waits_for_people
 from bot.outbound.blocks.question import closed_content, question_content
@@ -165,8 +166,8 @@ class _RunView:
     def _kinds(self) -> Iterator[Wanted]:
         yield from self._answers()
         yield from self._questions()
-        yield from self._plan()
         yield from self._end()
+        yield from self._plan()
 
     def files(self) -> Iterator[WantedFile]:
         run, whole = self.run, self.answer.whole
@@ -230,11 +231,10 @@ class _RunView:
 
     def _plan(self) -> Iterator[Wanted]:
         run = self.run
-        answered = _is_answered(run)
         is_new = not self._is_known("plan")
         if self._is_abandoned("plan"):
             return
-        if is_new and not self._is_plan_worth_posting(answered=answered):
+        if is_new and not self._is_plan_worth_posting():
             return
         yield Wanted(
             post=self._post("plan", PostKind.PLAN),
@@ -243,26 +243,32 @@ class _RunView:
             urgency=Urgency.PLAN if run.end is None else Urgency.NOTICE,
             patient=run.end is not None,
             is_last=run.end is not None,
-            only_if_free=answered and not self._is_posted("plan"),
+            only_if_free=self._has_last_words and not self._is_posted("plan"),
         )
 
-    def _is_plan_worth_posting(self, *, answered: bool) -> bool:
+    @property
+    def _has_last_words(self) -> bool:
+        """Whether another message tells how the run ended."""
+        return self.run.end is not None and (self.run.answer is not None or needs_notice(self.run))
+
+    def _is_plan_worth_posting(self) -> bool:
         run = self.run
-        if answered:
-            return has_real_steps(run.plan) and not self._is_known("answer:0")
+        if self._has_last_words:
+            is_told = self._is_known("answer:0") or self._is_known("end")
+            return has_real_steps(run.plan) and not is_told
         if run.end is not None:
             return has_real_steps(run.plan)
         return has_real_steps(run.plan) or run.queue_place is not None or self.early_plan
 
     def _end(self) -> Iterator[Wanted]:
-        """Say an unhappy end where no plan message says it."""
+        """Say an unhappy end where neither an answer nor the plan message says it."""
         run = self.run
-        if run.end is None or run.end.reason is EndReason.ANSWERED:
+        if not is_unhappy(run) or run.answer is not None:
             return
-        is_said_by_plan = not self._is_abandoned("plan") and (
+        has_plan = not self._is_abandoned("plan") and (
             self._is_known("plan") or has_real_steps(run.plan)
         )
-        if is_said_by_plan:
+        if has_plan and not needs_notice(run):
             return
         content = end_content(run)
         yield Wanted(

@@ -26,8 +26,9 @@ from bot.outbound.blocks.forms import (
     select_field,
     text_field,
 )
-from bot.outbound.blocks.parts import quiet
+from bot.outbound.blocks.parts import context, quiet
 from bot.outbound.content import Block
+from bot.outbound.text import escape
 
 NO_TOOLS = "-none-"
 MAX_NAME = 80
@@ -60,6 +61,7 @@ def agent_modal(
     chosen = (NO_TOOLS,) if profile.tools == () else profile.tools or ()
     choices = [*(Choice(name, name) for name in names), Choice(NO_TOOLS, "No tools at all")]
     blocks = [
+        context(_where(channel_id)),
         text_field("name", "Name", value=profile.name),
         _instructions(profile),
         text_field(
@@ -106,6 +108,13 @@ def read_agent_form(values: JsonObject, profile: AgentProfile) -> AgentProfile |
 
 
 # ------------------------------------------------------------------------------------------------
+
+
+def _where(channel_id: ChannelId) -> str:
+    """Say, in safe mrkdwn, which agent this is and how far a change goes."""
+    if channel_id.startswith("D"):
+        return "The agent of your direct messages. What you change holds there only."
+    return f"The agent of <#{escape(channel_id)}>. What you change holds in this channel only."
 
 
 def _instructions(profile: AgentProfile) -> Block:

@@ -1,10 +1,11 @@
-"""The words that end a task, as messages: parts, sources, files, a small line, thumbs. Pure."""
+"""The words that end a task, as messages: parts, sources, a small line, thumbs. Pure."""
 
 from dataclasses import dataclass, replace
 from typing import Any
 
 from agent_engine.types import HIGHEST_RATING, LOWEST_RATING, Answer, RunSnapshot, StepStatus
 from bot.outbound.blocks import ids, wording
+from bot.outbound.blocks.ending import end_blocks
 from bot.outbound.blocks.parts import actions, button, context, quiet, section
 from bot.outbound.content import MAX_TEXT, Block, Content
 from bot.outbound.markdown import (
@@ -23,7 +24,6 @@ ANSWER_FILE = "answer.md"
 RESENT = "Sent again after a restart: the first one may have been lost."
 
 _MAX_SOURCES = 5
-_MAX_FILES_NAMED = 10
 _MIN_PART = 1_000
 
 
@@ -105,12 +105,8 @@ def _closing(run: RunSnapshot, answer: Answer, *, note: str) -> tuple[Block, ...
     if sources := sources_of(run):
         links = " · ".join(f"<{escape(url)}|{_label(title)}>" for url, title in sources)
         blocks.append(context(f"Looked at: {links}"))
-    if answer.files:
-        names = [one_line(path, 60) for path in answer.files[:_MAX_FILES_NAMED]]
-        more = len(answer.files) - len(names)
-        blocks.append(quiet("Files: " + ", ".join(names) + (f" and {more} more" if more else "")))
     label = f" · {one_line(answer.label, 100)}" if answer.label else ""
-    return (*blocks, quiet(wording.used(run.usage) + label))
+    return (*blocks, quiet(wording.used(run.usage) + label), *end_blocks(run))
 
 
 def _label(title: str) -> str:
