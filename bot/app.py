@@ -65,6 +65,7 @@ logger = logging.getLogger(__name__)
 HOUSEKEEPING_S = 3600.0
 DELIVERIES_KEPT = timedelta(days=14)
 """Longer than Slack retries and than anyone presses an old button twice."""
+REINSTALL = "install the app again, set the new SLACK_BOT_TOKEN, and start again"
 OFFLINE_REMARK = "No language model is configured: the offline model answers what it understands."
 
 
@@ -315,7 +316,8 @@ def _hooks(gateway: _Gateway, home: HomeDesk) -> Hooks:
         logger.info("session_renamed", extra={"channel": event.channel_id})
 
     async def uninstalled() -> None:
-        logger.error("uninstalled_from_workspace")
+        workspace = gateway.whoami.us.workspace_id
+        logger.warning("app_uninstalled", extra={"workspace": workspace, "fix": REINSTALL})
 
     return Hooks(
         own_message=own_message,
