@@ -88,12 +88,13 @@ class Desired:
     """Whether that has ended with an answer."""
 
 
-def desired(
+def desired(  # noqa: PLR0913  # the rows, and what is known of this Slack
     runs: Sequence[RunSnapshot],
     posts: Mapping[str, Post],
     *,
     shown_status: str | None,
     early_plan: bool = False,
+    takes_files: bool = True,
     scales: Mapping[RunId, float] | None = None,
 ) -> Desired:
     """Say what the thread of these runs should show.
@@ -103,6 +104,7 @@ def desired(
         posts: what was intended and posted for them, by key.
         shown_status: the session status that Slack shows; None when never set.
         early_plan: this Slack shows no session status, so a plan message is the first sign.
+        takes_files: whether this Slack lets us upload; if not, answers say where their files are.
         scales: below 1 for runs whose messages this Slack found too long.
     """
     scales = scales or {}
@@ -111,7 +113,14 @@ def desired(
     for run in runs:
         if run.thread is not None:
             scale = scales.get(run.run_id, 1.0)
-            view = _RunView(run, run.thread, posts, _answer(run, scale), scale, early_plan)
+            view = _RunView(
+                run,
+                run.thread,
+                posts,
+                _answer(run, scale, takes_files=takes_files),
+                scale,
+                early_plan,
+            )
             asked_at_s = _asked_at(run).timestamp()
             found += (replace(wanted, asked_at_s=asked_at_s) for wanted in view.messages())
             files += view.files()
@@ -320,11 +329,11 @@ def _asked_at(run: RunSnapshot) -> datetime:
     return max(said, default=run.created_at)
 
 
-def _answer(run: RunSnapshot, scale: float) -> AnswerMessages:
+def _answer(run: RunSnapshot, scale: float, *, takes_files: bool) -> AnswerMessages:
     """Render the run's answer, which is costly, once; nothing before the run has ended."""
     if run.answer is None or run.end is None:
         return AnswerMessages(contents=())
-    return answer_messages(run, run.answer, scale=scale)
+    return answer_messages(run, run.answer, scale=scale, takes_files=takes_files)
 
 
 def _session(runs: Sequence[RunSnapshot], shown: str | None) -> SessionStatus | None:

@@ -130,6 +130,26 @@ def test_all_bad_settings_are_listed_at_once_and_no_secret_with_them(treadle, co
     assert "Traceback" not in said
 
 
+def test_doctor_changes_nothing(treadle, tmp_path):
+    for _ in range(2):
+        said = treadle("doctor").stdout
+        assert "`treadle run` will make" in said
+    assert list(tmp_path.iterdir()) == []
+    treadle("db", "upgrade")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert "answers and is up to date" in treadle("doctor").stdout
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_doctor_says_that_the_home_folder_cannot_be_made(treadle, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = treadle("doctor", "--json", TREADLE_HOME=str(tmp_path / "file" / "below"))
+    findings = {finding["subject"]: finding for finding in json.loads(done.stdout)}
+    assert done.exit_code == 1
+    assert (findings["settings"]["level"], findings["database"]["level"]) == ("bad", "bad")
+    assert "TREADLE_HOME" in findings["settings"]["fix"]
+
+
 def test_doctor_says_that_a_database_cannot_be_used(treadle, tmp_path):
     done = treadle("doctor", TREADLE_DATABASE_URL=f"sqlite:///{tmp_path}/nowhere/t.db")
     assert done.exit_code == 1

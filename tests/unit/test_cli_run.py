@@ -88,6 +88,32 @@ async def test_a_second_run_stops_with_one_sentence_and_sigterm_ends_the_first_c
         assert slack.bot_token.encode() not in err
 
 
+@pytest.mark.parametrize(
+    ("scope", "level", "cost"),
+    [
+        ("files:write", "degraded", "files that agents make cannot be uploaded"),
+        ("chat:write", "bad", "nothing can be said"),
+    ],
+)
+async def test_doctor_says_what_each_missing_scope_costs(tmp_path, scope, level, cost):
+    manifest = load_manifest()
+    manifest["oauth_config"]["scopes"]["bot"].remove(scope)
+    async with LocalWorkspace(LocalWorkspaceConfig(manifest=manifest)) as slack:
+        code, out, _ = await outcome(
+            "doctor",
+            "--json",
+            TREADLE_HOME=str(tmp_path),
+            SLACK_BOT_TOKEN=slack.bot_token,
+            SLACK_APP_TOKEN=slack.app_token,
+            SLACK_API_URL=slack.api_url,
+            OPENAI_BASE_URL="http://127.0.0.1:9/v1",
+        )
+    finding = next(f for f in json.loads(out) if f["subject"] == "slack")
+    assert (finding["level"], code) == (level, 1)
+    assert f"without {scope}: {cost}" in finding["said"]
+    assert "reinstall" in finding["fix"]
+
+
 async def test_a_refused_token_is_one_sentence_that_names_the_setting(settings):
     wrong = {**settings, "SLACK_BOT_TOKEN": "xoxb-0-wrong-token"}
     code, _, err = await outcome("run", **wrong)

@@ -1,5 +1,6 @@
 """The words that end a task, as messages: parts, sources, a small line, thumbs. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +24,13 @@ from bot.outbound.text import cut, escape, one_line
 ANSWER_FILE = "answer.md"
 RESENT = "Sent again after a restart: the first one may have been lost."
 
+NO_UPLOADS = (
+    "I may not upload files here, so whoever runs me has to hand over {names} "
+    "(the app lacks the scope files:write)."
+)
+
 _MAX_SOURCES = 5
+_MAX_NAMED = 5
 _MIN_PART = 1_000
 
 
@@ -36,22 +43,30 @@ class AnswerMessages:
     """The whole Markdown, to be handed over as a file, where it is too long for messages."""
 
 
-def answer_messages(run: RunSnapshot, answer: Answer, *, scale: float = 1.0) -> AnswerMessages:
-    """Render an answer. ``scale`` below 1 makes smaller messages, for a server that wants them."""
+def answer_messages(
+    run: RunSnapshot, answer: Answer, *, scale: float = 1.0, takes_files: bool = True
+) -> AnswerMessages:
+    """Render an answer.
+
+    ``scale`` below 1 makes smaller messages, for a server that wants them. Where Slack does not
+    take files, the answer says so, and a long one stays in messages.
+    """
     text = safe_markdown(answer.text).strip() or "(The answer is empty.)"
     parts = split_markdown(
         text,
         max_chars=max(_MIN_PART, int(MAX_PART_CHARS * scale)),
         max_bytes=max(_MIN_PART, int(MAX_PART_BYTES * scale)),
     )
-    whole = text if len(parts) > MAX_PARTS else None
+    whole = text if len(parts) > MAX_PARTS and takes_files else None
     shown = parts if whole is None else parts[:1]
-    beginning = f"This is the beginning; the whole answer is in {ANSWER_FILE}." if whole else ""
+    note = f"This is the beginning; the whole answer is in {ANSWER_FILE}." if whole else ""
+    if answer.files and not takes_files:
+        note = NO_UPLOADS.format(names=_named(answer.files))
     last = len(shown) - 1
     contents = tuple(
         _content(
             part,
-            below=_closing(run, answer, note=beginning) if number == last else (),
+            below=_closing(run, answer, note=note) if number == last else (),
             thumbs=_thumbs(run) if number == last else None,
         )
         for number, part in enumerate(shown)
@@ -107,6 +122,12 @@ def _closing(run: RunSnapshot, answer: Answer, *, note: str) -> tuple[Block, ...
         blocks.append(context(f"Looked at: {links}"))
     label = f" · {one_line(answer.label, 100)}" if answer.label else ""
     return (*blocks, quiet(wording.used(run.usage) + label), *end_blocks(run))
+
+
+def _named(files: Sequence[str]) -> str:
+    names = [one_line(path, 60) for path in files[:_MAX_NAMED]]
+    more = len(files) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
 
 
 def _label(title: str) -> str:

@@ -197,6 +197,23 @@ def test_files_are_not_named_beside_their_upload():
     assert "report.csv" not in all_texts(answer_messages(run, run.answer).contents[0])
 
 
+def test_an_answer_says_where_its_files_are_if_slack_does_not_take_them():
+    run = answered(a_run(), files=tuple(f"report{n}.csv" for n in range(7)))
+    [content] = answer_messages(run, run.answer, takes_files=False).contents
+    check_content(content)
+    said = all_texts(content)
+    assert "report0.csv" in said
+    assert "and 2 more" in said
+    assert "files:write" in said
+
+
+def test_a_very_long_answer_stays_in_messages_if_slack_takes_no_files():
+    run = answered(a_run(), "A paragraph of words.\n\n" * 5_000)
+    messages = answer_messages(run, run.answer, takes_files=False)
+    assert messages.whole is None
+    assert sum(str(c.blocks).count("A paragraph") for c in messages.contents) == 5_000
+
+
 def test_an_end_whose_sentence_cannot_be_seen_is_said_in_our_words():
     assert end_content(ended(a_run(), EndReason.FAILED, "\x1b\n ")).text == "This did not work out."
 
