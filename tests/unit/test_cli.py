@@ -52,6 +52,15 @@ def test_ask_prints_the_answer(treadle):
     assert "391" in done.stdout
 
 
+def test_ask_into_a_pipe_prints_the_markdown_with_nothing_around_it(treadle):
+    code = "run this\n```bash\nseq 1 99 | tr '\\n' ' '; printf '\\033[31mred'\n```"
+    done = treadle("ask", f"calculate 17*23 then {code}")
+    assert "`17*23` = **391**\n" in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+    assert max(len(line) for line in done.stdout.splitlines()) > 200
+    assert [line for line in done.stderr.splitlines() if line.endswith(" ")] == []
+
+
 def test_ask_as_json_is_one_object_with_nothing_around_it(treadle):
     done = treadle("ask", "calculate 17*23 then save the result to a.txt", "--json")
     said = json.loads(done.stdout)
