@@ -13,7 +13,7 @@ from agent_engine.ports import ModelRequest, Role, Turn
 from agent_engine.types import LIBRARY_SCOPE
 from bot.agents_file import model_names
 from bot.equipment import Outfitter, make_mcp_tools, make_sandbox_chooser
-from bot.errors import SlackError
+from bot.errors import SlackError, SlackRefusedError
 from bot.manifest import missing_scopes, scope_losses
 from bot.model_source import ModelPlace, ModelSource, find_model
 from bot.outbound.slack_client import open_slack
@@ -214,9 +214,13 @@ async def _slack(settings: Settings) -> Finding:
             open_slack(token=token, clock=SystemClock(), base_url=settings.slack_api_url) as slack,
         ):
             identity = await slack.auth_test()
-    except (SlackError, TimeoutError) as error:
+    except SlackRefusedError as refused:
         fix = "copy the Bot User OAuth Token again, or reinstall the app"
-        return Finding(subject="slack", level=Level.BAD, said=str(error) or "no answer", fix=fix)
+        return Finding(subject="slack", level=Level.BAD, said=refused.message, fix=fix)
+    except (SlackError, TimeoutError) as error:
+        said = f"{settings.slack_api_url}: {str(error) or 'no answer'}"
+        fix = "check the network, its proxy and SLACK_API_URL"
+        return Finding(subject="slack", level=Level.BAD, said=said, fix=fix)
     if losses := scope_losses(identity.scopes):
         said = f"in the workspace {identity.workspace_name}, but {'; '.join(losses)}"
         level = Level.BAD if CANNOT_SPEAK in missing_scopes(identity.scopes) else Level.DEGRADED

@@ -212,13 +212,6 @@ def test_a_home_that_cannot_be_written_is_one_sentence(treadle, tmp_path, comman
     assert one_sentence(done.stderr).startswith("TREADLE_HOME: ")
 
 
-def test_a_read_only_home_is_one_sentence(treadle, monkeypatch):
-    # Permissions do not bind root, so the system's answer is given for it.
-    monkeypatch.setattr("bot.cli.os.access", lambda _path, _mode: False)
-    done = treadle("db", "upgrade")
-    assert (done.exit_code, "read-only" in one_sentence(done.stderr)) == (2, True)
-
-
 # -- db ------------------------------------------------------------------------------------------
 
 

@@ -80,6 +80,12 @@ def agent_modal(
     return modal(form, title="Agent", blocks=blocks)
 
 
+def how_it_plans(profile: AgentProfile) -> str:
+    """Return what the form calls the agent's planner, as part of a sentence."""
+    label = next((c.label for c in _PLANNERS if c.value == profile.planner), str(profile.planner))
+    return label[:1].lower() + label[1:]
+
+
 def read_agent_form(values: JsonObject, profile: AgentProfile) -> AgentProfile | FormErrors:
     """Return the profile with what was filled in, or what is wrong with it.
 

@@ -230,7 +230,7 @@ def _failures(run: RunSnapshot) -> str:
 
 def _progress(run: RunSnapshot) -> str:
     steps = _work(run)
-    done = sum(step.status.is_final for step in steps)
+    done = sum(step.status is StepStatus.DONE for step in steps)
     return f" ({done} of {count(len(steps), 'step')})" if steps else ""
 
 

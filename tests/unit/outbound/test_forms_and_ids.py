@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from agent_engine.types import FollowUps, Limits, PlannerKind, StepStatus
 from bot.outbound.blocks import ids
-from bot.outbound.blocks.agent_modal import FormErrors, agent_modal, read_agent_form
+from bot.outbound.blocks.agent_modal import (
+    FormErrors,
+    agent_modal,
+    how_it_plans,
+    read_agent_form,
+)
 from bot.outbound.blocks.rating_form import (
     StepRating,
     read_step_ratings,
@@ -202,3 +207,10 @@ def test_somebody_who_gave_a_low_rating_is_asked_why():
 )
 def test_the_agents_form_says_whose_agent_it_changes(channel, words):
     assert words in str(agent_modal(PROFILE, channel_id=channel, tools=[])["blocks"][0])
+
+
+@pytest.mark.parametrize("planner", PlannerKind)
+def test_every_planner_has_words_for_people(planner):
+    said = how_it_plans(replace(PROFILE, planner=planner))
+    assert said != planner
+    assert said[0].islower()

@@ -151,6 +151,12 @@ def test_only_the_plans_own_steps_are_counted_as_so_many_of_so_many():
     assert "2 steps begun, at most 10" in all_texts(content)
 
 
+def test_a_step_that_failed_or_was_stopped_is_not_counted_as_done():
+    plan = a_plan(a_step(1, status=StepStatus.FAILED), a_step(2, status=StepStatus.STOPPED))
+    run = ended(a_run(plan=plan), EndReason.STOPPED, by="U1")
+    assert plan_content(run).text.endswith("(0 of 2 steps)")
+
+
 def test_writing_the_answer_is_no_step_of_the_plan():
     done = replace(PLAN.steps[0], status=StepStatus.DONE)
     plan = a_plan(done, a_step(2, "Tell", StepStatus.DONE, kind=ActionType.ANSWER))
