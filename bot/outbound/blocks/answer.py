@@ -6,7 +6,7 @@ from typing import Any
 
 from agent_engine.types import HIGHEST_RATING, LOWEST_RATING, Answer, RunSnapshot, StepStatus
 from bot.outbound.blocks import ids, wording
-from bot.outbound.blocks.ending import end_blocks
+from bot.outbound.blocks.ending import again_buttons, end_sentence, is_unhappy
 from bot.outbound.blocks.parts import actions, button, context, quiet, section
 from bot.outbound.content import MAX_TEXT, Block, Content
 from bot.outbound.markdown import (
@@ -71,6 +71,8 @@ def answer_messages(
         )
         for number, part in enumerate(shown)
     )
+    if is_unhappy(run):
+        contents = (_with_ending(contents[0], end_sentence(run)), *contents[1:])
     return AnswerMessages(contents=contents, whole=whole)
 
 
@@ -81,6 +83,18 @@ def resent(content: Content) -> Content:
         content,
         blocks=(remark, *content.blocks),
         plain_blocks=(remark, *(content.plain_blocks or ())),
+    )
+
+
+def _with_ending(content: Content, sentence: str) -> Content:
+    """Say first that this is not the answer that was asked for; notifications show it too."""
+    said = section(f"*{sentence}*")
+    return replace(
+        content,
+        text=cut(f"{sentence}\n{content.text}", MAX_TEXT),
+        text_is_whole=content.text_is_whole and len(sentence) + len(content.text) < MAX_TEXT,
+        blocks=(said, *content.blocks),
+        plain_blocks=(said, *(content.plain_blocks or ())),
     )
 
 
@@ -121,7 +135,9 @@ def _closing(run: RunSnapshot, answer: Answer, *, note: str) -> tuple[Block, ...
         links = " · ".join(f"<{escape(url)}|{_label(title)}>" for url, title in sources)
         blocks.append(context(f"Looked at: {links}"))
     label = f" · {one_line(answer.label, 100)}" if answer.label else ""
-    return (*blocks, quiet(wording.used(run.usage) + label), *end_blocks(run))
+    blocks.append(quiet(wording.used(run.usage) + label))
+    again = again_buttons(run)
+    return (*blocks, actions(again)) if again else tuple(blocks)
 
 
 def _named(files: Sequence[str]) -> str:

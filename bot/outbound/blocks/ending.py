@@ -1,13 +1,12 @@
 """How a run ended, as it is said to people, and what can be done about it. Pure.
 
 An unhappy end has to reach whoever asked, and an edit notifies nobody. So it is said, with its
-buttons, in a message that is new: below what was done so far, else in a notice of its own.
+buttons, in a message that is new: around what was done so far, else in a notice of its own.
 """
 
 from agent_engine.types import EndReason, RunSnapshot, StepStatus
 from bot.outbound.blocks import ids, wording
-from bot.outbound.blocks.parts import actions, button, person, section
-from bot.outbound.content import Block
+from bot.outbound.blocks.parts import button, person
 from bot.outbound.text import escape
 
 
@@ -38,13 +37,6 @@ def end_sentence(run: RunSnapshot) -> str:
     if end is not None and end.reason is EndReason.STOPPED and end.by is not None:
         return f"Stopped by {person(end.by)}."
     return escape(wording.ending(run))
-
-
-def end_blocks(run: RunSnapshot) -> tuple[Block, ...]:
-    """Return the sentence about an unhappy end and the buttons under it; nothing for others."""
-    if not is_unhappy(run):
-        return ()
-    return (section(end_sentence(run)), actions(again_buttons(run)))
 
 
 def again_buttons(run: RunSnapshot) -> list[dict[str, object]]:

@@ -187,7 +187,8 @@ def test_an_answer_that_is_only_part_of_the_work_says_why_and_how_to_go_on():
     [content] = answer_messages(run, run.answer).contents
     check_content(content)
     said = all_texts(content)
-    assert "Used up." in said
+    assert content.text.startswith("Used up.\n")
+    assert content.blocks[0]["text"]["text"] == "*Used up.*"
     assert "Run again" in said
     assert "Continue" in said
 
