@@ -23,6 +23,7 @@ SCOPE_COSTS: Mapping[str, str] = {
     "channels:history": "replies in public channels are not read",
     "channels:read": "the bot does not hear of public channels that it joins or that change",
     "chat:write": "nothing can be said, so nobody gets an answer",
+    "chat:write.customize": "agents do not speak under names and icons of their own",
     "commands": "slash commands do not exist",
     "files:read": "files that people post are not seen",
     "files:write": "files that agents make cannot be uploaded",
