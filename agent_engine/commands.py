@@ -12,6 +12,7 @@ from agent_engine.safeguards import BudgetOf
 from agent_engine.types import (
     AgentId,
     ChannelId,
+    EndReason,
     JsonObject,
     Limits,
     PersonMessage,
@@ -254,3 +255,4 @@ class TaskLine:
     created_at: datetime
     ended_at: datetime | None
     queue_place: int | None
+    end_reason: EndReason | None = None

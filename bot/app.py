@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 
 from slack_bolt.async_app import AsyncApp
 
@@ -37,7 +38,7 @@ from bot.inbound.listeners.attach import attach
 from bot.inbound.slack_events import MessagePosted, SessionRenamed
 from bot.inbound.socket import SocketRunner
 from bot.inbound.whoami import Whoami
-from bot.manifest import ManifestError, missing_scopes
+from bot.manifest import log_missing_scopes, scope_remarks
 from bot.model_source import ModelSource, find_model
 from bot.outbound.growing_answers import GrowingAnswers
 from bot.outbound.reconciler import LostPlace, Reconciler
@@ -65,6 +66,7 @@ logger = logging.getLogger(__name__)
 HOUSEKEEPING_S = 3600.0
 DELIVERIES_KEPT = timedelta(days=14)
 """Longer than Slack retries and than anyone presses an old button twice."""
+REINSTALL = "install the app again, set the new SLACK_BOT_TOKEN, and start again"
 OFFLINE_REMARK = "No language model is configured: the offline model answers what it understands."
 
 
@@ -257,23 +259,13 @@ async def _start_gateway(gateway: _Gateway, group: asyncio.TaskGroup) -> None:
     serving = asyncio.Event()
     group.create_task(_serve(gateway, entrance, serving))
     identity = await gateway.whoami.learn(gateway.slack, sleep=asyncio.sleep)
-    _say_missing_scopes(identity.scopes)
+    log_missing_scopes(identity.scopes)
     await seed_agents(works.engine, works.settings.file, identity.workspace_id)
     gateway.reconciler = _reconciler(gateway)
     gateway.known.set()
     group.create_task(gateway.reconciler.run())
     group.create_task(entrance.seen.run())
     await serving.wait()
-
-
-def _say_missing_scopes(granted: Sequence[str]) -> None:
-    try:
-        missing = missing_scopes(granted)
-    except ManifestError as error:
-        logger.warning("manifest_not_read", extra={"error": error.message})
-        return
-    if missing:
-        logger.warning("scopes_missing", extra={"scopes": list(missing)})
 
 
 def _needs(gateway: _Gateway) -> Needs:
@@ -286,7 +278,7 @@ def _needs(gateway: _Gateway) -> Needs:
         talk=gateway.slack,
         whoami=gateway.whoami,
         clock=clock,
-        remarks=(OFFLINE_REMARK,) if works.source.is_offline else (),
+        remarks=partial(_remarks, gateway),
     )
     return Needs(
         engine=works.engine,
@@ -303,6 +295,12 @@ def _needs(gateway: _Gateway) -> Needs:
     )
 
 
+def _remarks(gateway: _Gateway) -> Sequence[str]:
+    """Say, one sentence each, what works less well than it could."""
+    offline = (OFFLINE_REMARK,) if gateway.works.source.is_offline else ()
+    return (*offline, *scope_remarks(gateway.whoami.identity.scopes))
+
+
 def _hooks(gateway: _Gateway, home: HomeDesk) -> Hooks:
     async def own_message(event: MessagePosted) -> None:
         if gateway.reconciler is not None and event.metadata is not None:
@@ -315,7 +313,8 @@ def _hooks(gateway: _Gateway, home: HomeDesk) -> Hooks:
         logger.info("session_renamed", extra={"channel": event.channel_id})
 
     async def uninstalled() -> None:
-        logger.error("uninstalled_from_workspace")
+        workspace = gateway.whoami.us.workspace_id
+        logger.warning("app_uninstalled", extra={"workspace": workspace, "fix": REINSTALL})
 
     return Hooks(
         own_message=own_message,

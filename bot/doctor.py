@@ -13,14 +13,22 @@ from agent_engine.ports import ModelRequest, Role, Turn
 from agent_engine.types import LIBRARY_SCOPE
 from bot.agents_file import model_names
 from bot.equipment import Outfitter, make_mcp_tools, make_sandbox_chooser
-from bot.errors import SlackError
-from bot.manifest import missing_scopes
+from bot.errors import SlackError, SlackRefusedError
+from bot.manifest import missing_scopes, scope_losses
 from bot.model_source import ModelPlace, ModelSource, find_model
 from bot.outbound.slack_client import open_slack
+from bot.outbound.web_calls import SCOPE_FIX
 from bot.settings import Purpose, Settings, SettingsError, read_settings
-from storage.database import open_database
+from storage.inspection import Condition, inspect_database, why_not_writable
 
 PROBE_S = 20.0
+CANNOT_SPEAK = "chat:write"
+"""Without this scope nobody gets an answer."""
+_CONDITIONS = {
+    Condition.MISSING: "does not exist yet; `treadle run` will make it",
+    Condition.OLDER: "answers; `treadle run` will bring its tables up to date",
+    Condition.CURRENT: "answers and is up to date",
+}
 
 
 class Level(StrEnum):
@@ -80,19 +88,32 @@ def _settings() -> tuple[Settings | None, list[Finding]]:
     except SettingsError as error:
         bad = [Finding(subject="settings", level=Level.BAD, said=p) for p in error.problems]
         return None, bad
-    said = f"home is {settings.home.absolute()}"
-    return settings, [Finding(subject="settings", level=Level.GOOD, said=said)]
+    return settings, [_home(settings)]
+
+
+def _home(settings: Settings) -> Finding:
+    home = settings.home.absolute()
+    if why := why_not_writable(home):
+        said = f"home is {home}, but {why}"
+        fix = "set TREADLE_HOME to a folder that can be written"
+        return Finding(subject="settings", level=Level.BAD, said=said, fix=fix)
+    will = "" if home.is_dir() else ", which `treadle run` will make"
+    return Finding(subject="settings", level=Level.GOOD, said=f"home is {home}{will}")
 
 
 async def _database(settings: Settings) -> Finding:
     try:
-        settings.home.mkdir(parents=True, exist_ok=True)
-        async with open_database(settings.database_url) as database:
-            said = f"{database.dialect} answers and is up to date"
-            return Finding(subject="database", level=Level.GOOD, said=said)
+        found = await inspect_database(settings.database_url, home=settings.home)
     except (EngineError, OSError) as error:
         fix = "set TREADLE_DATABASE_URL, or TREADLE_HOME to a folder that can be written"
         return Finding(subject="database", level=Level.BAD, said=str(error), fix=fix)
+    where = f"{found.dialect} at {found.place}"
+    if found.condition is Condition.NEWER:
+        fix = "start the newer version, or restore a backup"
+        said = f"{where} was made by a newer version of Treadle"
+        return Finding(subject="database", level=Level.BAD, said=said, fix=fix)
+    said = f"{where} {_CONDITIONS[found.condition]}"
+    return Finding(subject="database", level=Level.GOOD, said=said)
 
 
 async def _models(settings: Settings) -> Sequence[Finding]:
@@ -193,13 +214,16 @@ async def _slack(settings: Settings) -> Finding:
             open_slack(token=token, clock=SystemClock(), base_url=settings.slack_api_url) as slack,
         ):
             identity = await slack.auth_test()
-    except (SlackError, TimeoutError) as error:
+    except SlackRefusedError as refused:
         fix = "copy the Bot User OAuth Token again, or reinstall the app"
-        return Finding(subject="slack", level=Level.BAD, said=str(error) or "no answer", fix=fix)
-    missing = missing_scopes(identity.scopes)
-    if missing:
-        said = f"in {identity.workspace_name}, but without the scopes {', '.join(missing)}"
-        fix = "update the app from `treadle manifest` and reinstall it"
-        return Finding(subject="slack", level=Level.DEGRADED, said=said, fix=fix)
+        return Finding(subject="slack", level=Level.BAD, said=refused.message, fix=fix)
+    except (SlackError, TimeoutError) as error:
+        said = f"{settings.slack_api_url}: {str(error) or 'no answer'}"
+        fix = "check the network, its proxy and SLACK_API_URL"
+        return Finding(subject="slack", level=Level.BAD, said=said, fix=fix)
+    if losses := scope_losses(identity.scopes):
+        said = f"in the workspace {identity.workspace_name}, but {'; '.join(losses)}"
+        level = Level.BAD if CANNOT_SPEAK in missing_scopes(identity.scopes) else Level.DEGRADED
+        return Finding(subject="slack", level=level, said=said, fix=SCOPE_FIX)
     said = f"in the workspace {identity.workspace_name}, with all scopes"
     return Finding(subject="slack", level=Level.GOOD, said=said)

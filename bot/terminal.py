@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.prompt import Prompt
 
 from agent_engine.agent import AgentParts, BaseAgent, TaskResult
@@ -30,7 +29,9 @@ from agent_engine.types import (
 )
 from bot.agents_file import DEFAULT_AGENT
 from bot.equipment import Outfitter
+from bot.lines import Lines
 from bot.model_source import find_model
+from bot.outbound.text import clean, one_line
 from bot.settings import Settings
 
 DONE, FAILED, WAITING = 0, 1, 3
@@ -46,7 +47,7 @@ async def ask_agent(settings: Settings, problem: str, *, as_json: bool) -> int:
     console = Console(stderr=True, quiet=as_json)
     async with AsyncExitStack() as stack:
         source = await find_model(settings)
-        console.print(f"[dim]{source.description}[/dim]")
+        Lines(console).text(source.description, style="dim")
         outfitter = Outfitter(settings, source, stack)
         await stack.enter_async_context(outfitter.mcp.running())
         await outfitter.mcp.settled()
@@ -130,21 +131,20 @@ class _Progress:
     """Prints what happens, a line each."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self._lines = Lines(console)
 
     def __call__(self, run: RunSnapshot, events: Sequence[RunEvent]) -> None:
         """Print the events that people care for."""
         for event in events:
             match event:
                 case PlanMade(plan=plan) if plan.because:
-                    self._console.print(f"[yellow]↻ another plan:[/yellow] {plan.because}")
+                    self._lines.marked("↻", f"another plan: {plan.because}", style="yellow")
                 case StepStarted(step=number):
-                    self._console.print(f"[dim]▸ {_title(run, number)}[/dim]", highlight=False)
+                    self._lines.marked("▸", _title(run, number), style="dim")
                 case StepFinished(step=number, observation=seen) if _is_work(run, number):
-                    mark = "[green]✓[/green]" if seen.success else "[red]✗[/red]"
-                    line = f"{mark} {_title(run, number)}"
-                    outcome = f" [dim]— {_plain(seen.outcome)}[/dim]" if seen.outcome else ""
-                    self._console.print(line + outcome, highlight=False)
+                    mark, style = ("✓", "green") if seen.success else ("✗", "red")
+                    title = _title(run, number)
+                    self._lines.marked(mark, title, style=style, note=one_line(seen.outcome, 300))
                 case _:
                     pass
 
@@ -166,16 +166,16 @@ def _print(result: TaskResult, folder: Path, *, as_json: bool) -> None:
         body = _as_json(result, folder)
         sys.stdout.write(json.dumps(body, indent=2, ensure_ascii=False) + "\n")
         return
-    console = Console()
+    lines = Lines(Console())
     if result.result:
-        console.print(Markdown(result.result))
+        lines.markdown(result.result)
     answer = result.run.answer
     for name in answer.files if answer else ():
-        console.print(f"[cyan]{_plain(str(folder / name))}[/cyan]", soft_wrap=True)
+        lines.address(str(folder / name), style="cyan")
     if answer and answer.label:
-        console.print(f"[dim]{_plain(answer.label)}[/dim]")
+        lines.text(answer.label, style="dim")
     if result.error:
-        console.print(f"[red]{_plain(result.error)}[/red]")
+        lines.text(result.error, style="red")
 
 
 def _as_json(result: TaskResult, folder: Path) -> dict[str, Any]:
@@ -215,7 +215,7 @@ def _title(run: RunSnapshot, number: int) -> str:
     if step is None:
         return f"step {number}"
     action = step.action
-    return _plain(action.description or action.tool_name or str(action.action_type))
+    return one_line(action.description or action.tool_name or str(action.action_type), 300)
 
 
 def _is_work(run: RunSnapshot, number: int) -> bool:
@@ -225,4 +225,4 @@ def _is_work(run: RunSnapshot, number: int) -> bool:
 
 def _plain(text: str) -> str:
     """Text from models and tools is not markup."""
-    return text.replace("[", r"\[")
+    return clean(text).replace("[", r"\[")

@@ -25,6 +25,7 @@ def _sandbox_holds():
 
 
 NEEDS = {
+    "needs_bubblewrap": (lambda: shutil.which("bwrap"), "bubblewrap, which makes a disk read-only"),
     "needs_node": (lambda: shutil.which("node"), "node, which runs JavaScript programs"),
     "needs_sandbox": (_sandbox_holds, "a sandbox that holds, such as bubblewrap"),
 }

@@ -455,8 +455,9 @@ class Intake:
     async def _uninstalled(self, event: AppUninstalled | TokensRevoked) -> None:
         if isinstance(event, TokensRevoked) and not event.is_bot_token:
             return
-        logger.error("app_uninstalled", extra={"workspace": event.origin.workspace_id})
-        await self._around.hooks.uninstalled()
+        # Slack tells it twice: that the app is gone, and that its token is.
+        if self._taken.claim(f"uninstalled:{event.origin.workspace_id}"):
+            await self._around.hooks.uninstalled()
 
 
 def _is_told(route: Route, outcome: Outcome | None) -> bool:

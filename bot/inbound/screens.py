@@ -12,7 +12,12 @@ from agent_engine.types import AgentProfile, ChannelId, JsonObject, RunSnapshot
 from bot.inbound.sentences import OFFLINE_PROMPTS, PROMPTS
 from bot.inbound.words import VERB_HELP, Verb, escaped
 from bot.outbound.blocks import ids
-from bot.outbound.blocks.agent_modal import FormErrors, agent_modal, read_agent_form
+from bot.outbound.blocks.agent_modal import (
+    FormErrors,
+    agent_modal,
+    how_it_plans,
+    read_agent_form,
+)
 from bot.outbound.blocks.help import help_content, introduction_content
 from bot.outbound.blocks.parts import actions, button, section
 from bot.outbound.blocks.plan import plan_content
@@ -69,10 +74,12 @@ class Screens:
 
     def agent(self, profile: AgentProfile, channel_id: ChannelId) -> Content:
         """Describe the channel's agent, with a button that opens its form."""
-        tools = "all tools" if profile.tools is None else ", ".join(profile.tools) or "no tools"
+        tools = "all" if profile.tools is None else ", ".join(profile.tools) or "none"
+        model = profile.model or "the installation's"
         text = (
-            f"*{escaped(profile.name)}* is the agent of this channel: {profile.planner} planner, "
-            f"{escaped(tools)}, model {escaped(profile.model or 'of the installation')}."
+            f"*{escaped(profile.name)}* is the agent of this channel.\n"
+            f"How it plans: {how_it_plans(profile)} · Tools: {escaped(tools)} · "
+            f"Model: {escaped(model)}"
         )
         edit = button("Edit", ids.EditAgent(agent_id=profile.id, channel_id=channel_id))
         return Content(text=text, blocks=(section(text), actions([edit])))

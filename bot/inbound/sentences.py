@@ -93,8 +93,14 @@ def not_a_member(bot: UserId, *, said: str) -> str:
     )
 
 
-def slack_refused(error: str) -> str:
-    """Say that Slack did not take our message."""
+def slack_refused(error: str, *, needed: str = "") -> str:
+    """Say that Slack did not take our message; ``needed`` is the scope that the app lacks."""
+    if error == "missing_scope":
+        scope = f" `{needed}`" if needed else ""
+        return (
+            f"I may not write here, for the app lacks the scope{scope}: whoever installed me has "
+            "to add it and install the app again."
+        )
     return f"Slack did not let me post here ({error})."
 
 

@@ -155,7 +155,7 @@ class SlashDesk:
     def _not_posted(self, refused: SlackRefusedError, *, said: str) -> Content:
         logger.info("problem_not_posted", extra={"error": refused.error})
         if refused.error not in _NOT_HERE:
-            return Content(text=sentences.slack_refused(refused.error))
+            return Content(text=sentences.slack_refused(refused.error, needed=refused.needed))
         bot = self._around.whoami.us.user_id
         return Content(text=sentences.not_a_member(bot, said=_safe(said)))
 

@@ -21,6 +21,7 @@ from agent_engine.types import (
 )
 from bot.agents_file import DEFAULT_AGENT, DEFAULT_NAME
 from bot.outbound.blocks.answer import ANSWER_FILE, AnswerMessages, answer_messages, resent
+from bot.outbound.blocks.ending import is_unhappy, needs_notice
 from bot.outbound.blocks.notice import end_content
 from bot.outbound.blocks.plan import has_real_steps, plan_content, plan_hash, waits_for_people
 from bot.outbound.blocks.question import closed_content, question_content
@@ -87,12 +88,13 @@ class Desired:
     """Whether that has ended with an answer."""
 
 
-def desired(
+def desired(  # noqa: PLR0913  # the rows, and what is known of this Slack
     runs: Sequence[RunSnapshot],
     posts: Mapping[str, Post],
     *,
     shown_status: str | None,
     early_plan: bool = False,
+    takes_files: bool = True,
     scales: Mapping[RunId, float] | None = None,
 ) -> Desired:
     """Say what the thread of these runs should show.
@@ -102,6 +104,7 @@ def desired(
         posts: what was intended and posted for them, by key.
         shown_status: the session status that Slack shows; None when never set.
         early_plan: this Slack shows no session status, so a plan message is the first sign.
+        takes_files: whether this Slack lets us upload; if not, answers say where their files are.
         scales: below 1 for runs whose messages this Slack found too long.
     """
     scales = scales or {}
@@ -110,7 +113,14 @@ def desired(
     for run in runs:
         if run.thread is not None:
             scale = scales.get(run.run_id, 1.0)
-            view = _RunView(run, run.thread, posts, _answer(run, scale), scale, early_plan)
+            view = _RunView(
+                run,
+                run.thread,
+                posts,
+                _answer(run, scale, takes_files=takes_files),
+                scale,
+                early_plan,
+            )
             asked_at_s = _asked_at(run).timestamp()
             found += (replace(wanted, asked_at_s=asked_at_s) for wanted in view.messages())
             files += view.files()
@@ -165,8 +175,8 @@ class _RunView:
     def _kinds(self) -> Iterator[Wanted]:
         yield from self._answers()
         yield from self._questions()
-        yield from self._plan()
         yield from self._end()
+        yield from self._plan()
 
     def files(self) -> Iterator[WantedFile]:
         run, whole = self.run, self.answer.whole
@@ -230,11 +240,10 @@ class _RunView:
 
     def _plan(self) -> Iterator[Wanted]:
         run = self.run
-        answered = _is_answered(run)
         is_new = not self._is_known("plan")
         if self._is_abandoned("plan"):
             return
-        if is_new and not self._is_plan_worth_posting(answered=answered):
+        if is_new and not self._is_plan_worth_posting():
             return
         yield Wanted(
             post=self._post("plan", PostKind.PLAN),
@@ -243,26 +252,32 @@ class _RunView:
             urgency=Urgency.PLAN if run.end is None else Urgency.NOTICE,
             patient=run.end is not None,
             is_last=run.end is not None,
-            only_if_free=answered and not self._is_posted("plan"),
+            only_if_free=self._has_last_words and not self._is_posted("plan"),
         )
 
-    def _is_plan_worth_posting(self, *, answered: bool) -> bool:
+    @property
+    def _has_last_words(self) -> bool:
+        """Whether another message tells how the run ended."""
+        return self.run.end is not None and (self.run.answer is not None or needs_notice(self.run))
+
+    def _is_plan_worth_posting(self) -> bool:
         run = self.run
-        if answered:
-            return has_real_steps(run.plan) and not self._is_known("answer:0")
+        if self._has_last_words:
+            is_told = self._is_known("answer:0") or self._is_known("end")
+            return has_real_steps(run.plan) and not is_told
         if run.end is not None:
             return has_real_steps(run.plan)
         return has_real_steps(run.plan) or run.queue_place is not None or self.early_plan
 
     def _end(self) -> Iterator[Wanted]:
-        """Say an unhappy end where no plan message says it."""
+        """Say an unhappy end where neither an answer nor the plan message says it."""
         run = self.run
-        if run.end is None or run.end.reason is EndReason.ANSWERED:
+        if not is_unhappy(run) or run.answer is not None:
             return
-        is_said_by_plan = not self._is_abandoned("plan") and (
+        has_plan = not self._is_abandoned("plan") and (
             self._is_known("plan") or has_real_steps(run.plan)
         )
-        if is_said_by_plan:
+        if has_plan and not needs_notice(run):
             return
         content = end_content(run)
         yield Wanted(
@@ -314,11 +329,11 @@ def _asked_at(run: RunSnapshot) -> datetime:
     return max(said, default=run.created_at)
 
 
-def _answer(run: RunSnapshot, scale: float) -> AnswerMessages:
+def _answer(run: RunSnapshot, scale: float, *, takes_files: bool) -> AnswerMessages:
     """Render the run's answer, which is costly, once; nothing before the run has ended."""
     if run.answer is None or run.end is None:
         return AnswerMessages(contents=())
-    return answer_messages(run, run.answer, scale=scale)
+    return answer_messages(run, run.answer, scale=scale, takes_files=takes_files)
 
 
 def _session(runs: Sequence[RunSnapshot], shown: str | None) -> SessionStatus | None:

@@ -297,6 +297,7 @@ class Reconciler:
             known,
             shown_status=shown,
             early_plan=not self._slack.shows_status,
+            takes_files=self._slack.takes_files,
             scales=self._scales,
         )
 

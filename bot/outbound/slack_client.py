@@ -53,6 +53,8 @@ SESSION_STATUS = "agents.sessions.setStatus"
 STATUS_LINE = "assistant.threads.setStatus"
 POST = "chat.postMessage"
 EDIT = "chat.update"
+UPLOAD = "files.getUploadURLExternal"
+UPLOAD_SCOPE = "files:write"
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _STATUS_WORDS = {"processing": "is working…", "suspended": "waits for an answer…"}
@@ -101,6 +103,7 @@ class SlackClient:
         self._refused_blocks: dict[str, float] = {}
         self._personas = Personas(clock.monotonic_s)
         self.streams = StreamCalls(web=web, calls=calls, personas=self._personas)
+        self._scopes: tuple[str, ...] = ()
 
     # -- ourselves -------------------------------------------------------------------------------
 
@@ -116,6 +119,7 @@ class SlackClient:
 
         said = await self._calls.make(Call(method="auth.test"), send)
         self._personas.know(scopes)
+        self._scopes = tuple(scopes)
         return Identity(
             workspace_id=WorkspaceId(str(said.get("team_id", ""))),
             workspace_name=str(said.get("team", "")),
@@ -129,6 +133,12 @@ class SlackClient:
     def shows_status(self) -> bool:
         """Whether this Slack can show what the agent does, as far as is known."""
         return not all(self._calls.is_refused(method) for method in (SESSION_STATUS, STATUS_LINE))
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether this Slack lets us upload files, as far as is known."""
+        known = not self._scopes or UPLOAD_SCOPE in self._scopes
+        return known and not self._calls.is_refused(UPLOAD)
 
     def refuses(self, method: str) -> bool:
         """Say whether Slack has refused the method for good within the last hour."""

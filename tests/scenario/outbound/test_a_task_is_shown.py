@@ -162,7 +162,7 @@ async def test_a_question_of_a_stopped_task_is_closed():
         assert any("Stopped by Ada." in said for said in desk.said(thread))
 
 
-async def test_a_failed_task_says_one_sentence_in_its_plan_and_can_run_again():
+async def test_a_failed_task_says_one_sentence_in_a_new_message_and_can_run_again():
     async with open_desk() as desk, desk.working():
         thread = await desk.ask()
         run = a_run(thread=thread, plan=a_plan(a_step(1, "Look", StepStatus.FAILED, outcome="no")))
@@ -170,10 +170,12 @@ async def test_a_failed_task_says_one_sentence_in_its_plan_and_can_run_again():
         await desk.shown(thread)
         desk.put(ended(run, EndReason.FAILED, "The log is gone."))
         await desk.shown(thread)
-        [plan] = desk.said(thread)
-        assert "The log is gone." in plan
-        assert "Run again" in plan
-        assert "Continue" in plan
+        plan, end = desk.said(thread)
+        assert "Failed · Find the cause" in plan
+        assert "The log is gone." not in plan
+        assert "The log is gone." in end
+        assert "Run again" in end
+        assert "Continue" in end
         assert desk.session(thread) == "active"
 
 
