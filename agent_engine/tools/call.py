@@ -66,6 +66,18 @@ class Describes(Protocol):
         ...
 
 
+@runtime_checkable
+class Repeatable(Protocol):
+    """A tool of which some calls can be repeated without harm and others cannot."""
+
+    def is_repeatable(self, arguments: JsonObject) -> bool:
+        """Say whether a call with these arguments that may already have happened can be repeated.
+
+        The arguments need not have been validated.
+        """
+        ...
+
+
 Redact = Callable[[str], str]
 """Takes out of a text what nobody may see; applied to every string a tool returned."""
 
@@ -125,6 +137,19 @@ class ToolCaller:
         if tool is None:
             return ToolTraits() if self._source(name) else None
         return tool.traits
+
+    def may_repeat(self, name: str, arguments: JsonObject) -> bool:
+        """Say whether a call that may already have happened can be repeated without asking."""
+        tool = self._tools.get(name)
+        if tool is None:
+            return True
+        if not isinstance(tool, Repeatable):
+            return tool.traits.idempotent
+        try:
+            return tool.is_repeatable(arguments)
+        except Exception:
+            logger.exception("tool_repeatable_failed", extra={"tool": name})
+            return False
 
     def specs(self, allowed: tuple[str, ...] | None) -> tuple[ToolSpec, ...]:
         """Describe the tools that may be used; None allows all."""
