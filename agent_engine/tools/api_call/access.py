@@ -63,16 +63,15 @@ class Access:
 
     def check(self, destination: Destination, method: str) -> None:
         """Let a request pass, or say why not."""
+        host = destination.host
+        is_open = self.domains.holds(host)
+        if not is_open and not self.read_domains.holds(host):
+            raise ToolError(f"{host} may not be called; allowed: {self.allowed_names}")
+        if not is_open and method != "GET":
+            raise ToolError(f"{host} may only be read (GET); {self._writable}")
         if destination.port not in self.ports:
             ports = ", ".join(map(str, sorted(self.ports)))
             raise ToolError(f"port {destination.port} may not be called; allowed: {ports}")
-        host = destination.host
-        if self.domains.holds(host):
-            return
-        if not self.read_domains.holds(host):
-            raise ToolError(f"{host} may not be called; allowed: {self.allowed_names}")
-        if method != "GET":
-            raise ToolError(f"{host} may only be read (GET); {self._writable}")
 
     def credentials(self, destination: Destination) -> Credentials:
         """Return the secrets of this server."""
