@@ -26,6 +26,7 @@ from agent_engine.types import (
     WorkspaceId,
 )
 from bot.mcp_table import McpServerTable, mcp_contradictions
+from bot.network_tables import ApiCallTable, ApiSecretTable, WebSearchTable
 
 DEFAULT_AGENT = AgentId("default")
 DEFAULT_NAME = "Treadle"
@@ -116,6 +117,8 @@ class ToolsTable(_Table):
     """Settings of the tools."""
 
     code_execution: CodeExecutionTable = CodeExecutionTable()
+    api_call: ApiCallTable = ApiCallTable()
+    web_search: WebSearchTable = WebSearchTable()
 
 
 class PriceTable(_Table):
@@ -367,6 +370,7 @@ def _suggestion(detail: ErrorDetails) -> str:
             ModelTable,
         ),
         McpServerTable,
+        *(ApiCallTable, ApiSecretTable, WebSearchTable),
     )
     names = {field for model in models for field in model.model_fields}
     close = difflib.get_close_matches(str(wrong), sorted(names), n=1)

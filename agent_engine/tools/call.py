@@ -78,6 +78,15 @@ class Repeatable(Protocol):
         ...
 
 
+@runtime_checkable
+class Closes(Protocol):
+    """A tool that holds something open while it is used."""
+
+    async def aclose(self) -> None:
+        """Let it go; safe to call twice."""
+        ...
+
+
 Redact = Callable[[str], str]
 """Takes out of a text what nobody may see; applied to every string a tool returned."""
 

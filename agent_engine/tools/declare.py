@@ -60,6 +60,9 @@ class DeclaredTool(Generic[P]):
     repeatable: Callable[[JsonObject], bool] | None = None
     """Whether a call with these arguments may be made twice; None where the traits say it all."""
 
+    close: Callable[[], Awaitable[None]] | None = None
+    """Lets go of what the tool holds open; None for nothing."""
+
     @property
     def parameters_schema(self) -> JsonObject:
         """JSON schema of the arguments object."""
@@ -72,6 +75,11 @@ class DeclaredTool(Generic[P]):
     def is_repeatable(self, arguments: JsonObject) -> bool:
         """Say whether a call that may already have happened can be repeated."""
         return self.traits.idempotent if self.repeatable is None else self.repeatable(arguments)
+
+    async def aclose(self) -> None:
+        """Let go of what the tool holds open."""
+        if self.close is not None:
+            await self.close()
 
     async def execute(self, arguments: JsonObject, context: ToolContext) -> JsonObject:
         """Read the arguments into the model and run. Raises ToolError when they do not fit."""

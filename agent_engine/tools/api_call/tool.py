@@ -80,6 +80,7 @@ def api_call(
         traits=ToolTraits(timeout_s=client.limits.total_s + _MARGIN_S),
         describe=outcome,
         repeatable=is_repeatable,
+        close=client.aclose,
     )
 
 

@@ -18,6 +18,7 @@ from agent_engine.tools.http.addresses import IpAddress
 MAX_URL_CHARS: Final = 8_000
 DEFAULT_PORTS: Final = frozenset({80, 443})
 ANY_DOMAIN: Final = "*"
+_LIKE: Final = ": write it like example.com, without https:// and path"
 _MAX_HOST_CHARS: Final = 253
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMERIC: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -88,9 +89,9 @@ def read_domain(name: str) -> str:
     try:
         destination = read_url(f"https://{authority}/")
     except ToolError as error:
-        raise ValueError(f"{name!r} is not a domain: {error.message}") from error
+        raise ValueError(f"{name!r} is not a domain{_LIKE}") from error
     if destination.url.path != "/" or destination.url.query or destination.port != 443:  # noqa: PLR2004  https's own
-        raise ValueError(f"{name!r} is not a domain")
+        raise ValueError(f"{name!r} is not a domain{_LIKE}")
     return destination.host
 
 

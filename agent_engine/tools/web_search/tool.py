@@ -85,6 +85,7 @@ def web_search(client: HttpClient, provider: Provider) -> DeclaredTool[WebSearch
         run=_Searcher(client, provider).run,
         traits=ToolTraits(timeout_s=client.limits.total_s + _MARGIN_S, idempotent=True),
         describe=_describe,
+        close=client.aclose,
     )
 
 
