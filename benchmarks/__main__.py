@@ -13,6 +13,7 @@ ALL = (
     "one_channel",
     "call_path",
     "sandbox_start",
+    "api_calls",
 )
 
 
