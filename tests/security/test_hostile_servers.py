@@ -10,6 +10,7 @@ from aiohttp import web
 
 from agent_engine.errors import ToolError
 from agent_engine.tools.api_call.access import Access
+from agent_engine.tools.http.connections import MAX_LARGE_BODIES
 from agent_engine.tools.http.exchange import HttpRequest
 from agent_engine.tools.http.urls import Domains, read_url
 from tests.fakes.web import open_client, raw_serving, serving
@@ -173,6 +174,52 @@ async def test_what_is_no_response_ends_in_one_sentence(said):
 async def test_endless_headers_are_cut():
     with pytest.raises(ToolError, match=r"hostile\.example"):
         await answer_of(repeating(OK, b"X-More: more\r\n"))
+
+
+async def test_large_bodies_wait_for_each_other_and_small_ones_for_nobody():
+    size = MIB + MIB // 2
+    started = asyncio.Semaphore(0)
+    go_on = asyncio.Event()
+
+    async def talk(reader, writer):
+        said = await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK + f"Content-Length: {size if b'/large' in said else 5}\r\n\r\n".encode())
+        if b"/large" not in said:
+            writer.write(b"hello")
+            return
+        writer.write(b"x" * (size - 1))
+        started.release()
+        await go_on.wait()
+        writer.write(b"x")
+
+    async with asyncio.timeout(20), raw_serving(talk) as port, open_client() as client:
+
+        async def call(path):
+            url = read_url(f"http://hostile.example:{port}{path}")
+            return await client.call(HttpRequest(method="GET", destination=url), access(port))
+
+        async with asyncio.TaskGroup() as group:
+            large = [group.create_task(call("/large")) for _ in range(MAX_LARGE_BODIES + 2)]
+            for _ in large:
+                await started.acquire()
+            assert (await call("/small")).body == b"hello"
+            go_on.set()
+    assert [len(task.result().body) for task in large] == [size] * len(large)
+
+
+async def test_a_server_without_tls_is_not_spoken_to_in_clear():
+    heard = bytearray()
+
+    async def talk(reader, writer):
+        heard.extend(await reader.read(1_000))
+        writer.write(OK + b"Content-Length: 5\r\n\r\nhello")
+
+    async with asyncio.timeout(20), raw_serving(talk) as port, open_client() as client:
+        url = read_url(f"https://hostile.example:{port}/path-of-it")
+        with pytest.raises(ToolError, match="no secure connection"):
+            await client.call(HttpRequest(method="GET", destination=url), access(port))
+    assert heard
+    assert b"path-of-it" not in heard
 
 
 async def test_a_redirect_cannot_smuggle_a_line_into_the_next_request():

@@ -15,6 +15,7 @@ from aiohttp.abc import AbstractResolver
 
 from agent_engine.tools.http.addresses import AddressPolicy, read_address
 from agent_engine.tools.http.exchange import (
+    MIB,
     ForbiddenAddressError,
     HttpError,
     HttpLimits,
@@ -25,6 +26,8 @@ from agent_engine.tools.http.exchange import (
 USER_AGENT: Final = "Treadle"
 MAX_CONNECTIONS: Final = 200
 MAX_CONNECTIONS_PER_HOST: Final = 100
+MAX_LARGE_BODIES: Final = 8
+"""Bodies of more than a MiB that are read at once; further ones wait, so that memory is bounded."""
 _CHUNK_BYTES: Final = 64 * 1024
 
 
@@ -55,6 +58,7 @@ class Connections:
         self._limits = limits
         self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
+        self._large_bodies = asyncio.Semaphore(MAX_LARGE_BODIES)
 
     async def aclose(self) -> None:
         """Close all connections; the next request opens new ones."""
@@ -108,15 +112,23 @@ class Connections:
 
     async def _body(self, response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
         """Read the decompressed body up to the cap; a connection with more to come is closed."""
-        pieces: list[bytes] = []
-        left = self._limits.body_bytes
-        async for piece in response.content.iter_chunked(_CHUNK_BYTES):
-            pieces.append(piece[:left])
-            left -= len(piece)
-            if left < 0:
-                response.close()
-                return b"".join(pieces), True
-        return b"".join(pieces), False
+        body = bytearray()
+        if await self._read(response, body, up_to=min(MIB, self._limits.body_bytes + 1)):
+            return bytes(body), False
+        async with self._large_bodies:
+            if await self._read(response, body, up_to=self._limits.body_bytes + 1):
+                return bytes(body), False
+        response.close()
+        return bytes(body[: self._limits.body_bytes]), True
+
+    async def _read(self, response: aiohttp.ClientResponse, body: bytearray, *, up_to: int) -> bool:
+        """Read on until there are so many bytes; return whether the body has ended before."""
+        while len(body) < up_to:
+            piece = await response.content.read(min(_CHUNK_BYTES, up_to - len(body)))
+            if not piece:
+                return True
+            body += piece
+        return False
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
