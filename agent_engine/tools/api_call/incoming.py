@@ -21,7 +21,7 @@ from agent_engine.tools.paths import Folder, split_path
 
 MAX_SHOWN_CHARS: Final = 200_000
 """Of a text; a longer one is kept as a file as well."""
-MAX_HEADERS_SHOWN: Final = 40
+MAX_HEADERS_SHOWN: Final = 25
 MAX_HEADER_CHARS: Final = 300
 MAX_PAGE_CHARS: Final = 1_000_000
 """Of a page's HTML; what comes after is not read."""
@@ -34,6 +34,22 @@ _MAX_NAME_CHARS: Final = 60
 _PRIVATE_HEADERS: Final = re.compile(
     r"(set-cookie2?|.*(authoriz|authentication-info|token|secret|api-?key|session|csrf|xsrf).*)"
 )
+_NOISE: Final = frozenset(
+    {
+        "accept-ch",
+        "alt-svc",
+        "content-security-policy",
+        "content-security-policy-report-only",
+        "nel",
+        "p3p",
+        "permissions-policy",
+        "report-to",
+        "reporting-endpoints",
+        "server-timing",
+        "strict-transport-security",
+    }
+)
+"""For browsers and their makers; long, and of no use to a model."""
 _BINARY: Final = re.compile(
     r"(image/(?!svg)|audio/|video/|font/|model/).*"
     r"|application/(octet-stream|pdf|zip|gzip|x-tar|x-7z.*|vnd\.(ms-|openxml|oasis).*|wasm)"
@@ -88,7 +104,7 @@ def shown_headers(headers: tuple[tuple[str, str], ...]) -> dict[str, str]:
     shown: dict[str, str] = {}
     for name, value in headers:
         lower = name.lower()
-        if len(shown) >= MAX_HEADERS_SHOWN and lower not in shown:
+        if lower in _NOISE or (len(shown) >= MAX_HEADERS_SHOWN and lower not in shown):
             continue
         if _PRIVATE_HEADERS.fullmatch(lower):
             shown[lower] = WITHHELD
