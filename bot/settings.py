@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from agent_engine.errors import ToolError
+from agent_engine.tools.http.urls import read_url
 from agent_engine.tools.secrets import MIN_SECRET_CHARS
 from bot.agents_file import VARIABLE_NAME, AgentsFile, model_names, read_agents_file
 
@@ -115,9 +117,12 @@ class Settings(BaseModel):
 
     @field_validator("searxng_url")
     @classmethod
-    def _has_no_user(cls, url: str | None) -> str | None:
-        if url and "@" in urlsplit(url).netloc:
-            raise ValueError("give an address without user and password")
+    def _can_be_called(cls, url: str | None) -> str | None:
+        try:
+            if url is not None:
+                read_url(url)
+        except ToolError as error:
+            raise ValueError(f"give the address of a SearXNG: {error.message}") from error
         return url
 
     @field_validator("slack_api_url", "openai_base_url", "searxng_url")

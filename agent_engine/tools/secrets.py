@@ -98,7 +98,7 @@ def _character_pattern(character: str) -> str:
     forms = [
         re.escape(character),
         re.escape("\\" + character),
-        _any_case("".join(f"%{byte:02x}" for byte in character.encode(errors="surrogatepass"))),
+        "".join(_percent_pattern(byte) for byte in character.encode(errors="surrogatepass")),
         _any_case("".join(f"\\u{unit}" for unit in units)),
         f"&#0*{code};",
         f"&#[xX]0*{_any_case(f'{code:x}')};",
@@ -109,7 +109,13 @@ def _character_pattern(character: str) -> str:
         forms.append(r"\+")
     if code < 256:  # noqa: PLR2004  two hexadecimal digits
         forms.append(_any_case(f"={code:02x}"))
-    return f"(?:{'|'.join(forms)})"
+    # Longest first and without going back, so that no text takes exponential time.
+    return f"(?>{'|'.join(sorted(forms, key=len, reverse=True))})"
+
+
+def _percent_pattern(byte: int) -> str:
+    """Match a byte that is percent-encoded, once or more often."""
+    return f"%(?:25)*{_any_case(f'{byte:02x}')}"
 
 
 def _any_case(text: str) -> str:

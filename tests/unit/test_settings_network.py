@@ -113,10 +113,12 @@ def test_a_provider_that_is_named_needs_its_key(tmp_path):
     assert settings(tmp_path, text, BRAVE_API_KEY=VALUE).search_providers["brave"] == VALUE
 
 
-@pytest.mark.parametrize("url", ["searx.example", "ftp://h/", "http://user:password@h/"])
+@pytest.mark.parametrize(
+    "url", ["searx.example", "ftp://h/", "http://user:password@h/", "http://h:0x5/"]
+)
 def test_an_address_of_searxng_that_cannot_be_used_stops_the_start(url, tmp_path):
     (found,) = problems(tmp_path, SEARXNG_URL=url)
-    assert found.startswith("SEARXNG_URL: give an address")
+    assert found.startswith("SEARXNG_URL: give the address of a SearXNG: the url")
 
 
 def test_every_secret_is_known_for_redaction(tmp_path):
