@@ -180,22 +180,23 @@ async def test_a_redirect_inside_is_not_followed(target):
 
 
 @pytest.mark.parametrize(
-    "target",
+    ("target", "words"),
     [
-        "http://evil.example/",
-        "https://good.example:22/",
-        "file:///etc/passwd",
-        "gopher://good.example/",
-        "http://user:pw@good.example/",
-        "http://0x7f.1/",
-        "http://[",
+        ("http://evil.example/", r"evil\.example may not be called"),
+        ("//evil.example/", r"evil\.example may not be called"),
+        ("https://good.example:22/", "port 22 may not be called"),
+        ("file:///etc/passwd", "must begin with https"),
+        ("gopher://good.example/", "must begin with https"),
+        ("http://user:pw@good.example/", "user or a password"),
+        ("http://0x7f.1/", "unusual notation"),
+        ("http://[", "malformed address"),
     ],
 )
-async def test_a_redirect_passes_the_same_checks_as_the_first_address(target):
+async def test_a_redirect_passes_the_same_checks_as_the_first_address(target, words):
     witness = Witness(to(target))
     async with serving(witness) as port, open_client() as client:
         access = Access(domains=read_domains(["good.example"]), ports=frozenset({80, 443, port}))
-        with pytest.raises(ToolError):
+        with pytest.raises(ToolError, match=words):
             await client.call(get(f"http://good.example:{port}/"), access)
     assert len(witness.seen) == 1
 
