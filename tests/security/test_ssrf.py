@@ -38,6 +38,10 @@ def get(url: str, **more) -> HttpRequest:
     return HttpRequest(method="GET", destination=read_url(url), is_repeatable=True, **more)
 
 
+def access_to_rebind(port: int) -> Access:
+    return Access(domains=read_domains(["rebind.example"]), ports=frozenset({port}))
+
+
 def strict_client(policy: AddressPolicy, names: Names):
     return open_client(policy=policy, resolver=names, inside="")
 
@@ -94,10 +98,12 @@ async def test_the_second_answer_of_a_rebinding_resolver_is_checked_like_the_fir
         serving(witness) as port,
         open_client(policy=only, resolver=names, inside="") as client,
     ):
-        response = await client.call(get(f"http://a.rebind.example:{port}/"), anywhere(port))
+        response = await client.call(
+            get(f"http://a.rebind.example:{port}/"), access_to_rebind(port)
+        )
         assert response.status == 204
         with pytest.raises(ForbiddenAddressError):
-            await client.call(get(f"http://b.rebind.example:{port}/"), anywhere(port))
+            await client.call(get(f"http://b.rebind.example:{port}/"), access_to_rebind(port))
     assert len(witness.seen) == 1
 
 
@@ -110,9 +116,9 @@ async def test_a_name_that_moves_inside_between_two_calls_is_not_followed(monkey
         serving(witness) as port,
         open_client(policy=only, resolver=names, inside="") as client,
     ):
-        await client.call(get(f"http://rebind.example:{port}/"), anywhere(port))
+        await client.call(get(f"http://rebind.example:{port}/"), access_to_rebind(port))
         with pytest.raises(ForbiddenAddressError):
-            await client.call(get(f"http://rebind.example:{port}/"), anywhere(port))
+            await client.call(get(f"http://rebind.example:{port}/"), access_to_rebind(port))
     assert names.asked == ["rebind.example", "rebind.example"]
     assert len(witness.seen) == 1
 
@@ -148,6 +154,20 @@ async def test_a_site_that_may_be_read_may_not_be_written_to():
     async with open_client() as client:
         with pytest.raises(ToolError, match="may only be read"):
             await client.call(request, access)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "public.example"])
+async def test_a_permitted_network_is_open_to_named_hosts_and_not_to_every_site(host):
+    witness = Witness()
+    names = Names({"public.example": ["127.0.0.1"]})
+    only = AddressPolicy(networks=(read_network("127.0.0.0/8"),))
+    async with serving(witness) as port, strict_client(only, names) as client:
+        named = Access(read_domains=read_domains(["*", host]), ports=frozenset({port}))
+        every = Access(read_domains=read_domains(["*"]), ports=frozenset({port}))
+        assert (await client.call(get(f"http://{host}:{port}/"), named)).status == 200
+        with pytest.raises(ForbiddenAddressError):
+            await client.call(get(f"http://{host}:{port}/"), every)
+    assert len(witness.seen) == 1
 
 
 # -- redirects -----------------------------------------------------------------------------------

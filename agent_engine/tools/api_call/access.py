@@ -73,6 +73,11 @@ class Access:
             ports = ", ".join(map(str, sorted(self.ports)))
             raise ToolError(f"port {destination.port} may not be called; allowed: {ports}")
 
+    def is_named(self, destination: Destination) -> bool:
+        """Say whether the operator named this host, or a domain above it; ``*`` names none."""
+        names = (self.domains.names | self.read_domains.names) - {ANY_DOMAIN}
+        return Domains(names).holds(destination.host)
+
     def credentials(self, destination: Destination) -> Credentials:
         """Return the secrets of this server."""
         mine = self.secrets_of(destination.host)

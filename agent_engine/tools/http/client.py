@@ -36,7 +36,8 @@ class HttpClient:
     """The guarded way out; shared by all tools, closed once.
 
     Args:
-        policy: which addresses may be connected to.
+        policy: which addresses may be connected to for hosts that the operator named; for others
+            only public ones.
         private_domains: domains that may lead to any private address, as an operator allowed.
         limits: caps of one call.
         patience: how to try again.
@@ -55,10 +56,11 @@ class HttpClient:
         self._limits = limits or HttpLimits()
         self._private_domains = private_domains or Domains()
         self._patient = patience or PatientExchange(Patience())
-        strict = policy or AddressPolicy()
-        inside = replace(strict, all_private=True)
+        named = policy or AddressPolicy()
+        inside = replace(named, all_private=True)
         # Apart, so that no connection opened for a trusted name is ever used for another one.
-        self._connections = Connections(strict, self._limits, resolver=resolver)
+        self._public = Connections(AddressPolicy(), self._limits, resolver=resolver)
+        self._named = Connections(named, self._limits, resolver=resolver)
         self._inside = Connections(inside, self._limits, resolver=resolver)
 
     @property
@@ -68,8 +70,8 @@ class HttpClient:
 
     async def aclose(self) -> None:
         """Close all connections; safe to call twice."""
-        await self._connections.aclose()
-        await self._inside.aclose()
+        for connections in (self._public, self._named, self._inside):
+            await connections.aclose()
 
     async def call(self, request: HttpRequest, rules: Rules) -> HttpResponse:
         """Send a request, follow where it is sent on to, and return the last response.
@@ -82,7 +84,8 @@ class HttpClient:
         rules.check(request.destination, request.method)
         credentials = rules.credentials(request.destination)
         for _ in range(self._limits.redirects + 1):
-            response = await self._hop(request, credentials, deadline=deadline)
+            connections = self._connections(request.destination, rules)
+            response = await self._hop(connections, request, credentials, deadline=deadline)
             following = _redirected(request, response)
             if following is None:
                 return response
@@ -92,16 +95,24 @@ class HttpClient:
             request = following
         raise HttpError(f"there were more than {self._limits.redirects} redirects")
 
+    def _connections(self, destination: Destination, rules: Rules) -> Connections:
+        if self._private_domains.holds(destination.host):
+            return self._inside
+        return self._named if rules.is_named(destination) else self._public
+
     async def _hop(
-        self, request: HttpRequest, credentials: Credentials, *, deadline: float
+        self,
+        connections: Connections,
+        request: HttpRequest,
+        credentials: Credentials,
+        *,
+        deadline: float,
     ) -> HttpResponse:
         destination = request.destination
         dressed = request
         if credentials.params:
             url = destination.url.update_query(dict(credentials.params))
             dressed = replace(request, destination=replace(destination, url=url))
-        inside = self._private_domains.holds(destination.host)
-        connections = self._inside if inside else self._connections
         exchange = connections.exchange
         response = await self._patient(exchange, dressed, credentials.headers, deadline=deadline)
         return replace(response, destination=destination)

@@ -75,6 +75,10 @@ class Rules(Protocol):
         """Let it pass, or raise ToolError with a sentence for the model."""
         ...
 
+    def is_named(self, destination: Destination) -> bool:
+        """Say whether the operator named this host, so that permitted private networks count."""
+        ...
+
     def credentials(self, destination: Destination) -> Credentials:
         """Return what is to be added; asked for the server that was meant, never after a redirect.
 

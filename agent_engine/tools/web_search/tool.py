@@ -175,6 +175,10 @@ class _Pinned:
         if destination.origin != self.home.origin:
             raise ToolError("the search provider sent on to another server, which is not followed")
 
+    def is_named(self, _destination: Destination) -> bool:
+        """Say yes: it is the address that the operator configured."""
+        return True
+
     def credentials(self, _destination: Destination) -> Credentials:
         """Return the key as the provider wants it."""
         return Credentials(headers=self.asked.headers)
