@@ -26,7 +26,12 @@ from agent_engine.types import (
     WorkspaceId,
 )
 from bot.mcp_table import McpServerTable, mcp_contradictions
-from bot.network_tables import ApiCallTable, ApiSecretTable, WebSearchTable
+from bot.network_tables import (
+    ApiCallTable,
+    ApiSecretTable,
+    WebSearchTable,
+    network_contradictions,
+)
 
 DEFAULT_AGENT = AgentId("default")
 DEFAULT_NAME = "Treadle"
@@ -261,6 +266,7 @@ def _contradictions(file: AgentsFile) -> list[str]:
         *_bad_keys(file),
         *_channels_claimed_twice(file),
         *_unknown_agents(file, known),
+        *network_contradictions(file.tools.api_call),
         *mcp_contradictions(file.mcp_servers, _tools_by_agent(file)),
         *_bad_models(file),
         *_bad_choices_of_models(file),

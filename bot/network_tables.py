@@ -25,7 +25,7 @@ _PARAMETER = re.compile(r"[A-Za-z0-9._~-]{1,60}")
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Domain = Annotated[str, Field(min_length=1, max_length=253)]
-Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,80}$")]
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,79}")
 
 
 class Table(BaseModel):
@@ -39,7 +39,7 @@ class ApiSecretTable(Table):
 
     host: Domain
     """Exactly this one, nothing below it."""
-    env: Variable
+    env: str
     """The environment variable that holds it."""
     header: str | None = None
     """Which header carries it; Authorization where nothing is said."""
@@ -111,14 +111,6 @@ class ApiCallTable(Table):
         read_private(entries)
         return entries
 
-    @model_validator(mode="after")
-    def _secrets_are_used(self) -> Self:
-        access = self.access({})
-        for name, secret in self.secrets.items():
-            if not access.domains.holds(secret.host) and not access.read_domains.holds(secret.host):
-                raise ValueError(f"secrets.{name}: {secret.host} is not in domains: add it")
-        return self
-
     @property
     def private(self) -> Private:
         """What of the private address space may be reached."""
@@ -139,7 +131,11 @@ class ApiCallTable(Table):
 
     def variables(self) -> Iterable[tuple[str, str]]:
         """Return where secrets are named, and the environment variables they name."""
-        return [(f"tools.api_call.secrets.{k}", s.env) for k, s in self.secrets.items()]
+        return [
+            (f"tools.api_call.secrets.{name}", secret.env)
+            for name, secret in self.secrets.items()
+            if _VARIABLE.fullmatch(secret.env)
+        ]
 
 
 class WebSearchTable(Table):
@@ -147,6 +143,27 @@ class WebSearchTable(Table):
 
     provider: Literal["serper", "brave", "tavily", "searxng"] | None = None
     """None for the first that has a key or an address, in this order."""
+
+
+def network_contradictions(table: ApiCallTable) -> list[str]:
+    """Say what is wrong with the secrets, without showing what stands in place of a variable.
+
+    Somebody may have written the secret itself there.
+    """
+    where = "tools.api_call.secrets"
+    access = table.access({})
+    problems = [
+        f"{where}.{name}.env: name the environment variable that holds the secret, in capital "
+        "letters, digits and _; never put the secret itself here."
+        for name, secret in table.secrets.items()
+        if not _VARIABLE.fullmatch(secret.env)
+    ]
+    problems += [
+        f"{where}.{name}: {secret.host} is not in domains: add it."
+        for name, secret in table.secrets.items()
+        if not (access.domains.holds(secret.host) or access.read_domains.holds(secret.host))
+    ]
+    return problems
 
 
 def _may_carry(header: str) -> bool:

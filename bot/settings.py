@@ -173,7 +173,9 @@ class Settings(BaseModel):
         """Every secret there is, for taking them out of what is shown."""
         found = [getattr(self, name) for name in type(self).model_fields]
         held = [value for value in found if isinstance(value, SecretStr)]
-        values = [s.get_secret_value() for s in (*held, *self.named_secrets.values())]
+        # What MCP servers are given may be ordinary words; it is taken out of their own results.
+        named = (*self.named_secrets.values(), *self.model_keys.values())
+        values = [secret.get_secret_value() for secret in (*held, *named)]
         # Of the database's address, the password alone is secret.
         address = self.database_url_or_none.get_secret_value() if self.database_url_or_none else ""
         password = urlsplit(address).password or ""

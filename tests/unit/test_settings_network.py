@@ -56,7 +56,8 @@ def test_a_wrong_entry_is_one_sentence_with_its_place(text, problem):
     ("entry", "problem"),
     [
         ("host = 'api.github.com'", "env: field required"),
-        ("host = 'api.github.com'\nenv = 'A B'", "secrets.github.env"),
+        ("host = 'api.github.com'\nenv = 'A B'", "secrets.github.env: name the environment"),
+        ("host = 'api.github.com'\nenv = ''", "secrets.github.env: name the environment"),
         ("host = 'gitlab.com'\nenv = 'A'", "gitlab.com is not in domains"),
         ("host = 'x/y'\nenv = 'A'", "is not a domain"),
         ("host = 'github.com'\nenv = 'A'\nheader = 'X'\nquery = 'y'", "not both"),
@@ -72,6 +73,12 @@ def test_a_wrong_secret_is_one_sentence_with_its_place(entry, problem):
     _, found = parse_agents_file(raw, name="treadle.toml")
     assert len(found) == 1
     assert problem in found[0]
+
+
+def test_a_secret_in_place_of_its_variable_is_not_shown(tmp_path):
+    found = problems(tmp_path, f"{SECRET}host = 'api.github.com'\nenv = '{VALUE}'\n")
+    assert "never put the secret itself here" in found[0]
+    assert VALUE not in "".join(found)
 
 
 @pytest.mark.parametrize(
