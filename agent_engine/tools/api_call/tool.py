@@ -20,6 +20,7 @@ from agent_engine.tools.api_call.outgoing import (
 from agent_engine.tools.declare import DeclaredTool, Parameters
 from agent_engine.tools.http.client import HttpClient
 from agent_engine.tools.http.exchange import HttpResponse
+from agent_engine.tools.http.urls import AddressError, read_url
 from agent_engine.tools.secrets import Secrets
 from agent_engine.tools.shorten import plain_json
 from agent_engine.types import JsonObject
@@ -79,6 +80,7 @@ def api_call(
         run=_Caller(client, access, secrets).run,
         traits=ToolTraits(timeout_s=client.limits.total_s + _MARGIN_S),
         describe=outcome,
+        characteristics=characteristics,
         repeatable=is_repeatable,
         close=client.aclose,
     )
@@ -91,6 +93,15 @@ def is_repeatable(arguments: JsonObject) -> bool:
     headers = arguments.get("headers")
     names = headers if isinstance(headers, Mapping) else {}
     return any(str(name).lower() == IDEMPOTENCY_KEY for name in names)
+
+
+def characteristics(arguments: JsonObject) -> dict[str, str]:
+    """Return what rules look at: the method and the host; nothing for an address that is none."""
+    try:
+        host = read_url(str(arguments.get("url", ""))).host
+    except AddressError:
+        return {}
+    return {"method": str(arguments.get("method", Method.GET)), "host": host}
 
 
 # ------------------------------------------------------------------------------------------------

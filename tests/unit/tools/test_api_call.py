@@ -8,7 +8,7 @@ from aiohttp import web
 from agent_engine.clock import SystemClock
 from agent_engine.tools.api_call.access import Access, HostSecret
 from agent_engine.tools.api_call.incoming import MAX_SHOWN_CHARS, file_name, read_content_type
-from agent_engine.tools.api_call.tool import api_call, is_repeatable
+from agent_engine.tools.api_call.tool import api_call, characteristics, is_repeatable
 from agent_engine.tools.call import ToolCaller
 from agent_engine.tools.http.client import HttpClient
 from agent_engine.tools.http.urls import Domains, read_url
@@ -431,6 +431,15 @@ def test_the_model_is_told_where_it_may_call_and_what_is_added():
     assert "good.example; any public site with GET" in description
     assert "Credentials are added by themselves for good.example" in description
     assert SECRET not in description
+
+
+def test_rules_look_at_the_method_and_the_host():
+    assert characteristics({"url": "https://API.good.example./x?y=1", "method": "POST"}) == {
+        "method": "POST",
+        "host": "api.good.example",
+    }
+    assert characteristics({"url": "https://good.example"})["method"] == "GET"
+    assert characteristics({"url": "nonsense"}) == characteristics({}) == {}
 
 
 @pytest.mark.parametrize(
