@@ -22,9 +22,10 @@ from agent_engine.models.unnamed import UnnamedModel
 from agent_engine.planners.choose import answer_writer_factory, planner_factory
 from agent_engine.planners.judge import Judge
 from agent_engine.ports import ModelClient, Tool
+from agent_engine.tools.abilities import Closes
 from agent_engine.tools.api_call.tool import api_call
 from agent_engine.tools.calculate import calculate
-from agent_engine.tools.call import Closes, ToolCaller
+from agent_engine.tools.call import ToolCaller
 from agent_engine.tools.code_execution import code_execution
 from agent_engine.tools.file_operations import file_operations
 from agent_engine.tools.http.client import HttpClient

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 from agent_engine.errors import RetryableError, StorageError, ToolError
 from agent_engine.ports import Clock, Tool, ToolContext, ToolSource, ToolSpec, ToolTraits
 from agent_engine.safeguards import ApprovalStore
+from agent_engine.tools.abilities import Repeatable
 from agent_engine.tools.approval import Approvals, NobodyAsked, Permitted
 from agent_engine.tools.audit import NO_AUDIT, Auditor, Called
 from agent_engine.tools.policy import ToolPolicy
@@ -63,27 +64,6 @@ class Describes(Protocol):
 
     def describe(self, arguments: JsonObject, result: JsonObject) -> str:
         """Say what came of it in one line for people; empty for no words."""
-        ...
-
-
-@runtime_checkable
-class Repeatable(Protocol):
-    """A tool of which some calls can be repeated without harm and others cannot."""
-
-    def is_repeatable(self, arguments: JsonObject) -> bool:
-        """Say whether a call with these arguments that may already have happened can be repeated.
-
-        The arguments need not have been validated.
-        """
-        ...
-
-
-@runtime_checkable
-class Closes(Protocol):
-    """A tool that holds something open while it is used."""
-
-    async def aclose(self) -> None:
-        """Let it go; safe to call twice."""
         ...
 
 
