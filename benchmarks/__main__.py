@@ -14,6 +14,7 @@ ALL = (
     "call_path",
     "sandbox_start",
     "audit",
+    "api_calls",
 )
 
 

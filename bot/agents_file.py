@@ -26,6 +26,12 @@ from agent_engine.types import (
     WorkspaceId,
 )
 from bot.mcp_table import McpServerTable, mcp_contradictions
+from bot.network_tables import (
+    ApiCallTable,
+    ApiSecretTable,
+    WebSearchTable,
+    network_contradictions,
+)
 
 DEFAULT_AGENT = AgentId("default")
 DEFAULT_NAME = "Treadle"
@@ -116,6 +122,8 @@ class ToolsTable(_Table):
     """Settings of the tools."""
 
     code_execution: CodeExecutionTable = CodeExecutionTable()
+    api_call: ApiCallTable = ApiCallTable()
+    web_search: WebSearchTable = WebSearchTable()
 
 
 class PriceTable(_Table):
@@ -258,6 +266,7 @@ def _contradictions(file: AgentsFile) -> list[str]:
         *_bad_keys(file),
         *_channels_claimed_twice(file),
         *_unknown_agents(file, known),
+        *network_contradictions(file.tools.api_call),
         *mcp_contradictions(file.mcp_servers, _tools_by_agent(file)),
         *_bad_models(file),
         *_bad_choices_of_models(file),
@@ -367,6 +376,7 @@ def _suggestion(detail: ErrorDetails) -> str:
             ModelTable,
         ),
         McpServerTable,
+        *(ApiCallTable, ApiSecretTable, WebSearchTable),
     )
     names = {field for model in models for field in model.model_fields}
     close = difflib.get_close_matches(str(wrong), sorted(names), n=1)

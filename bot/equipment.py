@@ -22,14 +22,21 @@ from agent_engine.models.unnamed import UnnamedModel
 from agent_engine.planners.choose import answer_writer_factory, planner_factory
 from agent_engine.planners.judge import Judge
 from agent_engine.ports import ModelClient, Tool
+from agent_engine.tools.abilities import Closes
+from agent_engine.tools.api_call.tool import api_call
 from agent_engine.tools.calculate import calculate
 from agent_engine.tools.call import ToolCaller
 from agent_engine.tools.code_execution import code_execution
 from agent_engine.tools.file_operations import file_operations
+from agent_engine.tools.http.client import HttpClient
+from agent_engine.tools.http.urls import read_domains, read_url
 from agent_engine.tools.mcp.source import McpTools
 from agent_engine.tools.sandbox.choose import SandboxChooser
 from agent_engine.tools.sandbox.driver import Language
+from agent_engine.tools.secrets import Secrets
 from agent_engine.tools.task_folders import TaskFolders
+from agent_engine.tools.web_search.choose import choose_provider
+from agent_engine.tools.web_search.tool import web_search
 from agent_engine.types import AgentProfile, PlannerKind
 from bot.agents_file import model_names
 from bot.mcp_servers import mcp_servers
@@ -60,7 +67,31 @@ def make_tools(settings: Settings) -> Sequence[Tool]:
             languages=[Language(language) for language in code.languages],
         ),
         file_operations(),
+        *_network_tools(settings),
     )
+
+
+def make_secrets(settings: Settings) -> Secrets:
+    """Gather everything that is never to be shown to a model, in Slack or in a log."""
+    return Secrets(settings.secret_values)
+
+
+def _network_tools(settings: Settings) -> Sequence[Tool]:
+    """Make the tools that use the network, where there is something that they may use."""
+    tools: list[Tool] = []
+    table = settings.file.tools.api_call
+    values = {name: value.get_secret_value() for name, value in settings.named_secrets.items()}
+    access = table.access(values)
+    if not access.is_empty:
+        private = table.private
+        client = HttpClient(private.policy, private_domains=private.domains)
+        tools.append(api_call(client, access, make_secrets(settings)))
+    only = settings.file.tools.web_search.provider
+    if provider := choose_provider(settings.search_providers, only=only):
+        # Its address is the operator's own word, so it may be on a private network.
+        home = read_url(provider.base_url).host
+        tools.append(web_search(HttpClient(private_domains=read_domains([home])), provider))
+    return tools
 
 
 def make_sandbox_chooser(settings: Settings) -> SandboxChooser:
@@ -84,6 +115,9 @@ class Outfitter:
         self._models: dict[ModelPlace, ModelClient] = {}
         self._prices = settings.file.engine_defaults().prices
         self.tools = make_tools(settings)
+        for tool in self.tools:
+            if isinstance(tool, Closes):
+                closing.push_async_callback(tool.aclose)
         self.mcp = make_mcp_tools(settings)
         self._caller = ToolCaller(self.tools, SystemClock(), sources=[self.mcp])
         self.root = settings.home.absolute() / TASK_FOLDERS

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 from agent_engine.errors import RetryableError, StorageError, ToolError
 from agent_engine.ports import Clock, Tool, ToolContext, ToolSource, ToolSpec, ToolTraits
 from agent_engine.safeguards import ApprovalStore
+from agent_engine.tools.abilities import Repeatable
 from agent_engine.tools.approval import Approvals, NobodyAsked, Permitted
 from agent_engine.tools.audit import NO_AUDIT, Auditor, Called
 from agent_engine.tools.policy import ToolPolicy

@@ -57,6 +57,11 @@ class DeclaredTool(Generic[P]):
     characteristics: Characterise = nothing_characteristic
     asks: Callable[[JsonObject], Asks] | None = None
     """For a tool that must ask for some arguments only; None: as its traits say."""
+    repeatable: Callable[[JsonObject], bool] | None = None
+    """Whether a call with these arguments may be made twice; None where the traits say it all."""
+
+    close: Callable[[], Awaitable[None]] | None = None
+    """Lets go of what the tool holds open; None for nothing."""
 
     @property
     def parameters_schema(self) -> JsonObject:
@@ -66,6 +71,15 @@ class DeclaredTool(Generic[P]):
     def asks_for(self, arguments: JsonObject) -> Asks:
         """Say when a person is asked before a call with these arguments."""
         return self.traits.asks if self.asks is None else self.asks(arguments)
+
+    def is_repeatable(self, arguments: JsonObject) -> bool:
+        """Say whether a call that may already have happened can be repeated."""
+        return self.traits.idempotent if self.repeatable is None else self.repeatable(arguments)
+
+    async def aclose(self) -> None:
+        """Let go of what the tool holds open."""
+        if self.close is not None:
+            await self.close()
 
     async def execute(self, arguments: JsonObject, context: ToolContext) -> JsonObject:
         """Read the arguments into the model and run. Raises ToolError when they do not fit."""
