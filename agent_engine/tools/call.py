@@ -67,18 +67,6 @@ class Describes(Protocol):
         ...
 
 
-@runtime_checkable
-class Repeatable(Protocol):
-    """A tool of which some calls can be repeated without harm and others cannot."""
-
-    def is_repeatable(self, arguments: JsonObject) -> bool:
-        """Say whether a call with these arguments that may already have happened can be repeated.
-
-        The arguments need not have been validated.
-        """
-        ...
-
-
 Redact = Callable[[str], str]
 """Takes out of a text what nobody may see; applied to every string a tool returned."""
 
