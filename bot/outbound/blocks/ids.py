@@ -53,6 +53,62 @@ class DecideWait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecideCall:
+    """*Approve* or *Always allow this here* under a question about a tool call."""
+
+    run_id: RunId
+    wait_id: str
+    value: str
+    """``approve`` or ``always``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeCall:
+    """*Approve with changes…*: opens the form with the arguments."""
+
+    run_id: RunId
+    wait_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenyCall:
+    """*Deny*: opens the form that asks why."""
+
+    run_id: RunId
+    wait_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowCall:
+    """*Show all*: shows the arguments whole."""
+
+    run_id: RunId
+    wait_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyOther:
+    """*Other…* under a question with choices: opens a field for a reply in one's own words."""
+
+    run_id: RunId
+    wait_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeStanding:
+    """*Revoke* beside a standing rule."""
+
+    rule_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendRun:
+    """*Extend*: goes on with a run that ended at a limit, with more of it."""
+
+    run_id: RunId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateAnswer:
     """Slack's feedback buttons under an answer; it rates the message it is on."""
 
@@ -94,7 +150,14 @@ class OpenLink:
     name: str
 
 
-Action = StopRun | AgainRun | DecideWait | RateAnswer | RateSteps | TellWhy | EditAgent | OpenLink
+CallAction = DecideCall | ChangeCall | DenyCall | ShowCall | ReplyOther
+"""What can be done about something that a run waits for people to decide."""
+AskedAction = CallAction | RevokeStanding | ExtendRun
+"""What takes a look at who may."""
+PlainAction = (
+    StopRun | AgainRun | DecideWait | RateAnswer | RateSteps | TellWhy | EditAgent | OpenLink
+)
+Action = PlainAction | AskedAction
 
 # -- forms ---------------------------------------------------------------------------------------
 
@@ -126,19 +189,66 @@ class WhyForm:
     rating: int
 
 
-Form = AgentForm | StepRatingForm | WhyForm
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeForm:
+    """The arguments of a tool call, to be approved as they are left."""
+
+    run_id: RunId
+    wait_id: str
+    channel_id: ChannelId
+    thread_ts: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenyForm:
+    """The form that asks why a tool call is denied."""
+
+    run_id: RunId
+    wait_id: str
+    channel_id: ChannelId
+    thread_ts: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyForm:
+    """A reply to a question in one's own words."""
+
+    run_id: RunId
+    wait_id: str
+    channel_id: ChannelId
+    thread_ts: str
+
+
+CallForm = ChangeForm | DenyForm | ReplyForm
+"""The forms about something that a run waits for people to decide."""
+PlainForm = AgentForm | StepRatingForm | WhyForm
+Form = PlainForm | CallForm
 
 _ACTIONS: dict[str, type[Any]] = {
     "stop": StopRun,
     "again": AgainRun,
     "decide": DecideWait,
+    "call": DecideCall,
+    "change": ChangeCall,
+    "deny": DenyCall,
+    "show": ShowCall,
+    "other": ReplyOther,
+    "revoke": RevokeStanding,
+    "extend": ExtendRun,
     "rate": RateAnswer,
     "steps": RateSteps,
     "why": TellWhy,
     "agent": EditAgent,
     "link": OpenLink,
 }
-_FORMS: dict[str, type[Any]] = {"agent": AgentForm, "steps": StepRatingForm, "why": WhyForm}
+_FORMS: dict[str, type[Any]] = {
+    "agent": AgentForm,
+    "steps": StepRatingForm,
+    "why": WhyForm,
+    "change": ChangeForm,
+    "deny": DenyForm,
+    "other": ReplyForm,
+}
 _WORDS = {kind: word for table in (_ACTIONS, _FORMS) for word, kind in table.items()}
 
 # -- encoding and decoding -----------------------------------------------------------------------
@@ -210,9 +320,15 @@ def _apart(action: Action) -> str:
             return f"{run_id}:{'continue' if keep_work else 'again'}"
         case DecideWait(run_id=run_id, index=index):
             return f"{run_id}:{index}"
+        case DecideCall(wait_id=wait_id, value=value):
+            return f"{wait_id}:{value}"
+        case ChangeCall() | DenyCall() | ShowCall() | ReplyOther():
+            return action.wait_id
+        case RevokeStanding(rule_id=rule_id):
+            return rule_id
         case RateAnswer(run_id=run_id, rating=rating):
             return f"{run_id}:{rating}"
-        case StopRun() | RateSteps():
+        case StopRun() | RateSteps() | ExtendRun():
             return action.run_id
         case TellWhy(message_ts=ts):
             return ts
