@@ -267,7 +267,9 @@ async def test_extending_a_run_at_its_step_limit_goes_on_with_twice_as_many(tmp_
 async def test_an_admin_extends_a_day_budget_and_the_work_goes_on(
     tmp_path, workspace, monkeypatch
 ):
-    file = config(budgets={"person_tokens_per_day": 2_000})
+    admin = "grace"
+    admins = [workspace.person(admin).id]
+    file = config(budgets={"person_tokens_per_day": 2_000}, slack={"admins": admins})
     script = working(("calculate", {"expression": "1+1"}))
     async with open_model_town(
         tmp_path, workspace, monkeypatch, script, file=file
@@ -277,8 +279,8 @@ async def test_an_admin_extends_a_day_budget_and_the_work_goes_on(
         assert (await town.run(ts)).end.limit == "person_day"
         await press(town, message, "Extend today's budget", person="linus")
         await town.until(lambda: told(town, "Only an admin", "linus"))
-        await press(town, message, "Extend today's budget", person=ADMIN)
-        await town.until(lambda: told(town, "It goes on, with 2,000 tokens more", ADMIN))
-        assert (await town.run(ts)).requester == workspace.core.people["ada"]
+        await press(town, message, "Extend today's budget", person=admin)
+        await town.until(lambda: told(town, "It goes on, with 2,000 tokens more", admin))
+        assert (await town.run(ts)).requester == workspace.person("ada").id
 
 
