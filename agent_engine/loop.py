@@ -420,9 +420,7 @@ class _Worker:
         run = self._session.run
         if move.limit:
             why = sentence(move.limit)
-            await end_early(
-                self._session, EndReason.LIMIT, why, clock=self._clock, limit=move.name
-            )
+            await end_early(self._session, EndReason.LIMIT, why, clock=self._clock, limit=move.name)
             return
         reason = run.cancel.reason if run.cancel else ""
         await end_early(self._session, EndReason.STOPPED, reason, clock=self._clock)

@@ -45,8 +45,8 @@ from bot.inbound.whoami import Whoami
 from bot.manifest import log_missing_scopes, scope_remarks
 from bot.model_source import ModelSource, find_model
 from bot.outbound.growing_answers import GrowingAnswers
-from bot.outbound.reminders import Reminders
 from bot.outbound.reconciler import LostPlace, Reconciler
+from bot.outbound.reminders import Reminders
 from bot.outbound.slack_client import SlackClient, open_slack
 from bot.ports import Leases
 from bot.settings import Settings, SettingsError, Transport

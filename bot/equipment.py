@@ -23,12 +23,12 @@ from agent_engine.models.unnamed import UnnamedModel
 from agent_engine.planners.choose import answer_writer_factory, planner_factory
 from agent_engine.planners.judge import Judge
 from agent_engine.ports import ModelClient, Tool
+from agent_engine.safeguards import ApprovalStore
 from agent_engine.tools.abilities import Closes
 from agent_engine.tools.api_call.tool import api_call
-from agent_engine.tools.calculate import calculate
-from agent_engine.safeguards import ApprovalStore
 from agent_engine.tools.approval import NobodyAsked
 from agent_engine.tools.audit import NO_AUDIT, Auditor
+from agent_engine.tools.calculate import calculate
 from agent_engine.tools.call import Guards, ToolCaller
 from agent_engine.tools.code_execution import code_execution
 from agent_engine.tools.file_operations import file_operations
@@ -142,13 +142,9 @@ class Outfitter:
         self.mcp = make_mcp_tools(settings)
         records = records or Records()
         self.policy = tool_policy(settings.file)
-        self.guards = Guards(
-            policy=self.policy, approvals=records.approvals, audit=records.auditor
-        )
+        self.guards = Guards(policy=self.policy, approvals=records.approvals, audit=records.auditor)
         self._budgets = records.budgets
-        self._caller = ToolCaller(
-            self.tools, SystemClock(), sources=[self.mcp], guards=self.guards
-        )
+        self._caller = ToolCaller(self.tools, SystemClock(), sources=[self.mcp], guards=self.guards)
         self.root = settings.home.absolute() / TASK_FOLDERS
         self._folders = TaskFolders(self.root)
 

@@ -8,7 +8,15 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from agent_engine.places import Channel, DirtyThread, NewPost, Person, Post, Tally
-from agent_engine.types import ChannelId, JsonObject, RunId, RunSnapshot, Thread, UserId, WorkspaceId
+from agent_engine.types import (
+    ChannelId,
+    JsonObject,
+    RunId,
+    RunSnapshot,
+    Thread,
+    UserId,
+    WorkspaceId,
+)
 
 
 class ChannelStore(Protocol):
@@ -106,9 +114,7 @@ class ToolFacts(Protocol):
         """Return the schema of the tool's arguments; None for a tool that is not known here."""
         ...
 
-    def problem(
-        self, name: str, arguments: JsonObject, *, requester: UserId | None
-    ) -> str | None:
+    def problem(self, name: str, arguments: JsonObject, *, requester: UserId | None) -> str | None:
         """Say why the call could not be made for this person; None when it could."""
         ...
 

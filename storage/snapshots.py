@@ -80,7 +80,10 @@ _SHOWN_WAITS = (
     .where(
         waits.c.run_id == bindparam("run_id"),
         sa.or_(
-            sa.and_(waits.c.resolved_at.is_not(None), sa.or_(*(waits.c.kind == kind for kind in FOR_PEOPLE))),
+            sa.and_(
+                waits.c.resolved_at.is_not(None),
+                sa.or_(*(waits.c.kind == kind for kind in FOR_PEOPLE)),
+            ),
             sa.and_(
                 runs.c.end_reason.is_(None),
                 ~waits.c.over,

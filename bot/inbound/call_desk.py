@@ -95,9 +95,7 @@ class CallDesk:
         match form:
             case ids.ReplyForm():
                 reply = approval_forms.read_plain(event.values, approval_forms.REPLY)
-                command = Decide(
-                    run_id=run.run_id, wait_id=wait.id, value=reply, by=event.user_id
-                )
+                command = Decide(run_id=run.run_id, wait_id=wait.id, value=reply, by=event.user_id)
                 return await self._decided(command, event, place)
             case ids.DenyForm():
                 return await self._deny(event, place, facts, run, wait)
@@ -195,9 +193,7 @@ class CallDesk:
 
     # -- rules and limits ------------------------------------------------------------------------
 
-    async def _revoke(
-        self, rule_id: str, event: ButtonPressed, place: Place, facts: Facts
-    ) -> None:
+    async def _revoke(self, rule_id: str, event: ButtonPressed, place: Place, facts: Facts) -> None:
         rules = await self._house.rules.rules(place.workspace_id, channel_id=None)
         rule = next((rule for rule in rules if rule.id == rule_id), None)
         if rule is None:
@@ -290,9 +286,7 @@ class CallDesk:
             return await self._wrong(event, place, sentences.ALREADY_DECIDED)
         return {}
 
-    async def _wrong(
-        self, event: ViewSubmitted, place: Place, sentence: str
-    ) -> Mapping[str, str]:
+    async def _wrong(self, event: ViewSubmitted, place: Place, sentence: str) -> Mapping[str, str]:
         """Show a sentence in the modal: beside a field, or where it has none in the thread."""
         first = next(iter(event.values), None)
         if first is not None:

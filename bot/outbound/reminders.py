@@ -21,9 +21,7 @@ logger = logging.getLogger(__name__)
 class Reminders:
     """Finds what waits for people too long."""
 
-    def __init__(
-        self, *, threads: ThreadStore, bell: Bell, clock: Clock, after: timedelta
-    ) -> None:
+    def __init__(self, *, threads: ThreadStore, bell: Bell, clock: Clock, after: timedelta) -> None:
         self._threads = threads
         self._bell = bell
         self._clock = clock

@@ -131,9 +131,7 @@ def read_plain(values: JsonObject, name: str) -> str:
 # -- fields --------------------------------------------------------------------------------------
 
 
-def _field(
-    number: int, name: str, value: object, schema: Mapping[str, Any]
-) -> Iterator[Block]:
+def _field(number: int, name: str, value: object, schema: Mapping[str, Any]) -> Iterator[Block]:
     label = made_visible(one_line(name, 100))
     if not _fits(number, value):
         yield quiet(f"{label}: too long to be changed here, so it stays as it is.")

@@ -27,7 +27,9 @@ def rules_content(rules: Sequence[StandingRule]) -> Content:
 def rule_sentence(rule: StandingRule) -> str:
     """Say what a rule allows and who made it; safe mrkdwn."""
     made = f"by {person(rule.created_by)}, {when(rule.created_at)}"
-    return cut(f"{alike(rule.tool, rule.like)}\nallowed {made}, for the agent `{_agent(rule)}`", 2_000)
+    return cut(
+        f"{alike(rule.tool, rule.like)}\nallowed {made}, for the agent `{_agent(rule)}`", 2_000
+    )
 
 
 def _block(rule: StandingRule) -> Block:

@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 import pytest
 
 from agent_engine.engine import Engine
+from agent_engine.tools.policy import ToolPolicy
 from agent_engine.types import WorkspaceId
 from bot.agents_file import AgentsFile
 from bot.inbound.bolt_app import build_bolt_app
 from bot.inbound.channels import seed_agents
-from agent_engine.tools.policy import ToolPolicy
 from bot.inbound.entrance import Entrance, Needs, build_entrance
 from bot.inbound.intake import Hooks
-from bot.tool_rules import KnownTools
 from bot.inbound.listeners.attach import attach
 from bot.inbound.socket import SocketRunner, SocketTimes
 from bot.inbound.whoami import Whoami
@@ -25,6 +24,7 @@ from bot.local_slack.config import LocalWorkspaceConfig
 from bot.local_slack.server import LocalWorkspace
 from bot.manifest import load_manifest
 from bot.outbound.slack_client import open_slack
+from bot.tool_rules import KnownTools
 from tests.fakes.safeguards import RememberedApprovals, guarded
 from tests.fakes.slack_rows import FakeCore, FakeRows
 

@@ -236,9 +236,10 @@ async def test_people_are_reminded_once(tmp_path, workspace, monkeypatch, sent):
     del sent
     monkeypatch.setattr("bot.outbound.reminders.LOOK_EVERY_S", 0.05)
     file = config(slack={"remind_after_hours": 0.0001})
-    async with open_model_town(
-        tmp_path, workspace, monkeypatch, working(CALL), file=file
-    ) as (town, _):
+    async with open_model_town(tmp_path, workspace, monkeypatch, working(CALL), file=file) as (
+        town,
+        _,
+    ):
         ts = await town.mention("tell Bob")
         message = await asked(town, ts)
         await town.until(lambda: "still waiting for a decision" in town.said(ts))
@@ -264,16 +265,12 @@ async def test_extending_a_run_at_its_step_limit_goes_on_with_twice_as_many(tmp_
         await town.until(lambda: told(town, "It goes on, with up to 6 steps"))
 
 
-async def test_an_admin_extends_a_day_budget_and_the_work_goes_on(
-    tmp_path, workspace, monkeypatch
-):
+async def test_an_admin_extends_a_day_budget_and_the_work_goes_on(tmp_path, workspace, monkeypatch):
     admin = "grace"
     admins = [workspace.person(admin).id]
     file = config(budgets={"person_tokens_per_day": 2_000}, slack={"admins": admins})
     script = working(("calculate", {"expression": "1+1"}))
-    async with open_model_town(
-        tmp_path, workspace, monkeypatch, script, file=file
-    ) as (town, _):
+    async with open_model_town(tmp_path, workspace, monkeypatch, script, file=file) as (town, _):
         ts = await town.mention("add")
         message = await asked(town, ts, "Extend today's budget")
         assert (await town.run(ts)).end.limit == "person_day"
@@ -282,5 +279,3 @@ async def test_an_admin_extends_a_day_budget_and_the_work_goes_on(
         await press(town, message, "Extend today's budget", person=admin)
         await town.until(lambda: told(town, "It goes on, with 2,000 tokens more", admin))
         assert (await town.run(ts)).requester == workspace.person("ada").id
-
-
