@@ -22,7 +22,7 @@ from agent_engine.models.probe import learn_native_tools
 from agent_engine.models.unnamed import UnnamedModel
 from agent_engine.planners.choose import answer_writer_factory, planner_factory
 from agent_engine.planners.judge import Judge
-from agent_engine.ports import ModelClient, Tool
+from agent_engine.ports import Clock, ModelClient, Tool
 from agent_engine.safeguards import ApprovalStore
 from agent_engine.tools.abilities import Closes
 from agent_engine.tools.api_call.tool import api_call
@@ -162,6 +162,10 @@ class Outfitter:
     def caller(self) -> ToolCaller:
         """The one path by which tools are called."""
         return self._caller
+
+    def caller_of(self, tools: Sequence[Tool], clock: Clock) -> ToolCaller:
+        """Make the path by which an agent outside the bot calls its tools, under the same rules."""
+        return ToolCaller(tools, clock, guards=self.guards)
 
     @property
     def tool_facts(self) -> KnownTools:

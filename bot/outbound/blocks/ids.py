@@ -315,20 +315,30 @@ def read_metadata(metadata: object) -> str | None:
 
 
 def _apart(action: Action) -> str:
+    return _asked_apart(action) if isinstance(action, AskedAction) else _plain_apart(action)
+
+
+def _asked_apart(action: AskedAction) -> str:
     match action:
-        case AgainRun(run_id=run_id, keep_work=keep_work):
-            return f"{run_id}:{'continue' if keep_work else 'again'}"
-        case DecideWait(run_id=run_id, index=index):
-            return f"{run_id}:{index}"
         case DecideCall(wait_id=wait_id, value=value):
             return f"{wait_id}:{value}"
         case ChangeCall() | DenyCall() | ShowCall() | ReplyOther():
             return action.wait_id
         case RevokeStanding(rule_id=rule_id):
             return rule_id
+        case ExtendRun():
+            return action.run_id
+
+
+def _plain_apart(action: PlainAction) -> str:
+    match action:
+        case AgainRun(run_id=run_id, keep_work=keep_work):
+            return f"{run_id}:{'continue' if keep_work else 'again'}"
+        case DecideWait(run_id=run_id, index=index):
+            return f"{run_id}:{index}"
         case RateAnswer(run_id=run_id, rating=rating):
             return f"{run_id}:{rating}"
-        case StopRun() | RateSteps() | ExtendRun():
+        case StopRun() | RateSteps():
             return action.run_id
         case TellWhy(message_ts=ts):
             return ts
