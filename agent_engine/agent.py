@@ -53,7 +53,7 @@ from agent_engine.watch import SignalWatch
 _LOCAL = LIBRARY_SCOPE.workspace_id
 _ASKER = UserId("you")
 
-Answerer = Callable[[Wait], str | None]
+Answerer = Callable[[Wait], str | Resolution | None]
 """Answers a question of the agent's; None leaves it open."""
 
 
@@ -226,8 +226,9 @@ class BaseAgent:
             is_for_people = bool(wait.question) or wait.call is not None
             reply = answer(wait) if answer and is_for_people and not wait.resolution else None
             if reply is not None:
-                resolution = Resolution(value=reply, by=_ASKER, at=self._clock.now())
-                return self._store.decide(run.run_id, wait.id, resolution)
+                if isinstance(reply, str):
+                    reply = Resolution(value=reply, by=_ASKER, at=self._clock.now())
+                return self._store.decide(run.run_id, wait.id, reply)
         return False
 
     async def _did_sub_tasks(self, run: RunSnapshot) -> bool:

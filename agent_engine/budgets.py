@@ -7,8 +7,10 @@ tokens only, so a budget in money alone does not hold such a model: it is refuse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from agent_engine.errors import LimitExceededError
-from agent_engine.safeguards import Budget, BudgetExceeded, BudgetOf, BudgetStore
+from agent_engine.safeguards import DAY_SUFFIX, Budget, BudgetExceeded, BudgetOf, BudgetStore
 from agent_engine.types import RunId
 
 _WHOSE = {
@@ -39,6 +41,12 @@ class BudgetExceededError(LimitExceededError):
             message=f"{_WHOSE[budget.of]} ({amount}) is used up; it is new again at 0:00 UTC",
         )
         self.of = budget.of
+
+    @property
+    @override
+    def name(self) -> str:
+        """``person_day``, ``channel_day`` or ``workspace_day``."""
+        return f"{self.of}{DAY_SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True)

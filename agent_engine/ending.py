@@ -58,7 +58,9 @@ async def end_with(
     await session.flush()
 
 
-async def end_early(session: RunSession, reason: EndReason, why: str, *, clock: Clock) -> None:
+async def end_early(
+    session: RunSession, reason: EndReason, why: str, *, clock: Clock, limit: str = ""
+) -> None:
     """End the run before it is done: what was under way is stopped, what is done is kept and said.
 
     Needs no model: the summary is made from the observations.
@@ -73,7 +75,7 @@ async def end_early(session: RunSession, reason: EndReason, why: str, *, clock: 
     status = TaskStatus.CANCELLED if reason is EndReason.STOPPED else TaskStatus.ERROR
     text = summary(run)
     answer = Answer(text=text, files=_made_files(run)) if text else None
-    end = RunEnd(reason=reason, sentence=why, by=by, at=now)
+    end = RunEnd(reason=reason, sentence=why, limit=limit, by=by, at=now)
     session.note(Ended(end=end, status=status, answer=answer, at=now))
     await session.flush()
 

@@ -98,6 +98,11 @@ class LimitExceededError(EngineError):
         self.used = used
         self.allowed = allowed
 
+    @property
+    def name(self) -> str:
+        """A word for which limit it is, so that it can be raised."""
+        return self.limit
+
 
 class RepetitionError(LimitExceededError):
     """The agent makes the same tool call again and again."""

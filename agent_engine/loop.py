@@ -140,7 +140,9 @@ class AgentLoop:
         except (FencedError, StorageError):
             raise
         except LimitExceededError as error:
-            return await self._end(session, EndReason.LIMIT, sentence(error.message))
+            return await self._end(
+                session, EndReason.LIMIT, sentence(error.message), limit=error.name
+            )
         except ModelError as error:
             logger.warning("model_failed", extra={**_ids(session.run), "error": error.message})
             return await self._end(session, EndReason.FAILED, sentence(error.message))
@@ -151,8 +153,10 @@ class AgentLoop:
         finally:
             self._listener.ended(session.run.run_id)
 
-    async def _end(self, session: RunSession, reason: EndReason, why: str) -> Progress:
-        await end_early(session, reason, why, clock=self._clock)
+    async def _end(
+        self, session: RunSession, reason: EndReason, why: str, *, limit: str = ""
+    ) -> Progress:
+        await end_early(session, reason, why, clock=self._clock, limit=limit)
         await self._states.ended(session.run)
         return Progress(done=True)
 
@@ -220,7 +224,7 @@ class _Worker:
             case moves.Answer():
                 await self._interruptible(self._answer(move.incomplete_because))
             case moves.Stop():
-                await self._stop(move.limit)
+                await self._stop(move)
             case moves.Wait():
                 return await self._sleep(move.waits)
             case moves.Done():
@@ -412,10 +416,11 @@ class _Worker:
             answer = await self._writer.write(heard)
         await end_with(self._session, answer, incomplete_because, clock=self._clock)
 
-    async def _stop(self, limit: str) -> None:
+    async def _stop(self, move: moves.Stop) -> None:
         run = self._session.run
-        if limit:
-            await end_early(self._session, EndReason.LIMIT, sentence(limit), clock=self._clock)
+        if move.limit:
+            why = sentence(move.limit)
+            await end_early(self._session, EndReason.LIMIT, why, clock=self._clock, limit=move.name)
             return
         reason = run.cancel.reason if run.cancel else ""
         await end_early(self._session, EndReason.STOPPED, reason, clock=self._clock)

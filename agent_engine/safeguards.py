@@ -58,6 +58,10 @@ class ApprovalStore(Protocol):
 # -- budgets -------------------------------------------------------------------------------------
 
 
+DAY_SUFFIX = "_day"
+"""Behind whose budget it is, in the name of a limit: ``person_day``."""
+
+
 class BudgetOf(StrEnum):
     """Whose spending a budget caps."""
 

@@ -240,7 +240,7 @@ class ProposedCall:
     because: str = ""
     """Why it is asked, in one sentence for people."""
     approvers: tuple[UserId, ...] = ()
-    """Who may decide besides admins; empty: the requester."""
+    """Who may decide besides admins; empty: admins alone."""
     like: JsonObject | None = None
     """What "always allow this here" would allow; None: that is not offered."""
 
@@ -583,6 +583,8 @@ class RunEnd:
     reason: EndReason
     sentence: str = ""
     """One plain sentence for people; empty when the answer says it all."""
+    limit: str = ""
+    """Which limit it was, as ``LimitExceededError.name`` says; empty for every other end."""
     by: UserId | None = None
     at: datetime = field(default_factory=now_utc)
 

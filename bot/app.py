@@ -16,6 +16,7 @@ from functools import partial
 
 from slack_bolt.async_app import AsyncApp
 
+from agent_engine.budgets import DayBudgets
 from agent_engine.clock import SystemClock
 from agent_engine.commands import CancelChannel, CancelThread
 from agent_engine.durable import DurableRuns, sqlite_url
@@ -25,9 +26,12 @@ from agent_engine.events import RunEvent
 from agent_engine.loop import AgentLoop, Progress
 from agent_engine.ports import Bell, Topic
 from agent_engine.states import AgentStates
+from agent_engine.tools.audit import Auditor
+from agent_engine.tools.call import nothing_secret
 from agent_engine.types import RunId, RunSnapshot, UserId, new_id, now_utc
 from agent_engine.watch import SignalWatch
-from bot.equipment import Outfitter
+from bot.agents_file import unknown_tools
+from bot.equipment import Outfitter, Records
 from bot.home import HomeDesk
 from bot.inbound.bolt_app import build_bolt_app
 from bot.inbound.channels import seed_agents
@@ -42,12 +46,16 @@ from bot.manifest import log_missing_scopes, scope_remarks
 from bot.model_source import ModelSource, find_model
 from bot.outbound.growing_answers import GrowingAnswers
 from bot.outbound.reconciler import LostPlace, Reconciler
+from bot.outbound.reminders import Reminders
 from bot.outbound.slack_client import SlackClient, open_slack
 from bot.ports import Leases
-from bot.settings import Settings, Transport
+from bot.settings import Settings, SettingsError, Transport
 from bot.task_files import FolderFiles
 from storage.agents import SqlAgentDirectory
+from storage.approvals import SqlApprovalStore
+from storage.audit import SqlAuditLog
 from storage.bell import open_bell
+from storage.budgets import SqlBudgetStore
 from storage.channels import SqlChannelStore
 from storage.commands.store import SqlCommandStore
 from storage.database import Database, Dialect, open_database
@@ -125,6 +133,15 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
     stack.enter_context(sole_owner(database))
     bell = await stack.enter_async_context(open_bell(database))
     source = await find_model(settings)
+    outfitter = Outfitter(
+        settings,
+        source,
+        # Clients are opened when first used and must outlive the tasks that use them.
+        await stack.enter_async_context(AsyncExitStack()),
+        records=_records(settings, database),
+    )
+    if problems := unknown_tools(settings.file, outfitter.tool_names):
+        raise SettingsError(problems)
     runs = SqlRunStore(database)
     engine = Engine(
         commands=SqlCommandStore(database),
@@ -138,10 +155,17 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
         bell=bell,
         engine=engine,
         runs=runs,
-        # Clients are opened when first used and must outlive the tasks that use them.
-        outfitter=Outfitter(settings, source, await stack.enter_async_context(AsyncExitStack())),
+        outfitter=outfitter,
         source=source,
         growing=GrowingAnswers(),
+    )
+
+
+def _records(settings: Settings, database: Database) -> Records:
+    return Records(
+        approvals=SqlApprovalStore(database),
+        auditor=Auditor(SqlAuditLog(database), nothing_secret),
+        budgets=DayBudgets(settings.file.day_budgets(), SqlBudgetStore(database)),
     )
 
 
@@ -264,6 +288,10 @@ async def _start_gateway(gateway: _Gateway, group: asyncio.TaskGroup) -> None:
     gateway.reconciler = _reconciler(gateway)
     gateway.known.set()
     group.create_task(gateway.reconciler.run())
+    if (after := works.settings.file.slack.remind_after) is not None:
+        threads = SqlThreadStore(works.database)
+        reminders = Reminders(threads=threads, bell=works.bell, clock=SystemClock(), after=after)
+        group.create_task(reminders.run())
     group.create_task(entrance.seen.run())
     await serving.wait()
 
@@ -291,6 +319,8 @@ def _needs(gateway: _Gateway) -> Needs:
         whoami=gateway.whoami,
         hooks=_hooks(gateway, home),
         tools=works.outfitter.tool_names,
+        tool_facts=works.outfitter.tool_facts,
+        approvals=SqlApprovalStore(database),
         is_offline=works.source.is_offline,
     )
 
@@ -350,6 +380,7 @@ def _reconciler(gateway: _Gateway) -> Reconciler:
         files=FolderFiles(works.outfitter.folders),
         bot_id=identity.bot_id,
         growing=works.growing,
+        remind_after=works.settings.file.slack.remind_after,
     )
 
 

@@ -102,9 +102,13 @@ def tool(
     arguments: Annotated[
         str, typer.Argument(help="Its arguments as JSON; - reads them from standard input.")
     ] = "{}",
+    *,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Approve the call where a person has to.")
+    ] = False,
 ) -> None:
     """Run one tool exactly as an agent would, and print the observation as JSON."""
-    from bot.terminal import call_tool, list_tools  # noqa: PLC0415 - imported when it runs
+    from bot.terminal import NEEDS_APPROVAL, call_tool, list_tools  # noqa: PLC0415 - imported when it runs
 
     settings = _settings(Purpose.TERMINAL, log_level="ERROR")
     if name == "list":
@@ -118,10 +122,11 @@ def tool(
         _fail(f"the arguments are not JSON: {error}", ExitCode.WRONG_USE)
     if not isinstance(given, dict):
         _fail('the arguments must be a JSON object, like \'{"path": "a.txt"}\'.', 2)
-    observation = _run(call_tool(_with_home(settings), name, given))
+    observation = _run(call_tool(_with_home(settings), name, given, approved=yes))
     typer.echo(json.dumps(observation, indent=2, ensure_ascii=False))
     if not observation.get("success"):
-        raise typer.Exit(ExitCode.FAILED)
+        needs_person = NEEDS_APPROVAL in observation
+        raise typer.Exit(ExitCode.WAITING if needs_person else ExitCode.FAILED)
 
 
 @app.command()

@@ -8,9 +8,10 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 
+from agent_engine.budgets import DayBudgets
 from agent_engine.clock import SystemClock
 from agent_engine.equipment import Equipment
 from agent_engine.labels import OFFLINE_LABEL, SMALL_MODEL_LABEL
@@ -21,11 +22,14 @@ from agent_engine.models.probe import learn_native_tools
 from agent_engine.models.unnamed import UnnamedModel
 from agent_engine.planners.choose import answer_writer_factory, planner_factory
 from agent_engine.planners.judge import Judge
-from agent_engine.ports import ModelClient, Tool
+from agent_engine.ports import Clock, ModelClient, Tool
+from agent_engine.safeguards import ApprovalStore
 from agent_engine.tools.abilities import Closes
 from agent_engine.tools.api_call.tool import api_call
+from agent_engine.tools.approval import NobodyAsked
+from agent_engine.tools.audit import NO_AUDIT, Auditor
 from agent_engine.tools.calculate import calculate
-from agent_engine.tools.call import ToolCaller
+from agent_engine.tools.call import Guards, ToolCaller
 from agent_engine.tools.code_execution import code_execution
 from agent_engine.tools.file_operations import file_operations
 from agent_engine.tools.http.client import HttpClient
@@ -42,6 +46,7 @@ from bot.agents_file import model_names
 from bot.mcp_servers import mcp_servers
 from bot.model_source import ModelPlace, ModelSource, find_model
 from bot.settings import Settings
+from bot.tool_rules import KnownTools, tool_policy
 
 logger = logging.getLogger(__name__)
 
@@ -104,10 +109,26 @@ def make_mcp_tools(settings: Settings) -> McpTools:
     return McpTools(mcp_servers(settings), SystemClock())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """What is kept around calls, where there is a database; by default nothing is."""
+
+    approvals: ApprovalStore = field(default_factory=NobodyAsked)
+    auditor: Auditor = NO_AUDIT
+    budgets: DayBudgets | None = None
+
+
 class Outfitter:
     """Equips agents; holds one client per model."""
 
-    def __init__(self, settings: Settings, source: ModelSource, closing: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        source: ModelSource,
+        closing: AsyncExitStack,
+        *,
+        records: Records | None = None,
+    ) -> None:
         self._settings = settings
         self._source = source
         self._closing = closing
@@ -119,7 +140,11 @@ class Outfitter:
             if isinstance(tool, Closes):
                 closing.push_async_callback(tool.aclose)
         self.mcp = make_mcp_tools(settings)
-        self._caller = ToolCaller(self.tools, SystemClock(), sources=[self.mcp])
+        records = records or Records()
+        self.policy = tool_policy(settings.file)
+        self.guards = Guards(policy=self.policy, approvals=records.approvals, audit=records.auditor)
+        self._budgets = records.budgets
+        self._caller = ToolCaller(self.tools, SystemClock(), sources=[self.mcp], guards=self.guards)
         self.root = settings.home.absolute() / TASK_FOLDERS
         self._folders = TaskFolders(self.root)
 
@@ -138,6 +163,15 @@ class Outfitter:
         """The one path by which tools are called."""
         return self._caller
 
+    def caller_of(self, tools: Sequence[Tool], clock: Clock) -> ToolCaller:
+        """Make the path by which an agent outside the bot calls its tools, under the same rules."""
+        return ToolCaller(tools, clock, guards=self.guards)
+
+    @property
+    def tool_facts(self) -> KnownTools:
+        """What people who change and approve calls must know of tools."""
+        return KnownTools(self._caller, self.policy)
+
     def equip(self, profile: AgentProfile) -> Equipment:
         """Return what this agent works with."""
         kind = self._planner_kind(profile)
@@ -150,6 +184,7 @@ class Outfitter:
             tools=self._caller,
             folders=self._folders,
             prices=self._prices,
+            budgets=self._budgets,
             label=_LABELS.get(kind, ""),
         )
 

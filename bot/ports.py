@@ -8,7 +8,15 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from agent_engine.places import Channel, DirtyThread, NewPost, Person, Post, Tally
-from agent_engine.types import ChannelId, RunId, RunSnapshot, Thread, UserId, WorkspaceId
+from agent_engine.types import (
+    ChannelId,
+    JsonObject,
+    RunId,
+    RunSnapshot,
+    Thread,
+    UserId,
+    WorkspaceId,
+)
 
 
 class ChannelStore(Protocol):
@@ -90,8 +98,30 @@ class ThreadStore(Protocol):
         """Return the thread's runs that are not fully shown yet and its newest, oldest first."""
         ...
 
+    async def waiting_since(self, before: datetime, *, limit: int) -> Sequence[Thread]:
+        """Return threads in which people were asked before this and not yet reminded of it."""
+        ...
+
     async def touch(self, thread: Thread) -> None:
         """Mark the thread as having something to show."""
+        ...
+
+
+class ToolFacts(Protocol):
+    """What must be known of tools where people change and approve calls of them."""
+
+    def schema(self, name: str) -> JsonObject | None:
+        """Return the schema of the tool's arguments; None for a tool that is not known here."""
+        ...
+
+    def problem(self, name: str, arguments: JsonObject, *, requester: UserId | None) -> str | None:
+        """Say why the call could not be made for this person; None when it could."""
+        ...
+
+    def approvers(
+        self, name: str, arguments: JsonObject, *, requester: UserId | None
+    ) -> tuple[UserId, ...] | None:
+        """Return who may approve the call besides admins; None when that is not known here."""
         ...
 
 

@@ -378,6 +378,7 @@ def end_values(end: RunEnd) -> Values:
     return {
         "end_reason": str(end.reason),
         "end_sentence": end.sentence,
+        "end_limit": end.limit,
         "end_by": end.by,
         "ended_at": end.at,
     }
@@ -479,6 +480,7 @@ def _end_from(row: AnyRow) -> RunEnd | None:
     return RunEnd(
         reason=EndReason(row.end_reason),
         sentence=row.end_sentence,
+        limit=row.end_limit or "",
         by=user_from(row.end_by),
         at=row.ended_at,
     )

@@ -212,6 +212,7 @@ runs = Table(
     Column("answer", Json),
     Column("end_reason", Text),
     Column("end_sentence", Words),
+    Column("end_limit", Text),
     Column("end_by", Text),
     Column("ended_at", UtcTime),
     UniqueConstraint("task_id", "number"),

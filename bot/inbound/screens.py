@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from agent_engine.commands import TaskLine
 from agent_engine.ports import Clock
+from agent_engine.safeguards import StandingRule
 from agent_engine.types import AgentProfile, ChannelId, JsonObject, RunSnapshot
 from bot.inbound.sentences import OFFLINE_PROMPTS, PROMPTS
 from bot.inbound.words import VERB_HELP, Verb, escaped
@@ -19,7 +20,7 @@ from bot.outbound.blocks.agent_modal import (
     read_agent_form,
 )
 from bot.outbound.blocks.help import help_content, introduction_content
-from bot.outbound.blocks.parts import actions, button, section
+from bot.outbound.blocks.parts import actions, button, quiet, section
 from bot.outbound.blocks.plan import plan_content
 from bot.outbound.blocks.rating_form import (
     StepRatings,
@@ -29,8 +30,10 @@ from bot.outbound.blocks.rating_form import (
     why_modal,
     why_prompt,
 )
+from bot.outbound.blocks.rules_list import rules_content
 from bot.outbound.blocks.tasks_list import tasks_content
 from bot.outbound.content import Content
+from bot.outbound.text import count
 
 __all__ = ["FormErrors", "Screens", "StepRatings"]
 
@@ -84,9 +87,17 @@ class Screens:
         edit = button("Edit", ids.EditAgent(agent_id=profile.id, channel_id=channel_id))
         return Content(text=text, blocks=(section(text), actions([edit])))
 
-    def agent_form(self, profile: AgentProfile, channel_id: ChannelId) -> JsonObject:
-        """Return the modal that edits an agent."""
-        return agent_modal(profile, channel_id=channel_id, tools=self.tools)
+    def rules(self, rules: Sequence[StandingRule]) -> Content:
+        """List the standing rules of a channel, with buttons that revoke them."""
+        return rules_content(rules)
+
+    def agent_form(
+        self, profile: AgentProfile, channel_id: ChannelId, *, rules: int = 0
+    ) -> JsonObject:
+        """Return the modal that edits an agent; it says how many standing rules there are."""
+        modal = agent_modal(profile, channel_id=channel_id, tools=self.tools)
+        said = f"{count(rules, 'standing rule')} in this channel: {self.command_names[Verb.RULES]}"
+        return {**modal, "blocks": [*modal["blocks"], quiet(f"{said} lists them.")]}
 
     def read_agent(self, profile: AgentProfile, values: JsonObject) -> AgentProfile | FormErrors:
         """Return the agent as the submitted form wants it, or what is wrong with the form."""

@@ -21,10 +21,14 @@ from agent_engine.types import (
 )
 from bot.agents_file import DEFAULT_AGENT, DEFAULT_NAME
 from bot.outbound.blocks.answer import ANSWER_FILE, AnswerMessages, answer_messages, resent
+from bot.outbound.blocks.approval import approval_content, closed_approval
+from bot.outbound.blocks.approval_forms import fits_modal, whole_text
 from bot.outbound.blocks.ending import is_unhappy, needs_notice
 from bot.outbound.blocks.notice import end_content
 from bot.outbound.blocks.plan import has_real_steps, plan_content, plan_hash, waits_for_people
 from bot.outbound.blocks.question import closed_content, question_content
+from bot.outbound.blocks.reminder import reminder_content
+from bot.outbound.blocks.wording import FOR_PEOPLE
 from bot.outbound.content import Content, Persona, body_hash
 from bot.outbound.pacing import Urgency
 from bot.outbound.slack_values import SessionStatus
@@ -37,7 +41,7 @@ _TAKEN_IN_WITHIN = timedelta(minutes=1)
 """Between a person's message and the run it started; older ones started earlier runs."""
 _CLOCKS_APART = timedelta(seconds=5)
 """How far Slack's clock may be ahead of ours."""
-_FOR_PEOPLE = frozenset({WaitKind.QUESTION, WaitKind.REPEAT})
+_QUESTIONS = frozenset({WaitKind.QUESTION, WaitKind.REPEAT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +100,7 @@ def desired(  # noqa: PLR0913  # the rows, and what is known of this Slack
     early_plan: bool = False,
     takes_files: bool = True,
     scales: Mapping[RunId, float] | None = None,
+    remind_before: datetime | None = None,
 ) -> Desired:
     """Say what the thread of these runs should show.
 
@@ -106,6 +111,7 @@ def desired(  # noqa: PLR0913  # the rows, and what is known of this Slack
         early_plan: this Slack shows no session status, so a plan message is the first sign.
         takes_files: whether this Slack lets us upload; if not, answers say where their files are.
         scales: below 1 for runs whose messages this Slack found too long.
+        remind_before: people are reminded of what they were asked before this; None: never.
     """
     scales = scales or {}
     found: list[Wanted] = []
@@ -120,6 +126,7 @@ def desired(  # noqa: PLR0913  # the rows, and what is known of this Slack
                 _answer(run, scale, takes_files=takes_files),
                 scale,
                 early_plan,
+                remind_before,
             )
             asked_at_s = _asked_at(run).timestamp()
             found += (replace(wanted, asked_at_s=asked_at_s) for wanted in view.messages())
@@ -164,6 +171,7 @@ class _RunView:
     answer: AnswerMessages
     scale: float
     early_plan: bool
+    remind_before: datetime | None
 
     def messages(self) -> Iterator[Wanted]:
         persona = persona_of(self.run.agent)
@@ -175,11 +183,14 @@ class _RunView:
     def _kinds(self) -> Iterator[Wanted]:
         yield from self._answers()
         yield from self._questions()
+        yield from self._approvals()
+        yield from self._reminders()
         yield from self._end()
         yield from self._plan()
 
     def files(self) -> Iterator[WantedFile]:
         run, whole = self.run, self.answer.whole
+        yield from self._whole_calls()
         if run.answer is None or run.end is None:
             return
         if whole is not None:
@@ -205,7 +216,7 @@ class _RunView:
     def _questions(self) -> Iterator[Wanted]:
         open_ids: set[str] = set()
         for wait in self.run.waits:
-            if wait.kind in _FOR_PEOPLE:
+            if wait.kind in _QUESTIONS:
                 open_ids.add(wait.id)
                 yield from self._question(wait)
         prefix = f"run:{self.run.run_id}:question:"
@@ -237,6 +248,67 @@ class _RunView:
             body_hash=body_hash(content.text, content.blocks),
             urgency=Urgency.PLAN,
         )
+
+    def _approvals(self) -> Iterator[Wanted]:
+        """Ask about tool calls, and say what was decided; never asked once it is decided."""
+        known: set[str] = set()
+        for wait in self.run.waits:
+            if wait.kind is WaitKind.APPROVAL:
+                known.add(wait.id)
+                content = approval_content(self.run, wait)
+                again = approval_content(self.run, wait, resent=True)
+                is_open = wait.resolution is None and self._is_under_way
+                if is_open or self._is_posted(f"approval:{wait.id}"):
+                    yield self._asking(wait.id, wait.step, content, again if is_open else None)
+        prefix = f"run:{self.run.run_id}:approval:"
+        for key, post in self.posts.items():
+            wait_id = key.removeprefix(prefix)
+            if key == wait_id or wait_id in known or post.state is not PostState.POSTED:
+                continue
+            step = next((s for s in self.run.steps if s.number == post.step), None)
+            yield self._asking(wait_id, post.step, closed_approval(self.run, step), None)
+
+    def _asking(
+        self, wait_id: str, step: int | None, content: Content, again: Content | None
+    ) -> Wanted:
+        return Wanted(
+            post=self._post(f"approval:{wait_id}", PostKind.QUESTION, step=step),
+            content=content,
+            resent=again,
+            body_hash=body_hash(content.text, content.blocks),
+            urgency=Urgency.QUESTION if again is not None else Urgency.PLAN,
+        )
+
+    def _whole_calls(self) -> Iterator[WantedFile]:
+        """Hand over calls that no window of Slack's can show whole."""
+        for wait in self.run.waits:
+            is_open = wait.resolution is None and self._is_under_way
+            if is_open and wait.call is not None and not fits_modal(wait.call):
+                post = self._post(f"approval-file:{wait.id}", PostKind.NOTICE, step=wait.step)
+                name = f"call-of-step-{wait.step}.txt"
+                text = whole_text(wait.call)
+                yield WantedFile(post=post, run=self.run, name=name, path=None, text=text)
+
+    def _reminders(self) -> Iterator[Wanted]:
+        """Remind people once of what they were asked long ago."""
+        if self.remind_before is None or not self._is_under_way:
+            return
+        for wait in self.run.waits:
+            is_due = wait.opened_at <= self.remind_before and wait.kind in FOR_PEOPLE
+            name = f"reminder:{wait.id}"
+            is_settled = self._is_posted(name) or self._is_abandoned(name)
+            if is_due and wait.resolution is None and not is_settled:
+                content = reminder_content(self.run, wait)
+                yield Wanted(
+                    post=self._post(name, PostKind.NOTICE, step=wait.step),
+                    content=content,
+                    body_hash=body_hash(content.text, content.blocks),
+                    urgency=Urgency.NOTICE,
+                )
+
+    @property
+    def _is_under_way(self) -> bool:
+        return self.run.end is None and self.run.cancel is None
 
     def _plan(self) -> Iterator[Wanted]:
         run = self.run

@@ -10,6 +10,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import NamedTuple
 
 from agent_engine.errors import RetryableError
@@ -81,6 +82,7 @@ class Reconciler:
         on_lost: OnLost | None = None,
         files: TaskFiles | None = None,
         bot_id: str | None = None,
+        remind_after: timedelta | None = None,
         sleep: Sleep = asyncio.sleep,
         growing: GrowingAnswers | None = None,
     ) -> None:
@@ -92,6 +94,7 @@ class Reconciler:
         self._clock = clock
         self._workspace_id = workspace_id
         self._on_lost = on_lost
+        self._remind_after = remind_after
         self._turns = Turns(wait_for=self._wait_s, clock=clock)
         self._signs = Signs(slack=slack, turns=self._turns, clock=clock)
         self._streams = AnswerStreams(
@@ -299,6 +302,7 @@ class Reconciler:
             early_plan=not self._slack.shows_status,
             takes_files=self._slack.takes_files,
             scales=self._scales,
+            remind_before=self._clock.now() - self._remind_after if self._remind_after else None,
         )
 
     async def _signed(self, showing: Awaitable[list[NotNowError]]) -> list[NotNowError]:

@@ -6,6 +6,7 @@ buttons, in a message that is new: around what was done so far, else in a notice
 
 from agent_engine.types import EndReason, RunSnapshot, StepStatus
 from bot.outbound.blocks import ids, wording
+from bot.outbound.blocks.extend import extend_buttons
 from bot.outbound.blocks.parts import button, person
 from bot.outbound.text import escape
 
@@ -43,7 +44,8 @@ def again_buttons(run: RunSnapshot) -> list[dict[str, object]]:
     """Return *Run again* and, where something was done, *Continue*; nothing after an answer."""
     if not is_unhappy(run):
         return []
-    again = [button("Run again", ids.AgainRun(run_id=run.run_id, keep_work=False))]
+    again = extend_buttons(run)
+    again.append(button("Run again", ids.AgainRun(run_id=run.run_id, keep_work=False)))
     if any(step.status in {StepStatus.DONE, StepStatus.FAILED} for step in run.steps):
         again.append(button("Continue", ids.AgainRun(run_id=run.run_id, keep_work=True)))
     return again

@@ -17,11 +17,13 @@ from agent_engine.types import (
     Step,
     StepStatus,
     Usage,
-    WaitKind,
+    UserId,
 )
 from bot.outbound.blocks import ids, wording
+from bot.outbound.blocks.approval import approved_by, approved_output, steps_to_approve
 from bot.outbound.blocks.ending import again_buttons, end_sentence, is_said_by_plan, needs_notice
-from bot.outbound.blocks.parts import actions, button, context, quiet, rich, section
+from bot.outbound.blocks.extend import near_caps
+from bot.outbound.blocks.parts import actions, button, context, person, quiet, rich, section
 from bot.outbound.content import Block, Content, body_hash
 from bot.outbound.text import count, escape, headline, one_line
 
@@ -47,6 +49,7 @@ class _Row:
     title: str
     status: str
     output: str = ""
+    approved_by: UserId | None = None
 
     @property
     def is_over(self) -> bool:
@@ -85,7 +88,8 @@ def _rows(run: RunSnapshot) -> list[_Row]:
     steps = _work(run)
     if run.end is not None and run.end.reason is EndReason.ANSWERED:
         steps = [step for step in steps if step.status.is_final]
-    return [_row(step) for step in steps]
+    asking = steps_to_approve(run)
+    return [_row(step, asks=step.number in asking) for step in steps]
 
 
 def _work(run: RunSnapshot) -> list[Step]:
@@ -94,10 +98,16 @@ def _work(run: RunSnapshot) -> list[Step]:
     return [step for step in live if not _is_answer(step)]
 
 
-def _row(step: Step) -> _Row:
+def _row(step: Step, *, asks: bool) -> _Row:
     title = one_line(_NEST * min(step.depth, 5) + wording.step_title(step.action), MAX_FIELD)
-    output = one_line(wording.step_outcome(step), MAX_FIELD)
-    return _Row(key=str(step.number), title=title, status=_status(step), output=output)
+    said = "waiting for approval" if asks else wording.step_outcome(step)
+    return _Row(
+        key=str(step.number),
+        title=title,
+        status=_status(step),
+        output=one_line(said, MAX_FIELD),
+        approved_by=approved_by(step),
+    )
 
 
 def _is_answer(step: Step) -> bool:
@@ -187,6 +197,8 @@ def _ahead(rows: Sequence[_Row]) -> _Row:
 
 def _card(row: _Row) -> Block:
     card = {"type": "task_card", "task_id": row.key, "title": row.title, "status": row.status}
+    if row.approved_by is not None:
+        return {**card, "output": approved_output(row.output, row.approved_by)}
     return {**card, "output": rich(row.output)} if row.output else card
 
 
@@ -195,6 +207,7 @@ def _lines(rows: Sequence[_Row]) -> tuple[Block, ...]:
     pages: list[str] = [""]
     for row in rows:
         outcome = f": {escape(row.output)}" if row.output else ""
+        outcome += f" (approved by {person(row.approved_by)})" if row.approved_by else ""
         line = f"{_ICONS[row.status]} {escape(row.title)}{outcome}\n"
         if len(pages[-1]) + len(line) > 2_900:  # noqa: PLR2004  # a section holds 3,000
             pages.append("")
@@ -253,6 +266,7 @@ def _remarks(run: RunSnapshot) -> list[str]:
     if run.queue_place is not None:
         remarks.append(f"All slots are busy: it starts as number {run.queue_place} in line.")
     remarks += [wording.waiting_for(wait) + "." for wait in run.waits if wait.resolution is None]
+    remarks.append(near_caps(run))
     return list(dict.fromkeys(remarks))
 
 
@@ -299,5 +313,4 @@ def _buttons(run: RunSnapshot) -> list[dict[str, object]]:
 
 def waits_for_people(run: RunSnapshot) -> bool:
     """Say whether the run can only go on once a person has said something."""
-    kinds = {WaitKind.QUESTION, WaitKind.REPEAT}
-    return any(wait.kind in kinds and wait.resolution is None for wait in run.waits)
+    return any(wait.kind in wording.FOR_PEOPLE and wait.resolution is None for wait in run.waits)

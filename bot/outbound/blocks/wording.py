@@ -18,6 +18,8 @@ from bot.outbound.text import count, duration, money, one_line
 
 MAX_TITLE = 150
 MAX_SENTENCE = 600
+FOR_PEOPLE = frozenset({WaitKind.QUESTION, WaitKind.REPEAT, WaitKind.APPROVAL})
+"""What only a person can end."""
 
 _BY_TYPE: dict[str, str] = {
     ActionType.THINK: "Think it through",
@@ -107,7 +109,7 @@ def waiting_for(wait: Wait) -> str:
         case WaitKind.REPEAT:
             return "Waiting for a decision: a step may already have happened"
         case WaitKind.APPROVAL:
-            return "Waiting for somebody to allow a tool call"
+            return "Waiting for a person to approve what it asks below"
         case WaitKind.TIMER:
             until = "" if wait.until is None else f" until {wait.until:%H:%M:%S} UTC"
             return f"Waiting for a timer{until}"

@@ -258,6 +258,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
         sa.Column("answer", sa.Text(), nullable=True),
         sa.Column("end_reason", sa.Text(), nullable=True),
         sa.Column("end_sentence", sa.Text(), nullable=True),
+        sa.Column("end_limit", sa.Text(), nullable=True),
         sa.Column("end_by", sa.Text(), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
