@@ -12,7 +12,13 @@ from agent_engine.errors import EngineError, ModelError, ToolError
 from agent_engine.ports import ModelRequest, Role, Turn
 from agent_engine.types import LIBRARY_SCOPE
 from bot.agents_file import model_names
-from bot.equipment import Outfitter, make_mcp_tools, make_sandbox_chooser
+from bot.equipment import (
+    Outfitter,
+    api_access,
+    make_mcp_tools,
+    make_sandbox_chooser,
+    search_provider,
+)
 from bot.errors import SlackError, SlackRefusedError
 from bot.manifest import missing_scopes, scope_losses
 from bot.model_source import ModelPlace, ModelSource, find_model
@@ -55,6 +61,9 @@ class Finding:
         return self.level is Level.BAD
 
 
+_SEARCH_FIX = "set SERPER_API_KEY, BRAVE_API_KEY, TAVILY_API_KEY or SEARXNG_URL"
+
+
 async def examine() -> Sequence[Finding]:
     """Look at settings, database, model, sandbox and Slack, each for itself."""
     settings, findings = _settings()
@@ -65,6 +74,7 @@ async def examine() -> Sequence[Finding]:
         await _database(settings),
         *await _models(settings),
         await _sandbox(settings),
+        *_network(settings),
         await _mcp(settings),
         await _slack(settings),
     ]
@@ -188,6 +198,21 @@ async def _sandbox(settings: Settings) -> Finding:
     languages = ", ".join(sorted(chosen.languages))
     said = f"{chosen.driver.name} holds; languages: {languages}"
     return Finding(subject="sandbox", level=Level.GOOD, said=said)
+
+
+def _network(settings: Settings) -> Sequence[Finding]:
+    """Say where agents may go; nothing is called, for searches cost money."""
+    found = search_provider(settings)
+    search = Finding(
+        subject="web search",
+        level=Level.GOOD,
+        said=found.name if found is not None else "none configured",
+        fix="" if found is not None else _SEARCH_FIX,
+    )
+    access = api_access(settings)
+    allowed = "no domain is allowed" if access.is_empty else f"allowed: {access.allowed_names}"
+    fix = "name domains in [tools.api_call] of treadle.toml" if access.is_empty else ""
+    return [search, Finding(subject="api calls", level=Level.GOOD, said=allowed, fix=fix)]
 
 
 async def _mcp(settings: Settings) -> Finding:

@@ -25,6 +25,7 @@ from agent_engine.planners.judge import Judge
 from agent_engine.ports import Clock, ModelClient, Tool
 from agent_engine.safeguards import ApprovalStore
 from agent_engine.tools.abilities import Closes
+from agent_engine.tools.api_call.access import Access
 from agent_engine.tools.api_call.tool import api_call
 from agent_engine.tools.approval import NobodyAsked
 from agent_engine.tools.audit import NO_AUDIT, Auditor
@@ -40,6 +41,7 @@ from agent_engine.tools.sandbox.driver import Language
 from agent_engine.tools.secrets import Secrets
 from agent_engine.tools.task_folders import TaskFolders
 from agent_engine.tools.web_search.choose import choose_provider
+from agent_engine.tools.web_search.provider import Provider
 from agent_engine.tools.web_search.tool import web_search
 from agent_engine.types import AgentProfile, PlannerKind
 from bot.agents_file import model_names
@@ -81,18 +83,27 @@ def make_secrets(settings: Settings) -> Secrets:
     return Secrets(settings.secret_values)
 
 
+def api_access(settings: Settings) -> Access:
+    """Say which APIs agents may call, with which secrets."""
+    values = {name: value.get_secret_value() for name, value in settings.named_secrets.items()}
+    return settings.file.tools.api_call.access(values)
+
+
+def search_provider(settings: Settings) -> Provider | None:
+    """Return who searches the web for agents; None when nobody is configured."""
+    only = settings.file.tools.web_search.provider
+    return choose_provider(settings.search_providers, only=only)
+
+
 def _network_tools(settings: Settings) -> Sequence[Tool]:
     """Make the tools that use the network, where there is something that they may use."""
     tools: list[Tool] = []
-    table = settings.file.tools.api_call
-    values = {name: value.get_secret_value() for name, value in settings.named_secrets.items()}
-    access = table.access(values)
+    access = api_access(settings)
     if not access.is_empty:
-        private = table.private
+        private = settings.file.tools.api_call.private
         client = HttpClient(private.policy, private_domains=private.domains)
         tools.append(api_call(client, access, make_secrets(settings)))
-    only = settings.file.tools.web_search.provider
-    if provider := choose_provider(settings.search_providers, only=only):
+    if provider := search_provider(settings):
         # Its address is the operator's own word, so it may be on a private network.
         home = read_url(provider.base_url).host
         tools.append(web_search(HttpClient(private_domains=read_domains([home])), provider))

@@ -123,7 +123,16 @@ def test_tool_list_shows_all_of_them(treadle):
 def test_doctor_looks_at_everything_and_says_each_fix(treadle):
     done = treadle("doctor", "--json")
     findings = {finding["subject"]: finding for finding in json.loads(done.stdout)}
-    assert set(findings) == {"settings", "database", "model", "sandbox", "mcp", "slack"}
+    assert set(findings) == {
+        "settings",
+        "database",
+        "model",
+        "sandbox",
+        "web search",
+        "api calls",
+        "mcp",
+        "slack",
+    }
     assert done.exit_code == 0
     assert findings["database"]["level"] == "good"
     assert all(f["fix"] for f in findings.values() if f["level"] != "good")

@@ -23,7 +23,7 @@ from agent_engine.tools.http.exchange import HttpResponse
 from agent_engine.tools.http.urls import AddressError, read_url
 from agent_engine.tools.secrets import Secrets
 from agent_engine.tools.shorten import plain_json
-from agent_engine.types import JsonObject
+from agent_engine.types import Asks, JsonObject
 
 NAME: Final = "api_call"
 _MARGIN_S: Final = 5.0
@@ -81,9 +81,16 @@ def api_call(
         traits=ToolTraits(timeout_s=client.limits.total_s + _MARGIN_S),
         describe=outcome,
         characteristics=characteristics,
+        asks=asks_for,
         repeatable=is_repeatable,
         close=client.aclose,
     )
+
+
+def asks_for(arguments: JsonObject) -> Asks:
+    """Say that a person is asked before anything is changed: reading needs nobody's word."""
+    reads = str(arguments.get("method", Method.GET)) == Method.GET
+    return Asks.NEVER if reads else Asks.ALWAYS
 
 
 def is_repeatable(arguments: JsonObject) -> bool:

@@ -36,6 +36,8 @@ MAX_QUERY_CHARS: Final = 400
 MAX_TITLE_CHARS: Final = 200
 MAX_SNIPPET_CHARS: Final = 1_000
 MAX_LINK_CHARS: Final = 2_000
+CACHED_S: Final = 600.0
+"""So long the same search by the same agent is not made again."""
 _MARGIN_S: Final = 5.0
 _OK: Final = 200
 _BROKEN_FROM: Final = 500
@@ -83,7 +85,9 @@ def web_search(client: HttpClient, provider: Provider) -> DeclaredTool[WebSearch
         ),
         parameters=WebSearchParameters,
         run=_Searcher(client, provider).run,
-        traits=ToolTraits(timeout_s=client.limits.total_s + _MARGIN_S, idempotent=True),
+        traits=ToolTraits(
+            timeout_s=client.limits.total_s + _MARGIN_S, idempotent=True, cache_ttl_s=CACHED_S
+        ),
         describe=_describe,
         close=client.aclose,
     )

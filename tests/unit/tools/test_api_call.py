@@ -8,16 +8,20 @@ from aiohttp import web
 from agent_engine.clock import SystemClock
 from agent_engine.tools.api_call.access import Access, HostSecret
 from agent_engine.tools.api_call.incoming import MAX_SHOWN_CHARS, file_name, read_content_type
-from agent_engine.tools.api_call.tool import api_call, characteristics, is_repeatable
-from agent_engine.tools.call import ToolCaller
+from agent_engine.tools.api_call.tool import Method, api_call, characteristics, is_repeatable
+from agent_engine.tools.call import Guards, ToolCaller
 from agent_engine.tools.http.client import HttpClient
 from agent_engine.tools.http.urls import Domains, read_url
+from agent_engine.tools.policy import ToolPolicy, ToolRule
 from agent_engine.tools.secrets import Secrets
+from agent_engine.types import Asks
 from tests.fakes.tools import tool_context
 from tests.fakes.web import open_client, raw_serving, serving
 
 SECRET = "s3cr3t/token+value"  # noqa: S105 - made up
 SITE = Domains(frozenset({"good.example"}))
+UNASKED = Guards(policy=ToolPolicy([ToolRule(tool="*", asks=Asks.NEVER)]))
+"""Whether people are asked is the call path's business, and tested there."""
 
 
 class Api:
@@ -44,7 +48,7 @@ async def calling(api, tmp_path, *, secrets=(), **limits):
     async with serving(api) as port, open_client(**limits) as client:
         access = Access(domains=SITE, ports=frozenset({port}), secrets=tuple(secrets))
         known = Secrets(secret.value for secret in secrets)
-        caller = ToolCaller([api_call(client, access, known)], SystemClock())
+        caller = ToolCaller([api_call(client, access, known)], SystemClock(), guards=UNASKED)
 
         async def call(path="/", **arguments):
             if "url" not in arguments:
@@ -440,6 +444,13 @@ def test_rules_look_at_the_method_and_the_host():
     }
     assert characteristics({"url": "https://good.example"})["method"] == "GET"
     assert characteristics({"url": "nonsense"}) == characteristics({}) == {}
+
+
+def test_a_person_is_asked_before_anything_is_changed():
+    tool = api_call(HttpClient(), Access(domains=SITE), Secrets())
+    asked = {str(method): tool.asks_for({"method": str(method)}) for method in Method}
+    assert asked.pop("GET") is tool.asks_for({}) is Asks.NEVER
+    assert set(asked.values()) == {Asks.ALWAYS}
 
 
 @pytest.mark.parametrize(
