@@ -110,12 +110,7 @@ class SlackTable(_Table):
     remind_after_hours: Annotated[float, Field(ge=0.0, le=8_760.0, allow_inf_nan=False)] = 4.0
     """After which people are reminded, once, of what they were asked; 0: never."""
     extend: Literal["requester", "admins"] = "requester"
-    """Who may raise the limit at which a task ended; budgets of the day are for admins alone."""
-
-    @property
-    def requester_extends(self) -> bool:
-        """Whether who asked for a task may raise its own limits."""
-        return self.extend == "requester"
+    """Who may raise the limit at which a task ended; budgets of a day: admins alone."""
 
     @property
     def remind_after(self) -> timedelta | None:
