@@ -11,7 +11,7 @@ from agent_engine.places import Post, PostKind, PostState
 from agent_engine.types import RunSnapshot, Wait, WaitKind
 from bot.outbound.blocks.approval import approval_content, closed_approval
 from bot.outbound.blocks.approval_forms import fits_modal, whole_text
-from bot.outbound.blocks.reminder import reminder_content
+from bot.outbound.blocks.reminder import reminder_content, settled_reminder
 from bot.outbound.blocks.wording import FOR_PEOPLE
 from bot.outbound.content import Content
 from bot.outbound.pacing import Urgency
@@ -57,7 +57,7 @@ def approvals(run: RunSnapshot, posts: Mapping[str, Post]) -> Iterator[Asked]:
 def reminders(
     run: RunSnapshot, posts: Mapping[str, Post], *, before: datetime | None
 ) -> Iterator[Asked]:
-    """Remind people once of what they were asked before this; None: never."""
+    """Remind people once of what they were asked before this, None: never; no longer than open."""
     for wait in run.waits:
         name = f"reminder:{wait.id}"
         post = posts.get(f"run:{run.run_id}:{name}")
@@ -67,6 +67,14 @@ def reminders(
             content = reminder_content(run, wait)
             notice, urgency = PostKind.NOTICE, Urgency.NOTICE
             yield Asked(name=name, step=wait.step, content=content, kind=notice, urgency=urgency)
+    prefix = f"run:{run.run_id}:reminder:"
+    is_open = {prefix + wait.id for wait in run.waits if _is_open(run, wait)}
+    for key, post in posts.items():
+        if key.startswith(prefix) and key not in is_open and post.state is PostState.POSTED:
+            step = next((s for s in run.steps if s.number == post.step), None)
+            name = f"reminder:{key.removeprefix(prefix)}"
+            content = settled_reminder(step)
+            yield Asked(name=name, step=post.step, content=content, kind=PostKind.NOTICE)
 
 
 def whole_calls(run: RunSnapshot) -> Iterator[tuple[Wait, str]]:
