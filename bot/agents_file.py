@@ -10,7 +10,6 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -19,11 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from agent_engine.ports import EngineDefaults, Price
-from agent_engine.safeguards import Budget, BudgetOf
+from agent_engine.safeguards import Budget
 from agent_engine.types import (
     AgentId,
     AgentProfile,
-    Asks,
     FollowUps,
     Limits,
     PlannerKind,
@@ -36,6 +34,7 @@ from bot.network_tables import (
     WebSearchTable,
     network_contradictions,
 )
+from bot.rule_tables import BudgetsTable, ToolRuleTable, unpriced_budgets, useless_rules
 
 DEFAULT_AGENT = AgentId("default")
 DEFAULT_NAME = "Treadle"
@@ -46,9 +45,6 @@ _STANDARD = Limits()
 
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-
-
-Someone = Annotated[str, Field(pattern=r"^(?:[UW][A-Z0-9]+|requester|admins)$")]
 
 
 class _Table(BaseModel):
@@ -114,12 +110,7 @@ class SlackTable(_Table):
     remind_after_hours: Annotated[float, Field(ge=0.0, le=8_760.0, allow_inf_nan=False)] = 4.0
     """After which people are reminded, once, of what they were asked; 0: never."""
     extend: Literal["requester", "admins"] = "requester"
-    """Who may raise the limit at which a task ended; budgets of the day are for admins alone."""
-
-    @property
-    def requester_extends(self) -> bool:
-        """Whether who asked for a task may raise its own limits."""
-        return self.extend == "requester"
+    """Who may raise the limit at which a task ended; budgets of a day: admins alone."""
 
     @property
     def remind_after(self) -> timedelta | None:
@@ -137,30 +128,6 @@ class CodeExecutionTable(_Table):
     )
     sandbox: Literal["bubblewrap", "sandlock"] | None = None
     """None for the first that works on this machine."""
-
-
-class ToolRuleTable(_Table):
-    """When a person is asked before a tool is called, whom, and for whom it may be called."""
-
-    tool: Annotated[str, Field(min_length=1, max_length=100)]
-    """A tool's name, or a pattern with ``*``."""
-    arguments: Mapping[str, str] = Field(default_factory=dict)
-    """A pattern for each characteristic or argument that has to fit."""
-    ask: Asks | None = None
-    """None: what the tool says of itself."""
-    approvers: tuple[Someone, ...] = ()
-    only_for: tuple[Annotated[str, Field(pattern=r"^(?:[UW][A-Z0-9]+|admins)$")], ...] = ()
-
-
-class BudgetsTable(_Table):
-    """Caps of a day, in UTC; 0 means no cap."""
-
-    person_tokens_per_day: Count = 0
-    person_usd_per_day: Amount = 0.0
-    channel_tokens_per_day: Count = 0
-    channel_usd_per_day: Amount = 0.0
-    workspace_tokens_per_day: Count = 0
-    workspace_usd_per_day: Amount = 0.0
 
 
 class ToolsTable(_Table):
@@ -236,12 +203,7 @@ class AgentsFile(_Table):
 
     def day_budgets(self) -> Sequence[Budget]:
         """Return the budgets of a day that cap anything."""
-        said = self.budgets.model_dump()
-        found = [
-            Budget(of=of, tokens=said[f"{of}_tokens_per_day"], usd=said[f"{of}_usd_per_day"])
-            for of in BudgetOf
-        ]
-        return [budget for budget in found if budget.tokens or budget.usd]
+        return self.budgets.budgets()
 
     def engine_defaults(self) -> EngineDefaults:
         """Return the limits and prices that hold where a profile says nothing."""
@@ -324,8 +286,8 @@ def _contradictions(file: AgentsFile) -> list[str]:
         *_channels_claimed_twice(file),
         *_unknown_agents(file, known),
         *network_contradictions(file.tools.api_call),
-        *_useless_rules(file),
-        *_unpriced_budgets(file),
+        *useless_rules(file.tools.rules),
+        *unpriced_budgets(file.budgets, has_prices=bool(file.engine_defaults().prices)),
         *mcp_contradictions(file.mcp_servers, _tools_by_agent(file)),
         *_bad_models(file),
         *_bad_choices_of_models(file),
@@ -368,40 +330,6 @@ def _unknown_agents(file: AgentsFile, known: set[str]) -> list[str]:
         f"{', '.join(sorted(known))}."
         for where, agent in wanted
         if agent not in known
-    ]
-
-
-def _useless_rules(file: AgentsFile) -> list[str]:
-    said = ("ask", "approvers", "only_for")
-    return [
-        f"tools.rules: the rule for {rule.tool!r} says nothing: give it one of {', '.join(said)}."
-        for rule in file.tools.rules
-        if not any(getattr(rule, name) for name in said)
-    ]
-
-
-def _unpriced_budgets(file: AgentsFile) -> list[str]:
-    """A price that is not known counts tokens only, so money alone would hold nothing."""
-    caps = [budget for budget in file.day_budgets() if budget.usd and not budget.tokens]
-    if file.prices or not caps:
-        return []
-    return [
-        f"budgets.{budget.of}_usd_per_day: no model has a price, so it would cap nothing: "
-        f'add [prices."…"], or {budget.of}_tokens_per_day.'
-        for budget in caps
-    ]
-
-
-def unknown_tools(file: AgentsFile, known: Sequence[str]) -> Sequence[str]:
-    """Return what is wrong with the names in ``tools.rules``, each problem with its fix.
-
-    ``known`` are the names of all tools, patterns such as ``mcp_github_*`` among them.
-    """
-    return [
-        f"tools.rules names the tool {rule.tool!r}, which does not exist: use one of "
-        f"{', '.join(sorted(known))}."
-        for rule in file.tools.rules
-        if not any(fnmatchcase(name, rule.tool) or fnmatchcase(rule.tool, name) for name in known)
     ]
 
 
@@ -459,16 +387,8 @@ def _problem(detail: ErrorDetails, *, name: str) -> str:
 def _suggestion(detail: ErrorDetails) -> str:
     *_, wrong = detail["loc"]
     models: tuple[type[BaseModel], ...] = (
-        *(
-            AgentsFile,
-            AgentTable,
-            SlackTable,
-            LimitsTable,
-            CodeExecutionTable,
-            ToolsTable,
-            ModelTable,
-        ),
-        *(McpServerTable, ToolRuleTable, BudgetsTable),
+        *(AgentsFile, AgentTable, SlackTable, LimitsTable, ModelTable, McpServerTable),
+        *(CodeExecutionTable, ToolsTable, ToolRuleTable, BudgetsTable),
         *(ApiCallTable, ApiSecretTable, WebSearchTable),
     )
     names = {field for model in models for field in model.model_fields}

@@ -16,7 +16,6 @@ from functools import partial
 
 from slack_bolt.async_app import AsyncApp
 
-from agent_engine.budgets import DayBudgets
 from agent_engine.clock import SystemClock
 from agent_engine.commands import CancelChannel, CancelThread
 from agent_engine.durable import DurableRuns, sqlite_url
@@ -26,11 +25,8 @@ from agent_engine.events import RunEvent
 from agent_engine.loop import AgentLoop, Progress
 from agent_engine.ports import Bell, Topic
 from agent_engine.states import AgentStates
-from agent_engine.tools.audit import Auditor
-from agent_engine.tools.call import nothing_secret
 from agent_engine.types import RunId, RunSnapshot, UserId, new_id, now_utc
 from agent_engine.watch import SignalWatch
-from bot.agents_file import unknown_tools
 from bot.equipment import Outfitter, Records
 from bot.home import HomeDesk
 from bot.inbound.bolt_app import build_bolt_app
@@ -49,6 +45,7 @@ from bot.outbound.reconciler import LostPlace, Reconciler
 from bot.outbound.reminders import Reminders
 from bot.outbound.slack_client import SlackClient, open_slack
 from bot.ports import Leases
+from bot.rule_tables import unknown_tools
 from bot.settings import Settings, SettingsError, Transport
 from bot.task_files import FolderFiles
 from storage.agents import SqlAgentDirectory
@@ -138,9 +135,9 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
         source,
         # Clients are opened when first used and must outlive the tasks that use them.
         await stack.enter_async_context(AsyncExitStack()),
-        records=_records(settings, database),
+        records=_records(database),
     )
-    if problems := unknown_tools(settings.file, outfitter.tool_names):
+    if problems := unknown_tools(settings.file.tools.rules, outfitter.tool_names):
         raise SettingsError(problems)
     runs = SqlRunStore(database)
     engine = Engine(
@@ -161,11 +158,11 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
     )
 
 
-def _records(settings: Settings, database: Database) -> Records:
+def _records(database: Database) -> Records:
     return Records(
         approvals=SqlApprovalStore(database),
-        auditor=Auditor(SqlAuditLog(database), nothing_secret),
-        budgets=DayBudgets(settings.file.day_budgets(), SqlBudgetStore(database)),
+        audit=SqlAuditLog(database),
+        budgets=SqlBudgetStore(database),
     )
 
 

@@ -23,14 +23,14 @@ from agent_engine.models.unnamed import UnnamedModel
 from agent_engine.planners.choose import answer_writer_factory, planner_factory
 from agent_engine.planners.judge import Judge
 from agent_engine.ports import Clock, ModelClient, Tool
-from agent_engine.safeguards import ApprovalStore
+from agent_engine.safeguards import ApprovalStore, AuditLog, BudgetStore
 from agent_engine.tools.abilities import Closes
 from agent_engine.tools.api_call.access import Access
 from agent_engine.tools.api_call.tool import api_call
 from agent_engine.tools.approval import NobodyAsked
 from agent_engine.tools.audit import NO_AUDIT, Auditor
 from agent_engine.tools.calculate import calculate
-from agent_engine.tools.call import Guards, ToolCaller
+from agent_engine.tools.call import Guards, ToolCaller, nothing_secret
 from agent_engine.tools.code_execution import code_execution
 from agent_engine.tools.file_operations import file_operations
 from agent_engine.tools.http.client import HttpClient
@@ -125,8 +125,8 @@ class Records:
     """What is kept around calls, where there is a database; by default nothing is."""
 
     approvals: ApprovalStore = field(default_factory=NobodyAsked)
-    auditor: Auditor = NO_AUDIT
-    budgets: DayBudgets | None = None
+    audit: AuditLog | None = None
+    budgets: BudgetStore | None = None
 
 
 class Outfitter:
@@ -153,8 +153,10 @@ class Outfitter:
         self.mcp = make_mcp_tools(settings)
         records = records or Records()
         self.policy = tool_policy(settings.file)
-        self.guards = Guards(policy=self.policy, approvals=records.approvals, audit=records.auditor)
-        self._budgets = records.budgets
+        audit = NO_AUDIT if records.audit is None else Auditor(records.audit, nothing_secret)
+        self.guards = Guards(policy=self.policy, approvals=records.approvals, audit=audit)
+        day = settings.file.day_budgets()
+        self._budgets = DayBudgets(day, records.budgets) if day and records.budgets else None
         self._caller = ToolCaller(self.tools, SystemClock(), sources=[self.mcp], guards=self.guards)
         self.root = settings.home.absolute() / TASK_FOLDERS
         self._folders = TaskFolders(self.root)

@@ -83,7 +83,7 @@ def _house(needs: Needs) -> House:
         tools=needs.tool_facts,
         rules=needs.approvals,
         budgets=needs.file.day_budgets(),
-        requester_extends=needs.file.slack.requester_extends,
+        requester_extends=needs.file.slack.extend == "requester",
     )
 
 

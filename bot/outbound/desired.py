@@ -20,15 +20,12 @@ from agent_engine.types import (
     WaitKind,
 )
 from bot.agents_file import DEFAULT_AGENT, DEFAULT_NAME
+from bot.outbound.asked import approvals, reminders, whole_calls
 from bot.outbound.blocks.answer import ANSWER_FILE, AnswerMessages, answer_messages, resent
-from bot.outbound.blocks.approval import approval_content, closed_approval
-from bot.outbound.blocks.approval_forms import fits_modal, whole_text
 from bot.outbound.blocks.ending import is_unhappy, needs_notice
 from bot.outbound.blocks.notice import end_content
 from bot.outbound.blocks.plan import has_real_steps, plan_content, plan_hash, waits_for_people
 from bot.outbound.blocks.question import closed_content, question_content
-from bot.outbound.blocks.reminder import reminder_content
-from bot.outbound.blocks.wording import FOR_PEOPLE
 from bot.outbound.content import Content, Persona, body_hash
 from bot.outbound.pacing import Urgency
 from bot.outbound.slack_values import SessionStatus
@@ -183,14 +180,16 @@ class _RunView:
     def _kinds(self) -> Iterator[Wanted]:
         yield from self._answers()
         yield from self._questions()
-        yield from self._approvals()
-        yield from self._reminders()
+        yield from self._asked()
         yield from self._end()
         yield from self._plan()
 
     def files(self) -> Iterator[WantedFile]:
         run, whole = self.run, self.answer.whole
-        yield from self._whole_calls()
+        for wait, said in whole_calls(run):
+            post = self._post(f"approval-file:{wait.id}", PostKind.NOTICE, step=wait.step)
+            name = f"call-of-step-{wait.step}.txt"
+            yield WantedFile(post=post, run=run, name=name, path=None, text=said)
         if run.answer is None or run.end is None:
             return
         if whole is not None:
@@ -249,66 +248,18 @@ class _RunView:
             urgency=Urgency.PLAN,
         )
 
-    def _approvals(self) -> Iterator[Wanted]:
-        """Ask about tool calls, and say what was decided; never asked once it is decided."""
-        known: set[str] = set()
-        for wait in self.run.waits:
-            if wait.kind is WaitKind.APPROVAL:
-                known.add(wait.id)
-                content = approval_content(self.run, wait)
-                again = approval_content(self.run, wait, resent=True)
-                is_open = wait.resolution is None and self._is_under_way
-                if is_open or self._is_posted(f"approval:{wait.id}"):
-                    yield self._asking(wait.id, wait.step, content, again if is_open else None)
-        prefix = f"run:{self.run.run_id}:approval:"
-        for key, post in self.posts.items():
-            wait_id = key.removeprefix(prefix)
-            if key == wait_id or wait_id in known or post.state is not PostState.POSTED:
-                continue
-            step = next((s for s in self.run.steps if s.number == post.step), None)
-            yield self._asking(wait_id, post.step, closed_approval(self.run, step), None)
-
-    def _asking(
-        self, wait_id: str, step: int | None, content: Content, again: Content | None
-    ) -> Wanted:
-        return Wanted(
-            post=self._post(f"approval:{wait_id}", PostKind.QUESTION, step=step),
-            content=content,
-            resent=again,
-            body_hash=body_hash(content.text, content.blocks),
-            urgency=Urgency.QUESTION if again is not None else Urgency.PLAN,
-        )
-
-    def _whole_calls(self) -> Iterator[WantedFile]:
-        """Hand over calls that no window of Slack's can show whole."""
-        for wait in self.run.waits:
-            is_open = wait.resolution is None and self._is_under_way
-            if is_open and wait.call is not None and not fits_modal(wait.call):
-                post = self._post(f"approval-file:{wait.id}", PostKind.NOTICE, step=wait.step)
-                name = f"call-of-step-{wait.step}.txt"
-                text = whole_text(wait.call)
-                yield WantedFile(post=post, run=self.run, name=name, path=None, text=text)
-
-    def _reminders(self) -> Iterator[Wanted]:
-        """Remind people once of what they were asked long ago."""
-        if self.remind_before is None or not self._is_under_way:
-            return
-        for wait in self.run.waits:
-            is_due = wait.opened_at <= self.remind_before and wait.kind in FOR_PEOPLE
-            name = f"reminder:{wait.id}"
-            is_settled = self._is_posted(name) or self._is_abandoned(name)
-            if is_due and wait.resolution is None and not is_settled:
-                content = reminder_content(self.run, wait)
-                yield Wanted(
-                    post=self._post(name, PostKind.NOTICE, step=wait.step),
-                    content=content,
-                    body_hash=body_hash(content.text, content.blocks),
-                    urgency=Urgency.NOTICE,
-                )
-
-    @property
-    def _is_under_way(self) -> bool:
-        return self.run.end is None and self.run.cancel is None
+    def _asked(self) -> Iterator[Wanted]:
+        """Say what is up to people: calls to be approved, and what they may have forgotten."""
+        reminding = reminders(self.run, self.posts, before=self.remind_before)
+        for asked in (*approvals(self.run, self.posts), *reminding):
+            content = asked.content
+            yield Wanted(
+                post=self._post(asked.name, asked.kind, step=asked.step),
+                content=content,
+                resent=asked.again,
+                body_hash=body_hash(content.text, content.blocks),
+                urgency=asked.urgency,
+            )
 
     def _plan(self) -> Iterator[Wanted]:
         run = self.run

@@ -43,6 +43,33 @@ def _settings_of_this_machine():
     return [name for name in os.environ if name.startswith(ours)]  # noqa: TID251 - as above
 
 
+RULE = "[[tools.rules]]\ntool = 'calculate'\nask = 'always'\n"
+
+
+def test_a_call_that_needs_a_person_is_refused_where_nobody_sits(treadle, tmp_path):
+    (tmp_path / "treadle.toml").write_text(RULE)
+    refused = treadle("tool", "calculate", '{"expression": "17*23"}')
+    assert refused.exit_code == 3
+    said = json.loads(refused.stdout)
+    assert "a person has to approve it" in said["error"]
+    assert said["needs_approval"]["arguments"] == {"expression": "17*23"}
+
+
+def test_a_call_that_needs_a_person_is_made_with_their_word(treadle, tmp_path):
+    (tmp_path / "treadle.toml").write_text(RULE)
+    done = treadle("tool", "calculate", '{"expression": "17*23"}', "--yes")
+    assert (done.exit_code, "391" in done.stdout) == (0, True)
+
+
+def test_a_task_that_asks_for_approval_is_returned_with_the_call(treadle, tmp_path):
+    (tmp_path / "treadle.toml").write_text(RULE)
+    waiting = treadle("ask", "calculate 17*23", "--json")
+    assert waiting.exit_code == 3
+    (wait,) = json.loads(waiting.stdout)["waits"]
+    assert wait["call"]["tool"] == "calculate"
+    assert wait["choices"] == ["approve", "deny"]
+
+
 # -- ask -----------------------------------------------------------------------------------------
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from agent_engine.types import RunSnapshot, UserId, Wait, WaitKind
-from bot.outbound.blocks.parts import person, section
+from agent_engine.types import RunSnapshot, Step, UserId, Wait, WaitKind
+from bot.outbound.blocks import wording
+from bot.outbound.blocks.parts import person, quiet, section
 from bot.outbound.content import Content
 from bot.outbound.text import escape, one_line
 
@@ -21,6 +22,13 @@ def reminder_content(run: RunSnapshot, wait: Wait) -> Content:
     about = escape(one_line(wait.question, 200))
     said = f"{asked} This task is still waiting for {what}" + (f": {about}" if about else ".")
     return Content(text=said, blocks=(section(said),))
+
+
+def settled_reminder(step: Step | None) -> Content:
+    """Say that what people were reminded of is not open any more; mentions nobody."""
+    about = f": {one_line(wording.step_title(step.action), 200)}" if step else ""
+    line = f"A reminder stood here; it is settled{about}."
+    return Content(text=escape(line), blocks=(quiet(line),))
 
 
 def _asked(run: RunSnapshot, wait: Wait) -> Sequence[UserId | None]:

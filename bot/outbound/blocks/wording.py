@@ -109,7 +109,7 @@ def waiting_for(wait: Wait) -> str:
         case WaitKind.REPEAT:
             return "Waiting for a decision: a step may already have happened"
         case WaitKind.APPROVAL:
-            return "Waiting for a person to approve what it asks below"
+            return "Waiting for a person to approve a step: see the question in this thread"
         case WaitKind.TIMER:
             until = "" if wait.until is None else f" until {wait.until:%H:%M:%S} UTC"
             return f"Waiting for a timer{until}"

@@ -134,16 +134,17 @@ def test_a_question_with_choices_has_a_button_for_each():
     content = question_content(a_run(), wait)
     buttons = content.blocks[1]["elements"]
     read = [ids.read_action(*_ids(button)) for button in buttons]
-    assert [button["text"]["text"] for button in buttons] == ["red", "blue"]
-    assert [(d.value, d.wait_id) for d in read] == [("red", "w1"), ("blue", "w1")]
-    assert len({b["action_id"] for b in buttons}) == 2
+    assert [button["text"]["text"] for button in buttons] == ["red", "blue", "Other…"]
+    assert [(d.value, d.wait_id) for d in read[:2]] == [("red", "w1"), ("blue", "w1")]
+    assert read[2] == ids.ReplyOther(run_id=a_run().run_id, wait_id="w1")
+    assert len({b["action_id"] for b in buttons}) == 3
 
 
 def test_a_long_choice_is_written_out_and_its_button_has_a_number():
     long = "the second one, " * 20
     wait = Wait(id="w", kind=WaitKind.QUESTION, step=1, question="Which?", choices=("red", long))
     content = question_content(a_run(), wait)
-    assert [b["text"]["text"] for b in content.blocks[1]["elements"]] == ["1", "2"]
+    assert [b["text"]["text"] for b in content.blocks[1]["elements"]] == ["1", "2", "Other…"]
     assert ids.read_action(*_ids(content.blocks[1]["elements"][1])).value == long
 
 
