@@ -29,6 +29,7 @@ from agent_engine.types import RunId, RunSnapshot, UserId, new_id, now_utc
 from agent_engine.watch import SignalWatch
 from bot.equipment import Outfitter, Records
 from bot.home import HomeDesk
+from bot.inbound.attachments import MEGABYTE, FileCaps, SlackAttachments
 from bot.inbound.bolt_app import build_bolt_app
 from bot.inbound.channels import seed_agents
 from bot.inbound.entrance import Entrance, Needs, build_entrance
@@ -193,6 +194,7 @@ async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:
         states=AgentStates(),
         observe=_Ringing(works.bell),
         listener=works.growing,
+        attachments=await _open_attachments(works, stack),
     )
     worker = new_id()
 
@@ -209,6 +211,23 @@ async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:
     await durable.open()
     stack.push_async_callback(durable.close)
     return _Worker(watch, durable)
+
+
+async def _open_attachments(works: Works, stack: AsyncExitStack) -> SlackAttachments:
+    """Workers read what people attached by the bot's token, and post nothing with it."""
+    settings = works.settings
+    secret = settings.slack_bot_token
+    opened = open_slack(
+        token=secret.get_secret_value() if secret else "",
+        clock=SystemClock(),
+        base_url=settings.slack_api_url,
+    )
+    table = settings.file.files
+    return SlackAttachments(
+        await stack.enter_async_context(opened) if secret else None,
+        works.outfitter.folders,
+        FileCaps(file=table.max_mb * MEGABYTE, task=table.task_mb * MEGABYTE),
+    )
 
 
 def _durable_url(works: Works) -> str:

@@ -283,6 +283,7 @@ class Outfitter:
             api_key=place.api_key,
             shortest_timeout_s=LOCAL_TIMEOUT_S if place.is_local else 0.0,
             timeout_s=place.timeout_s,
+            sees=place.vision,
             called=place.name,
         )
         self._closing.push_async_callback(client.aclose)

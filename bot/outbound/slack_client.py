@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -25,6 +25,7 @@ from agent_engine.types import ChannelId, JsonObject, Thread, UserId, WorkspaceI
 from bot.errors import SlackRefusedError
 from bot.outbound.blocks import ids
 from bot.outbound.content import Block, Content, block_types
+from bot.outbound.downloads import Downloads, Source
 from bot.outbound.pacing import Pacer, Sleep, Urgency
 from bot.outbound.personas import Personas
 from bot.outbound.proxies import reach_directly
@@ -104,6 +105,9 @@ class SlackClient:
         self._personas = Personas(clock.monotonic_s)
         self.streams = StreamCalls(web=web, calls=calls, personas=self._personas)
         self._scopes: tuple[str, ...] = ()
+        self._downloads = Downloads(
+            session, token=web.token or "", base_url=web.base_url, proxy=web.proxy
+        )
 
     # -- ourselves -------------------------------------------------------------------------------
 
@@ -445,6 +449,17 @@ class SlackClient:
         return self._calls.wait_s(method, channel_id=channel_id, urgency=urgency, ahead=ahead)
 
     # -- files -----------------------------------------------------------------------------------
+
+    async def file_info(self, file_id: str) -> JsonObject:
+        """Return Slack's file object."""
+        said = await self._calls.make(
+            Call(method="files.info"), lambda: self._web.files_info(file=file_id)
+        )
+        return _object(said, "file")
+
+    async def download(self, source: Source, file: BinaryIO) -> int:
+        """Write a file's content and return its size. Raises DownloadError alone."""
+        return await self._downloads.save(source, file)
 
     async def upload_file(
         self,
