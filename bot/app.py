@@ -221,6 +221,7 @@ async def _open_attachments(works: Works, stack: AsyncExitStack) -> SlackAttachm
         token=secret.get_secret_value() if secret else "",
         clock=SystemClock(),
         base_url=settings.slack_api_url,
+        redaction=works.outfitter.redaction,
     )
     table = settings.file.files
     return SlackAttachments(
@@ -281,7 +282,12 @@ async def _open_gateway(works: Works, stack: AsyncExitStack) -> _Gateway:
     settings = works.settings
     token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
     slack = await stack.enter_async_context(
-        open_slack(token=token, clock=SystemClock(), base_url=settings.slack_api_url)
+        open_slack(
+            token=token,
+            clock=SystemClock(),
+            base_url=settings.slack_api_url,
+            redaction=works.outfitter.redaction,
+        )
     )
     return _Gateway(
         works=works,
@@ -334,6 +340,7 @@ def _needs(gateway: _Gateway) -> Needs:
         file=works.settings.file,
         whoami=gateway.whoami,
         hooks=_hooks(gateway, home),
+        redact=works.outfitter.redaction.redact,
         tools=works.outfitter.tool_names,
         tool_facts=works.outfitter.tool_facts,
         approvals=SqlApprovalStore(database),

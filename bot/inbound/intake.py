@@ -11,10 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from typing import TypeVar
 
 from agent_engine.commands import Outcome, Repeated, Say, Started, Steered
 from agent_engine.engine import Engine
 from agent_engine.places import Channel, ChannelKind, Post
+from agent_engine.redaction import Redact
 from agent_engine.types import (
     ChannelId,
     JsonObject,
@@ -72,6 +74,8 @@ FRESH_PAUSE_S = 0.2
 
 logger = logging.getLogger(__name__)
 
+_Written = TypeVar("_Written", MessagePosted, MessageEdited)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
@@ -98,6 +102,7 @@ class Surroundings:
     desk: FrontDesk
     seen: SeenTracker
     hooks: Hooks
+    redact: Redact
 
     async def facts(self, channel: Channel, author: Author) -> Facts:
         """Gather who the person is and which agent lives here."""
@@ -148,9 +153,9 @@ class Intake:
         """Take one event in. Raises StorageError when it could not be stored."""
         match event:
             case MessagePosted():
-                await self._message(event)
+                await self._message(self._without_secrets(event))
             case MessageEdited():
-                await self._edit(event)
+                await self._edit(self._without_secrets(event))
             case ReactionAdded() | ReactionRemoved():
                 await self._reaction(event)
             case SessionStopped():
@@ -173,6 +178,14 @@ class Intake:
                 logger.debug("delivery_ignored", extra={"reason": type(event).__name__})
 
     # -- messages --------------------------------------------------------------------------------
+
+    def _without_secrets(self, event: _Written) -> _Written:
+        """Take out what a person should not have pasted, before it is stored and split."""
+        redact = self._around.redact
+        event = replace(event, text=redact(event.text))
+        if isinstance(event, MessageEdited) and event.previous_text is not None:
+            return replace(event, previous_text=redact(event.previous_text))
+        return event
 
     async def _message(self, event: MessagePosted) -> None:
         us = self._around.whoami.us
@@ -282,6 +295,7 @@ class Intake:
                 raw, workspace_id=workspace_id, channel_id=event.channel_id, kind=event.kind
             )
             if isinstance(said, MessagePosted) and is_later(event.ts, said.ts):
+                said = self._without_secrets(said)
                 message = routing.earlier_message(said, us)
                 if message is not None:
                     yield said, message
