@@ -14,7 +14,7 @@ __all__ = ["MOST_BYTES", "FolderFiles", "Kept", "Received", "TaskFolders"]
 
 logger = logging.getLogger(__name__)
 
-MOST_BYTES = 10 * 1024 * 1024
+MOST_BYTES = 50_000_000
 
 
 class FolderFiles:

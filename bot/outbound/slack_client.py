@@ -113,9 +113,9 @@ class SlackClient:
         session: aiohttp.ClientSession,
         calls: WebCalls,
         clock: Clock,
-        redaction: Redaction,
+        redaction: Redaction | None = None,
     ) -> None:
-        self._redaction = redaction
+        self._redaction = redaction or Redaction()
         self._web = web
         self._session = session
         self._calls = calls

@@ -7,7 +7,7 @@ from bot.logs import configure_logs
 from tests.fakes.openai_server import Says
 from tests.scenario.whole.models import KEY, answer, open_model_town, prompt, purpose, working
 
-TOKEN = "xoxp-123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx"
+PASTED = "xoxp-123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx"
 
 
 async def test_a_token_that_a_person_pastes_goes_nowhere(tmp_path, workspace, monkeypatch):
@@ -19,22 +19,22 @@ async def test_a_token_that_a_person_pastes_goes_nowhere(tmp_path, workspace, mo
     try:
         configure_logs(level="DEBUG", as_json=True, stream=lines)
         async with open_model_town(tmp_path, workspace, monkeypatch, script) as (town, server):
-            ts = await town.mention(f"post hello with the token {TOKEN}, please")
+            ts = await town.mention(f"post hello with the token {PASTED}, please")
             await town.answered(ts)
-            await town.person().post("general", f"or with {TOKEN}", thread_ts=ts)
+            await town.person().post("general", f"or with {PASTED}", thread_ts=ts)
             await town.answered(ts, times=2)
             run = await town.run(ts)
-            assert all(TOKEN not in prompt(body) for body in server.bodies)
+            assert all(PASTED not in prompt(body) for body in server.bodies)
             assert "the token [redacted: Slack token], please" in prompt(server.bodies[0])
-            assert TOKEN not in town.said(ts)
-            assert TOKEN not in repr(run)
+            assert PASTED not in town.said(ts)
+            assert PASTED not in repr(run)
             uploads = [f.content or b"" for f in workspace.core.files.files.values()]
-            assert not any(TOKEN.encode() in content for content in uploads)
+            assert not any(PASTED.encode() in content for content in uploads)
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
     assert lines.getvalue()
-    assert TOKEN not in lines.getvalue()
+    assert PASTED not in lines.getvalue()
 
 
 async def test_a_configured_key_that_a_tool_prints_goes_nowhere(tmp_path, workspace, monkeypatch):
@@ -59,7 +59,7 @@ async def test_a_configured_key_that_a_tool_prints_goes_nowhere(tmp_path, worksp
 async def test_a_text_file_with_a_secret_is_handed_over_without_it(
     tmp_path, workspace, monkeypatch
 ):
-    write = {"operation": "write", "path": "keys.txt", "content": f"key: {TOKEN}\n"}
+    write = {"operation": "write", "path": "keys.txt", "content": f"key: {PASTED}\n"}
     script = working(("file_operations", write), text="Done.")
     async with open_model_town(tmp_path, workspace, monkeypatch, script) as (town, _):
         ts = await town.mention("write it down")
