@@ -69,10 +69,10 @@ class Attached:
             return run
         return replace(run, messages=tuple(map(self._with_found, run.messages)))
 
-    def noted(self, answer: Answer | None, run: RunSnapshot, *, sees: bool) -> Answer | None:
+    def noted(self, answer: Answer, run: RunSnapshot, *, sees: bool) -> Answer:
         """Return the answer with a sentence for each new file that could not be used."""
         notes = self._notes(run, sees=sees)
-        if answer is None or not notes:
+        if not notes:
             return answer
         return replace(answer, text="\n\n".join([answer.text.rstrip(), *notes]))
 

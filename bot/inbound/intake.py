@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import TypeVar
 
 from agent_engine.commands import Outcome, Repeated, Say, Started, Steered
 from agent_engine.engine import Engine
@@ -73,8 +72,6 @@ FRESH_LOOKS = 5
 FRESH_PAUSE_S = 0.2
 
 logger = logging.getLogger(__name__)
-
-_Written = TypeVar("_Written", MessagePosted, MessageEdited)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +152,7 @@ class Intake:
             case MessagePosted():
                 await self._message(self._without_secrets(event))
             case MessageEdited():
-                await self._edit(self._without_secrets(event))
+                await self._edit(self._edit_without_secrets(event))
             case ReactionAdded() | ReactionRemoved():
                 await self._reaction(event)
             case SessionStopped():
@@ -179,13 +176,14 @@ class Intake:
 
     # -- messages --------------------------------------------------------------------------------
 
-    def _without_secrets(self, event: _Written) -> _Written:
+    def _without_secrets(self, event: MessagePosted) -> MessagePosted:
         """Take out what a person should not have pasted, before it is stored and split."""
-        redact = self._around.redact
-        event = replace(event, text=redact(event.text))
-        if isinstance(event, MessageEdited) and event.previous_text is not None:
-            return replace(event, previous_text=redact(event.previous_text))
-        return event
+        return replace(event, text=self._around.redact(event.text))
+
+    def _edit_without_secrets(self, event: MessageEdited) -> MessageEdited:
+        redact, before = self._around.redact, event.previous_text
+        previous = None if before is None else redact(before)
+        return replace(event, text=redact(event.text), previous_text=previous)
 
     async def _message(self, event: MessagePosted) -> None:
         us = self._around.whoami.us
