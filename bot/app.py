@@ -27,9 +27,9 @@ from agent_engine.ports import Bell, Topic
 from agent_engine.states import AgentStates
 from agent_engine.types import RunId, RunSnapshot, UserId, new_id, now_utc
 from agent_engine.watch import SignalWatch
+from bot.attaching import open_attachments
 from bot.equipment import Outfitter, Records
 from bot.home import HomeDesk
-from bot.inbound.attachments import MEGABYTE, FileCaps, SlackAttachments
 from bot.inbound.bolt_app import build_bolt_app
 from bot.inbound.channels import seed_agents
 from bot.inbound.entrance import Entrance, Needs, build_entrance
@@ -186,6 +186,7 @@ def _start_worker(worker: _Worker, works: Works, group: asyncio.TaskGroup) -> No
 
 async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:
     watch = SignalWatch(works.runs)
+    attachments = open_attachments(works.settings, works.outfitter)
     loop = AgentLoop(
         runs=works.runs,
         equip=works.outfitter.equip,
@@ -194,7 +195,7 @@ async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:
         states=AgentStates(),
         observe=_Ringing(works.bell),
         listener=works.growing,
-        attachments=await _open_attachments(works, stack),
+        attachments=await stack.enter_async_context(attachments),
     )
     worker = new_id()
 
@@ -211,24 +212,6 @@ async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:
     await durable.open()
     stack.push_async_callback(durable.close)
     return _Worker(watch, durable)
-
-
-async def _open_attachments(works: Works, stack: AsyncExitStack) -> SlackAttachments:
-    """Workers read what people attached by the bot's token, and post nothing with it."""
-    settings = works.settings
-    secret = settings.slack_bot_token
-    opened = open_slack(
-        token=secret.get_secret_value() if secret else "",
-        clock=SystemClock(),
-        base_url=settings.slack_api_url,
-        redaction=works.outfitter.redaction,
-    )
-    table = settings.file.files
-    return SlackAttachments(
-        await stack.enter_async_context(opened) if secret else None,
-        works.outfitter.folders,
-        FileCaps(file=table.max_mb * MEGABYTE, task=table.task_mb * MEGABYTE),
-    )
 
 
 def _durable_url(works: Works) -> str:

@@ -6,7 +6,6 @@ when a real model is configured.
 """
 
 import asyncio
-import base64
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -33,10 +32,10 @@ from agent_engine.errors import (
     ModelUnavailableError,
 )
 from agent_engine.models.growing_reply import GrowingReply
+from agent_engine.models.pictures import image_part, is_about_images, unseen
 from agent_engine.models.replies import ModelTimeoutError, error_for, read_reply
 from agent_engine.ports import (
     Dialect,
-    Image,
     JsonMode,
     JsonSchemaFormat,
     ModelReply,
@@ -143,7 +142,7 @@ class OpenAICompatibleModel:
     def _is_blind(self, request: ModelRequest, error: ModelError) -> bool:
         """Whether the server complains of the images: most say 400, some 500."""
         was_shown = self._dialect.sees is not False and any(turn.images for turn in request.turns)
-        return was_shown and _NO_IMAGES.search(error.message) is not None
+        return was_shown and is_about_images(error.message)
 
     async def _asked(self, request: ModelRequest) -> ModelReply:
         body = request_body(self._model, request, sees=self._dialect.sees is not False)
@@ -326,10 +325,6 @@ class _Parameters:
 
 
 _BAD_REQUEST = 400
-_NO_IMAGES = re.compile(
-    r"image|vision|multi-?modal|mmproj|content.{0,40}(?:must|should|valid|expected).{0,20}string",
-    re.IGNORECASE,
-)
 _UNSUPPORTED = re.compile(
     r"unsupported|not support|does not accept|only the default", re.IGNORECASE
 )
@@ -370,7 +365,7 @@ def _messages(turns: tuple[Turn, ...], *, sees: bool) -> list[dict[str, Any]]:
     """
     messages: list[dict[str, Any]] = []
     for turn in turns:
-        text = _sendable(turn.text if sees else "\n\n".join([turn.text, *_unseen(turn)]))
+        text = _sendable(turn.text if sees else "\n\n".join([turn.text, *unseen(turn)]))
         if messages and messages[-1]["role"] == turn.role:
             messages[-1]["content"] += f"\n\n{text}"
         elif turn.role is Role.SYSTEM and messages:
@@ -381,20 +376,9 @@ def _messages(turns: tuple[Turn, ...], *, sees: bool) -> list[dict[str, Any]]:
     if not spoken or spoken[0] != Role.USER or spoken[-1] != Role.USER:
         raise ValueError("a history begins and ends with a user's turn")
     if sees and turns[-1].images:
-        shown = map(_image_part, turns[-1].images)
+        shown = map(image_part, turns[-1].images)
         messages[-1]["content"] = [{"type": "text", "text": messages[-1]["content"]}, *shown]
     return messages
-
-
-def _unseen(turn: Turn) -> Iterator[str]:
-    for image in turn.images:
-        about = f"{image.name}, {image.mimetype}, {len(image.data)} bytes"
-        yield f"(image attached: {about}; this model cannot see images)"
-
-
-def _image_part(image: Image) -> dict[str, Any]:
-    data = base64.b64encode(image.data).decode()
-    return {"type": "image_url", "image_url": {"url": f"data:{image.mimetype};base64,{data}"}}
 
 
 def _sendable(text: str) -> str:

@@ -126,7 +126,7 @@ async def test_a_login_page_in_place_of_a_file_is_told_as_a_missing_scope(town, 
 
 
 async def test_a_file_over_the_limit_is_never_read(tmp_path, workspace, monkeypatch):
-    monkeypatch.setattr("bot.app.MEGABYTE", 10)
+    monkeypatch.setattr("bot.attaching.MEGABYTE", 10)
     async with open_model_town(tmp_path, workspace, monkeypatch, lambda *_: answer("Hi.")) as (
         town,
         _,
