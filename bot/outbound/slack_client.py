@@ -124,9 +124,6 @@ class SlackClient:
         self._personas = Personas(clock.monotonic_s)
         self.streams = StreamCalls(web=web, calls=calls, personas=self._personas)
         self._scopes: tuple[str, ...] = ()
-        self._downloads = Downloads(
-            session, token=web.token or "", base_url=web.base_url, proxy=web.proxy
-        )
 
     # -- ourselves -------------------------------------------------------------------------------
 
@@ -478,7 +475,11 @@ class SlackClient:
 
     async def download(self, source: Source, file: BinaryIO) -> int:
         """Write a file's content and return its size. Raises DownloadError alone."""
-        return await self._downloads.save(source, file)
+        web = self._web
+        downloads = Downloads(
+            self._session, token=web.token or "", base_url=web.base_url, proxy=web.proxy
+        )
+        return await downloads.save(source, file)
 
     async def upload_file(
         self,
