@@ -14,6 +14,8 @@ from agent_engine.types import Limits, ModelCall, RunSnapshot, Usage
 
 CHARS_PER_TOKEN = 3.5
 """A deliberately low guess, so that reservations err on the safe side."""
+IMAGE_TOKENS = 1_000
+"""What one image is taken to cost until the server says."""
 FEWEST_REPLY_TOKENS = 128
 """A reply that may be no longer than this is not worth asking for."""
 
@@ -85,7 +87,9 @@ class MeteredModel:
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         """Ask the model within what is left; raises LimitExceededError when that is too little."""
-        prompt = sum(estimated_tokens(turn.text) for turn in request.turns)
+        prompt = sum(
+            estimated_tokens(turn.text) + IMAGE_TOKENS * len(turn.images) for turn in request.turns
+        )
         affordable = self._affordable(request, prompt)
         self._reserved_tokens += prompt + affordable.max_tokens
         try:

@@ -20,6 +20,7 @@ from agent_engine.actions import (
     failure,
     success,
 )
+from agent_engine.attached import Attached, SeeingModel
 from agent_engine.beginning import Beginner, finished
 from agent_engine.budgets import RunBudgets
 from agent_engine.context import (
@@ -49,6 +50,7 @@ from agent_engine.planners.judge import Expectation
 from agent_engine.ports import (
     AnswerListener,
     AnswerWriter,
+    Attachments,
     Clock,
     NotRunnable,
     OnText,
@@ -103,7 +105,9 @@ class AgentLoop:
         states: AgentStates,
         observe: Observe | None = None,
         listener: AnswerListener | None = None,
+        attachments: Attachments | None = None,
     ) -> None:
+        self._attachments = attachments
         self._runs = runs
         self._listener = listener or _Nobody()
         self._observe = observe
@@ -135,7 +139,13 @@ class AgentLoop:
         equipment = self._equip(session.run.agent)
         try:
             return await _Worker(
-                session, equipment, self._clock, self._states, self._watch, self._listener
+                session,
+                equipment,
+                self._clock,
+                self._states,
+                self._watch,
+                self._listener,
+                self._attachments,
             ).work()
         except (FencedError, StorageError):
             raise
@@ -172,6 +182,7 @@ class _Worker:
         states: AgentStates,
         watch: SignalWatch,
         listener: AnswerListener,
+        attachments: Attachments | None = None,
     ) -> None:
         self._session = session
         self._equipment = equipment
@@ -188,11 +199,13 @@ class _Worker:
             settle=session.settle,
             reserve=RunBudgets(equipment.budgets, run.run_id) if equipment.budgets else None,
         )
-        self._planner: Planner = equipment.planner(self._model)
-        self._writer: AnswerWriter = equipment.writer(self._model)
+        self._folder = equipment.folders.folder(run.scope, run.task.id)
+        self._attached = Attached(attachments, self._folder)
+        seeing = SeeingModel(self._model, self._attached)
+        self._planner: Planner = equipment.planner(seeing)
+        self._writer: AnswerWriter = equipment.writer(seeing)
         self._judge = equipment.judge(self._model) if equipment.judge else None
         self._tools = equipment.tools.specs(run.agent.tools)
-        self._folder = equipment.folders.folder(run.scope, run.task.id)
         self._begins = Beginner(session, equipment, self._folder, clock)
 
     async def work(self) -> Progress:
@@ -247,6 +260,7 @@ class _Worker:
 
     async def _plan(self, move: moves.Plan) -> None:
         await self._session.flush()
+        await self._attached.fetch(self._session.run)
         run = self._session.run
         context = replace(self._context(because=move.because), on_answer=self._listener.hear(run))
         if run.plan is None:
@@ -287,7 +301,7 @@ class _Worker:
 
     def _context(self, *, because: str = "") -> PlanningContext:
         return planning_context(
-            self._session.run,
+            self._attached.shown(self._session.run),
             tools=self._tools,
             folder=self._folder,
             clock=self._clock,
@@ -302,6 +316,7 @@ class _Worker:
         ready = [doing for doing in ready if self._now(doing.step).status is StepStatus.STARTED]
         if self._session.run.cancel is not None or not ready:
             return
+        await self._attached.fetch(self._session.run)
         if len(ready) == 1:
             await self._do(ready[0])
             return
@@ -409,11 +424,16 @@ class _Worker:
         answer = planned_answer(run, incomplete_because, label=label)
         if answer is None:
             await self._session.flush()  # nothing goes to a model before it is stored
+            await self._attached.fetch(run)
             context = answer_context(
-                run, folder=self._folder, incomplete_because=incomplete_because
+                self._attached.shown(run),
+                folder=self._folder,
+                incomplete_because=incomplete_because,
             )
             heard = replace(context, on_answer=self._listener.hear(run))
             answer = await self._writer.write(heard)
+        sees = self._model.dialect.sees is not False
+        answer = self._attached.noted(answer, run, sees=sees)
         await end_with(self._session, answer, incomplete_because, clock=self._clock)
 
     async def _stop(self, move: moves.Stop) -> None:

@@ -19,6 +19,7 @@ from agent_engine.types import (
     Answer,
     ApprovedCall,
     Asks,
+    Attachment,
     CancelRequest,
     ChannelId,
     JsonObject,
@@ -241,11 +242,22 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A picture that a model is shown, if it can see."""
+
+    name: str
+    mimetype: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """One entry of a chat with a model."""
 
     role: Role
     text: str
+    images: tuple[Image, ...] = ()
+    """Shown behind the text; a model that cannot see is told their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,6 +351,8 @@ class Dialect:
     """It tells its replies only when they are whole."""
     thinks_unmarked: bool = False
     """Its replies begin with thinking of which only the end is marked."""
+    sees: bool | None = None
+    """Whether it takes images; None until it was tried."""
 
 
 class ModelClient(Protocol):
@@ -501,6 +515,22 @@ class AnswerListener(Protocol):
 
     def ended(self, run_id: RunId) -> None:
         """Take note that nothing more will be heard; what became of the run is in its row."""
+        ...
+
+
+# -- files of people -----------------------------------------------------------------------------
+
+
+class Attachments(Protocol):
+    """Brings the files that people attached to their messages into the task's folder."""
+
+    async def fetch(self, run: RunSnapshot) -> Mapping[str, Attachment]:
+        """Return every attachment of the run's messages, by id, as it is found now.
+
+        ``name`` is its path in the task folder, or ``problem`` says why it is not there. Safe to
+        repeat: what was fetched once is not fetched again, even if the agent has moved it since.
+        Raises nothing but cancellation.
+        """
         ...
 
 

@@ -384,6 +384,21 @@ class Proposal(Sequence[AgentAction]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that came with a message. Name and type are data: whoever sent it chose them."""
+
+    id: str
+    """Under which its content is fetched; unique in the workspace."""
+    name: str
+    """As people called it; once it was fetched, its path in the task folder."""
+    mimetype: str = ""
+    size: int = 0
+    """Bytes; 0 while that is not known."""
+    problem: str = ""
+    """Why it is not in the task folder, as the end of a sentence; empty when it is or will be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PersonMessage:
     """Something a person wrote in the task's thread."""
 
@@ -395,8 +410,7 @@ class PersonMessage:
     sent_at: datetime
     steers: bool = True
     """False for what was said before the task began: context, not steering."""
-    files: tuple[str, ...] = ()
-    """Names of the files attached to it, as found in the task folder."""
+    files: tuple[Attachment, ...] = ()
 
 
 # -- waiting -------------------------------------------------------------------------------------

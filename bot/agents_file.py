@@ -140,6 +140,15 @@ class ToolsTable(_Table):
     web_search: WebSearchTable = WebSearchTable()
 
 
+class FilesTable(_Table):
+    """How much of what people attach is taken in."""
+
+    max_mb: Annotated[int, Field(ge=0, le=1_000)] = 50
+    """The largest file; 0 takes none."""
+    task_mb: Annotated[int, Field(ge=0, le=10_000)] = 200
+    """All files of one task together."""
+
+
 class PriceTable(_Table):
     """US dollars per million tokens."""
 
@@ -161,6 +170,8 @@ class ModelTable(_Table):
     price: PriceTable | None = None
     small: bool | None = None
     """Whether it needs the planner for small models; told by its size where nothing is said."""
+    vision: bool | None = None
+    """Whether it can see images; tried, and a refusal remembered, where nothing is said."""
 
 
 class AgentsFile(_Table):
@@ -176,6 +187,7 @@ class AgentsFile(_Table):
     prices: Mapping[str, PriceTable] = Field(default_factory=dict)
     tools: ToolsTable = ToolsTable()
     budgets: BudgetsTable = BudgetsTable()
+    files: FilesTable = FilesTable()
     mcp_servers: tuple[McpServerTable, ...] = ()
 
     def profiles(self, workspace_id: WorkspaceId) -> Sequence[AgentProfile]:

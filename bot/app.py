@@ -27,6 +27,7 @@ from agent_engine.ports import Bell, Topic
 from agent_engine.states import AgentStates
 from agent_engine.types import RunId, RunSnapshot, UserId, new_id, now_utc
 from agent_engine.watch import SignalWatch
+from bot.attaching import open_attachments
 from bot.equipment import Outfitter, Records
 from bot.home import HomeDesk
 from bot.inbound.bolt_app import build_bolt_app
@@ -185,6 +186,7 @@ def _start_worker(worker: _Worker, works: Works, group: asyncio.TaskGroup) -> No
 
 async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:
     watch = SignalWatch(works.runs)
+    attachments = open_attachments(works.settings, works.outfitter)
     loop = AgentLoop(
         runs=works.runs,
         equip=works.outfitter.equip,
@@ -193,6 +195,7 @@ async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:
         states=AgentStates(),
         observe=_Ringing(works.bell),
         listener=works.growing,
+        attachments=await stack.enter_async_context(attachments),
     )
     worker = new_id()
 
@@ -262,7 +265,12 @@ async def _open_gateway(works: Works, stack: AsyncExitStack) -> _Gateway:
     settings = works.settings
     token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
     slack = await stack.enter_async_context(
-        open_slack(token=token, clock=SystemClock(), base_url=settings.slack_api_url)
+        open_slack(
+            token=token,
+            clock=SystemClock(),
+            base_url=settings.slack_api_url,
+            redaction=works.outfitter.redaction,
+        )
     )
     return _Gateway(
         works=works,
@@ -315,6 +323,7 @@ def _needs(gateway: _Gateway) -> Needs:
         file=works.settings.file,
         whoami=gateway.whoami,
         hooks=_hooks(gateway, home),
+        redact=works.outfitter.redaction.redact,
         tools=works.outfitter.tool_names,
         tool_facts=works.outfitter.tool_facts,
         approvals=SqlApprovalStore(database),

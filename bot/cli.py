@@ -17,6 +17,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from agent_engine.errors import EngineError
+from agent_engine.redaction import Redaction
 from agent_engine.types import WorkspaceId
 from bot.errors import BotError
 from bot.logs import configure_logs, wants_json
@@ -225,7 +226,11 @@ def _settings(purpose: Purpose, *, log_level: str | None = None) -> Settings:
     except SettingsError as error:
         _fail(str(error), ExitCode.WRONG_USE)
     level = log_level or settings.log_level.value
-    configure_logs(level=level, as_json=wants_json(settings.log_format.value))
+    configure_logs(
+        level=level,
+        as_json=wants_json(settings.log_format.value),
+        redaction=Redaction(settings.secret_values),
+    )
     return settings
 
 

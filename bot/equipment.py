@@ -23,6 +23,7 @@ from agent_engine.models.unnamed import UnnamedModel
 from agent_engine.planners.choose import answer_writer_factory, planner_factory
 from agent_engine.planners.judge import Judge
 from agent_engine.ports import Clock, ModelClient, Tool
+from agent_engine.redaction import RedactingModel, Redaction
 from agent_engine.safeguards import ApprovalStore, AuditLog, BudgetStore
 from agent_engine.tools.abilities import Closes
 from agent_engine.tools.api_call.access import Access
@@ -30,7 +31,7 @@ from agent_engine.tools.api_call.tool import api_call
 from agent_engine.tools.approval import NobodyAsked
 from agent_engine.tools.audit import NO_AUDIT, Auditor
 from agent_engine.tools.calculate import calculate
-from agent_engine.tools.call import Guards, ToolCaller, nothing_secret
+from agent_engine.tools.call import Guards, ToolCaller
 from agent_engine.tools.code_execution import code_execution
 from agent_engine.tools.file_operations import file_operations
 from agent_engine.tools.http.client import HttpClient
@@ -153,11 +154,18 @@ class Outfitter:
         self.mcp = make_mcp_tools(settings)
         records = records or Records()
         self.policy = tool_policy(settings.file)
-        audit = NO_AUDIT if records.audit is None else Auditor(records.audit, nothing_secret)
+        self.redaction = Redaction(settings.secret_values)
+        audit = NO_AUDIT if records.audit is None else Auditor(records.audit, self.redaction.redact)
         self.guards = Guards(policy=self.policy, approvals=records.approvals, audit=audit)
         day = settings.file.day_budgets()
         self._budgets = DayBudgets(day, records.budgets) if day and records.budgets else None
-        self._caller = ToolCaller(self.tools, SystemClock(), sources=[self.mcp], guards=self.guards)
+        self._caller = ToolCaller(
+            self.tools,
+            SystemClock(),
+            sources=[self.mcp],
+            redact=self.redaction.redact,
+            guards=self.guards,
+        )
         self.root = settings.home.absolute() / TASK_FOLDERS
         self._folders = TaskFolders(self.root)
 
@@ -189,7 +197,7 @@ class Outfitter:
         """Return what this agent works with."""
         kind = self._planner_kind(profile)
         return Equipment(
-            model=self._preferred(profile),
+            model=RedactingModel(self._preferred(profile), self.redaction.redact),
             planner=planner_factory(kind),
             planner_name=kind.value,
             writer=answer_writer_factory(kind),
@@ -283,6 +291,7 @@ class Outfitter:
             api_key=place.api_key,
             shortest_timeout_s=LOCAL_TIMEOUT_S if place.is_local else 0.0,
             timeout_s=place.timeout_s,
+            sees=place.vision,
             called=place.name,
         )
         self._closing.push_async_callback(client.aclose)

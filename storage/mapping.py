@@ -16,6 +16,7 @@ from agent_engine.types import (
     AgentProfile,
     Answer,
     ApprovedCall,
+    Attachment,
     CancelRequest,
     ChannelId,
     Check,
@@ -116,7 +117,7 @@ def message_values(task_id: str, seq: int, message: PersonMessage) -> Values:
         "text": message.text,
         "sent_at": message.sent_at,
         "steers": message.steers,
-        "files": list(message.files),
+        "files": [asdict(file) for file in message.files],
     }
 
 
@@ -128,7 +129,7 @@ def message_from(row: AnyRow) -> PersonMessage:
         text=row.text,
         sent_at=row.sent_at,
         steers=row.steers,
-        files=tuple(row.files),
+        files=tuple(Attachment(**file) for file in row.files),
     )
 
 

@@ -15,7 +15,13 @@ from typing_extensions import override
 REDACTED: Final = "[secret]"
 MIN_SECRET_CHARS: Final = 6
 """A shorter one would be found in ordinary words, and is no secret."""
-_ESCAPES: Final = re.compile(r"[%\\&=+]")
+_ESCAPES: Final = re.compile(
+    r"%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\[^\w\s]|&(?:#|amp;|lt;|gt;|quot;)|=[0-9A-Fa-f]{2}|\+"
+)
+"""Something that may stand for another character; a backslash before a letter stands for none."""
+_BACKSLASHES: Final = r"\\{1,8}"
+"""JSON in JSON in JSON; bounded, so that no run of them takes quadratic time."""
+_DOUBLED_BACKSLASH: Final = r"(?:\\{8}|\\{4}|\\{2})"
 
 
 class Secrets:
@@ -27,9 +33,9 @@ class Secrets:
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         known = sorted({v for v in values if len(v) >= MIN_SECRET_CHARS}, key=len, reverse=True)
-        literal = sorted({form for v in known for form in _forms(v)}, key=len, reverse=True)
-        self._literal = _any_of(map(re.escape, literal))
-        self._escaped = _any_of(map(_escaped_pattern, known))
+        self._forms = sorted({form for v in known for form in _forms(v)}, key=len, reverse=True)
+        self._literal = _any_of(map(re.escape, self._forms))
+        self._escaped = _any_of(map(_escaped_pattern, known), begins=_beginnings(known))
         self._bytes = tuple(v.encode() for v in known)
 
     @override
@@ -45,7 +51,9 @@ class Secrets:
         """
         if self._literal is None or self._escaped is None:
             return text
-        cleaned = self._literal.sub(REDACTED, text)
+        # Looking for each form alone is a hundred times faster than the pattern of all.
+        is_there = any(form in text for form in self._forms)
+        cleaned = self._literal.sub(REDACTED, text) if is_there else text
         if _ESCAPES.search(cleaned):
             cleaned = self._escaped.sub(REDACTED, cleaned)
         return cleaned
@@ -60,9 +68,15 @@ class Secrets:
 # ------------------------------------------------------------------------------------------------
 
 
-def _any_of(patterns: Iterable[str]) -> re.Pattern[str] | None:
+def _any_of(patterns: Iterable[str], *, begins: str = "") -> re.Pattern[str] | None:
     joined = "|".join(patterns)
-    return re.compile(joined) if joined else None
+    return re.compile(f"{begins}(?:{joined})") if joined else None
+
+
+def _beginnings(known: Iterable[str]) -> str:
+    """Match, without taking it, a character with which a secret may begin, escaped or not."""
+    first = {re.escape(value[0]) for value in known} | {re.escape(mark) for mark in "%\\&=+"}
+    return f"(?=[{''.join(sorted(first))}])"
 
 
 def _forms(value: str) -> Iterator[str]:
@@ -97,9 +111,9 @@ def _character_pattern(character: str) -> str:
     units = [utf16[place : place + 4] for place in range(0, len(utf16), 4)]
     forms = [
         re.escape(character),
-        re.escape("\\" + character),
+        _BACKSLASHES + re.escape(character) if character != "\\" else _DOUBLED_BACKSLASH,
         "".join(_percent_pattern(byte) for byte in character.encode(errors="surrogatepass")),
-        _any_case("".join(f"\\u{unit}" for unit in units)),
+        "".join(f"{_BACKSLASHES}u{_any_case(unit)}" for unit in units),
         f"&#0*{code};",
         f"&#[xX]0*{_any_case(f'{code:x}')};",
     ]

@@ -29,12 +29,20 @@ class TaskFolders:
             folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         return path
 
+    def aside(self, scope: Scope, task_id: TaskId) -> Path:
+        """Return a folder beside the task's that its tools cannot reach, made if need be.
+
+        On the same file system, so that a file can be moved from here into the task's folder.
+        """
+        path = self._aside(scope, task_id)
+        path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        return path
+
     def remove(self, scope: Scope, task_id: TaskId) -> None:
         """Delete a task's folder and all in it; safe to call twice."""
-        path = self._path(scope, task_id)
-        if path.is_symlink() or not path.exists():
-            return
-        shutil.rmtree(path)
+        for path in (self._path(scope, task_id), self._aside(scope, task_id)):
+            if not path.is_symlink() and path.exists():
+                shutil.rmtree(path)
 
     def size(self, scope: Scope, task_id: TaskId) -> int:
         """Return the bytes of a task's files; 0 when it has no folder."""
@@ -47,6 +55,10 @@ class TaskFolders:
     def _path(self, scope: Scope, task_id: TaskId) -> Path:
         who = _hashed(scope.workspace_id, scope.channel_id, scope.agent_id)
         return self._root / who / _hashed(task_id)
+
+    def _aside(self, scope: Scope, task_id: TaskId) -> Path:
+        path = self._path(scope, task_id)
+        return path.with_name(f"{path.name}.in")
 
 
 def _hashed(*parts: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from agent_engine.engine import Engine
 from agent_engine.ports import Clock
+from agent_engine.redaction import Redact, Redaction
 from agent_engine.safeguards import ApprovalStore
 from bot.agents_file import AgentsFile
 from bot.inbound.call_desk import CallDesk, House
@@ -42,6 +43,8 @@ class Needs:
     """Names of all tools that agents can have, for the agent's form."""
     tool_facts: ToolFacts
     approvals: ApprovalStore
+    redact: Redact = Redaction().redact
+    """Takes secrets out of what people say before it is stored."""
     is_offline: bool = False
     """No language model is configured; the introduction says so."""
 
@@ -113,6 +116,7 @@ def _surroundings(needs: Needs, directory: ChannelDirectory, seen: SeenTracker) 
         desk=desk,
         seen=seen,
         hooks=needs.hooks,
+        redact=needs.redact,
     )
 
 

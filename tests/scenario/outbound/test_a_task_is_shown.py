@@ -242,3 +242,31 @@ async def test_files_the_agent_made_are_handed_over_once():
         assert len(desk.calls("files.completeUploadExternal")) == 1
         messages = desk.workspace.thread(thread.channel_id, thread.thread_ts)
         assert sum(bool(message.files) for message in messages) == 1
+        [sentence] = [m.text for m in messages if "gone.txt" in m.text and not m.blocks]
+        assert "I could not hand over gone.txt: it is gone from the task's folder" in sentence
+
+
+async def test_a_file_that_slack_refuses_is_told_of_by_name_once():
+    async with open_desk() as desk, desk.working():
+        desk.workspace.faults.fail_api["files.completeUploadExternal"] = {
+            "error": "file_type_not_allowed"
+        }
+        thread = await desk.ask()
+        desk.files["a.exe"] = b"MZ"
+        run = answered(a_run(thread=thread), "See the file.", files=("a.exe",))
+        for _ in range(2):
+            desk.put(run)
+            await desk.shown(thread)
+        told = [m for m in desk.said(thread) if "Slack refused it (file_type_not_allowed)" in m]
+        assert len(told) == 1
+        assert "a.exe" in told[0]
+
+
+async def test_a_missing_scope_is_told_of_once_for_all_files():
+    async with open_desk() as desk, desk.working():
+        desk.workspace.faults.fail_api["files.getUploadURLExternal"] = {"error": "missing_scope"}
+        thread = await desk.ask()
+        desk.files.update({"a.txt": b"1", "b.txt": b"2"})
+        desk.put(answered(a_run(thread=thread), "See the files.", files=("a.txt", "b.txt")))
+        await desk.shown(thread)
+        assert sum("lacks the scope files:write" in m for m in desk.said(thread)) == 1
