@@ -8,7 +8,6 @@ import pytest
 from agent_engine.ports import Price
 from agent_engine.safeguards import Budget, BudgetOf
 from agent_engine.tools.calculate import calculate
-from agent_engine.tools.file_operations import file_operations
 from agent_engine.types import AgentId, Asks, FollowUps, PlannerKind, UserId, WorkspaceId
 from bot.agents_file import AgentsFile, model_names, parse_agents_file, read_agents_file
 from bot.equipment import make_tools
@@ -180,9 +179,4 @@ def test_rules_become_a_policy():
 
 
 def test_the_tools_that_come_with_the_bot_are_known_to_its_rules():
-    made = {
-        calculate().name,
-        file_operations().name,
-        *(tool.name for tool in make_tools(Settings())),
-    }
-    assert made <= set(BUILT_IN)
+    assert {tool.name for tool in make_tools(Settings())} <= set(BUILT_IN)
