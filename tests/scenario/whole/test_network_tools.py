@@ -82,12 +82,12 @@ async def test_a_task_asks_before_it_posts_to_an_api_and_hands_its_file_over(
         if request.path == "/search":
             address = f"http://127.0.0.1:{request.url.port}/prices"
             return web.json_response({"results": [{"url": address, "title": "Prices"}]})
-        posted.append(await request.json())
+        posted.append(await request.text())
         return web.json_response({"ok": True})
 
     async with serving(web_of_ours) as port:
         program = "print(17 * 23, file=open('price.txt', 'w'))"
-        order = {"method": "POST", "url": f"http://127.0.0.1:{port}/orders", "data": {"sum": 391}}
+        order = {"method": "POST", "url": f"http://127.0.0.1:{port}/orders", "data": "391"}
         steps = (
             ("web_search", {"query": "prices"}),
             ("code_execution", {"language": "python", "code": program}),
@@ -110,7 +110,7 @@ async def test_a_task_asks_before_it_posts_to_an_api_and_hands_its_file_over(
             button = town.button(asking, "Approve")
             await town.person("ada").click("general", asking.ts, button)
             assert await town.answered(ts) == ["Ordered for 391."]
-            assert posted == [{"sum": 391}]
+            assert posted == ["391"]
             assert "price.txt" in [n for m in town.ours(ts) for n in workspace.file_names(m)]
             database = tmp_path / "treadle.db"
             rows = sqlite3.connect(database).execute(
