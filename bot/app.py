@@ -64,6 +64,7 @@ from storage.people import SqlPersonStore
 from storage.posts import SqlPostStore
 from storage.runs import SqlRunStore
 from storage.threads import SqlThreadStore
+from storage.tool_cache import SqlToolCache
 from storage.wakeups import SqlWakeupStore
 
 logger = logging.getLogger(__name__)
@@ -161,6 +162,7 @@ def _records(database: Database) -> Records:
         approvals=SqlApprovalStore(database),
         audit=SqlAuditLog(database),
         budgets=SqlBudgetStore(database),
+        cache=SqlToolCache(database),
     )
 
 

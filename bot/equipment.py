@@ -24,12 +24,13 @@ from agent_engine.planners.choose import answer_writer_factory, planner_factory
 from agent_engine.planners.judge import Judge
 from agent_engine.ports import Clock, ModelClient, Tool
 from agent_engine.redaction import RedactingModel, Redaction
-from agent_engine.safeguards import ApprovalStore, AuditLog, BudgetStore
+from agent_engine.safeguards import ApprovalStore, AuditLog, BudgetStore, ToolCache
 from agent_engine.tools.abilities import Closes
 from agent_engine.tools.api_call.access import Access
 from agent_engine.tools.api_call.tool import api_call
 from agent_engine.tools.approval import NobodyAsked
 from agent_engine.tools.audit import NO_AUDIT, Auditor
+from agent_engine.tools.cache import Caching
 from agent_engine.tools.calculate import calculate
 from agent_engine.tools.call import Guards, ToolCaller
 from agent_engine.tools.code_execution import code_execution
@@ -128,6 +129,7 @@ class Records:
     approvals: ApprovalStore = field(default_factory=NobodyAsked)
     audit: AuditLog | None = None
     budgets: BudgetStore | None = None
+    cache: ToolCache | None = None
 
 
 class Outfitter:
@@ -159,11 +161,13 @@ class Outfitter:
         self.guards = Guards(policy=self.policy, approvals=records.approvals, audit=audit)
         day = settings.file.day_budgets()
         self._budgets = DayBudgets(day, records.budgets) if day and records.budgets else None
+        redact = self.redaction.redact
         self._caller = ToolCaller(
             self.tools,
             SystemClock(),
             sources=[self.mcp],
-            redact=self.redaction.redact,
+            stages=[] if records.cache is None else [Caching(records.cache, redact)],
+            redact=redact,
             guards=self.guards,
         )
         self.root = settings.home.absolute() / TASK_FOLDERS
@@ -186,7 +190,7 @@ class Outfitter:
 
     def caller_of(self, tools: Sequence[Tool], clock: Clock) -> ToolCaller:
         """Make the path by which an agent outside the bot calls its tools, under the same rules."""
-        return ToolCaller(tools, clock, guards=self.guards)
+        return ToolCaller(tools, clock, redact=self.redaction.redact, guards=self.guards)
 
     @property
     def tool_facts(self) -> KnownTools:

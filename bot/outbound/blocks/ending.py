@@ -41,11 +41,16 @@ def end_sentence(run: RunSnapshot) -> str:
 
 
 def again_buttons(run: RunSnapshot) -> list[dict[str, object]]:
-    """Return *Run again* and, where something was done, *Continue*; nothing after an answer."""
+    """Return *Run again* and, where something was done, *Continue*; nothing after an answer.
+
+    What ended at a limit goes on with *Extend*, for those who may grant it more, or begins anew.
+    """
     if not is_unhappy(run):
         return []
     again = extend_buttons(run)
     again.append(button("Run again", ids.AgainRun(run_id=run.run_id, keep_work=False)))
+    if extend_buttons(run):
+        return again
     if any(step.status in {StepStatus.DONE, StepStatus.FAILED} for step in run.steps):
         again.append(button("Continue", ids.AgainRun(run_id=run.run_id, keep_work=True)))
     return again

@@ -24,7 +24,7 @@ def limits(**caps):
     return file
 
 
-async def test_a_run_at_its_step_limit_says_which_and_continue_goes_on(tmp_path, workspace):
+async def test_a_run_at_its_step_limit_says_which_and_goes_on_with_more(tmp_path, workspace):
     async with open_town(tmp_path, workspace, file=limits(iterations=3)) as town:
         ts = await town.mention(SUMS)
         notice = await town.unhappy_end(ts)
@@ -33,7 +33,7 @@ async def test_a_run_at_its_step_limit_says_which_and_continue_goes_on(tmp_path,
         assert run.end.sentence == "The limit of steps is used up: 3 of 3."
         assert town.shows(notice, run.end.sentence)
         assert "Done so far, 3 of 4 steps" in town.said(ts)
-        await town.person().click("general", notice.ts, town.button(notice, "Continue"))
+        await town.person().click("general", notice.ts, town.button(notice, "Extend to 6 steps"))
         await town.until(lambda: "= **8**" in town.said(ts))
         await town.until(lambda: town.is_quiet(ts))
         second = await town.run(ts)
@@ -48,7 +48,8 @@ async def test_a_run_at_its_time_limit_says_so(tmp_path, workspace):
         assert run.end.reason is EndReason.LIMIT
         assert "working seconds" in run.end.sentence
         assert run.end.sentence in town.said(ts)
-        assert town.button(notice, "Continue")
+        assert town.button(notice, "Extend to 0.4 s")
+        assert not town.button(notice, "Continue")
 
 
 async def test_a_run_at_its_token_limit_says_so_and_asks_the_model_no_more(

@@ -123,3 +123,25 @@ async def test_a_task_asks_before_it_posts_to_an_api_and_hands_its_file_over(
                 ("file_operations", "allowed", 0, "success"),
                 ("api_call", "approved", 1, "success"),
             ]
+
+
+async def test_the_same_search_is_made_once_for_an_agent_in_a_channel(
+    tmp_path, workspace, monkeypatch
+):
+    searches = []
+
+    async def web_of_ours(request):
+        searches.append(request.query["q"])
+        return web.json_response({"results": [{"url": "https://a.example/", "title": "A"}]})
+
+    async with serving(web_of_ours) as port:
+        script = working(("web_search", {"query": "prices"}), text="Found.")
+        settings = {"SEARXNG_URL": f"http://127.0.0.1:{port}"}
+        async with open_model_town(tmp_path, workspace, monkeypatch, script, **settings) as opened:
+            town, _ = opened
+            for _ in range(2):
+                ts = await town.mention("what does it cost?")
+                assert await town.answered(ts) == ["Found."]
+            found = (await town.run(ts)).steps[0].observation
+    assert searches == ["prices"]
+    assert found.content["from_cache"] is True
