@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -26,6 +26,13 @@ from agent_engine.types import (
     WorkspaceId,
 )
 from bot.mcp_table import McpServerTable, mcp_contradictions
+from bot.tool_tables import (
+    CodeExecutionTable,
+    ContainerTable,
+    RetentionTable,
+    TaskFolderTable,
+    ToolsTable,
+)
 
 DEFAULT_AGENT = AgentId("default")
 DEFAULT_NAME = "Treadle"
@@ -100,24 +107,6 @@ class SlackTable(_Table):
     """The agent of direct messages; the default agent where nothing is said."""
 
 
-class CodeExecutionTable(_Table):
-    """What the tool that runs code may do."""
-
-    languages: tuple[Literal["python", "javascript", "bash"], ...] = (
-        "python",
-        "javascript",
-        "bash",
-    )
-    sandbox: Literal["bubblewrap", "sandlock"] | None = None
-    """None for the first that works on this machine."""
-
-
-class ToolsTable(_Table):
-    """Settings of the tools."""
-
-    code_execution: CodeExecutionTable = CodeExecutionTable()
-
-
 class PriceTable(_Table):
     """US dollars per million tokens."""
 
@@ -153,6 +142,7 @@ class AgentsFile(_Table):
     limits: LimitsTable = LimitsTable()
     prices: Mapping[str, PriceTable] = Field(default_factory=dict)
     tools: ToolsTable = ToolsTable()
+    retention: RetentionTable = RetentionTable()
     mcp_servers: tuple[McpServerTable, ...] = ()
 
     def profiles(self, workspace_id: WorkspaceId) -> Sequence[AgentProfile]:
@@ -363,7 +353,10 @@ def _suggestion(detail: ErrorDetails) -> str:
             SlackTable,
             LimitsTable,
             CodeExecutionTable,
+            ContainerTable,
+            TaskFolderTable,
             ToolsTable,
+            RetentionTable,
             ModelTable,
         ),
         McpServerTable,

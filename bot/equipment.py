@@ -27,6 +27,7 @@ from agent_engine.tools.call import ToolCaller
 from agent_engine.tools.code_execution import code_execution
 from agent_engine.tools.file_operations import file_operations
 from agent_engine.tools.mcp.source import McpTools
+from agent_engine.tools.quota import MIB, Quota
 from agent_engine.tools.sandbox.choose import SandboxChooser
 from agent_engine.tools.sandbox.driver import Language
 from agent_engine.tools.task_folders import TaskFolders
@@ -53,13 +54,16 @@ FIND_AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 def make_tools(settings: Settings) -> Sequence[Tool]:
     """Make all tools of this installation; the sandbox is probed when code is first run."""
     code = settings.file.tools.code_execution
+    folder = settings.file.tools.task_folder
+    quota = Quota(size=folder.mib * MIB, files=folder.files)
     return (
         calculate(),
         code_execution(
             make_sandbox_chooser(settings),
             languages=[Language(language) for language in code.languages],
+            quota=quota,
         ),
-        file_operations(),
+        file_operations(quota),
     )
 
 

@@ -8,7 +8,16 @@ from datetime import datetime
 from typing import Protocol
 
 from agent_engine.places import Channel, DirtyThread, NewPost, Person, Post, Tally
-from agent_engine.types import ChannelId, RunId, RunSnapshot, Thread, UserId, WorkspaceId
+from agent_engine.types import (
+    ChannelId,
+    RunId,
+    RunSnapshot,
+    Scope,
+    TaskId,
+    Thread,
+    UserId,
+    WorkspaceId,
+)
 
 
 class ChannelStore(Protocol):
@@ -112,6 +121,10 @@ class Housekeeping(Protocol):
 
     async def prune_deliveries(self, *, before: datetime) -> int:
         """Forget deliveries older than this; return how many."""
+        ...
+
+    async def tasks_at_work(self) -> Sequence[tuple[Scope, TaskId]]:
+        """Return the tasks that are not over or have a run that is not; in whose scope each ran."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 
 from pydantic import Field
@@ -9,6 +10,7 @@ from pydantic import Field
 from agent_engine.errors import ToolError
 from agent_engine.ports import ToolContext, ToolTraits
 from agent_engine.tools.declare import DeclaredTool, Parameters
+from agent_engine.tools.quota import Quota
 from agent_engine.tools.sandbox.choose import SandboxChooser
 from agent_engine.tools.sandbox.driver import (
     KilledReason,
@@ -74,6 +76,7 @@ def code_execution(
     *,
     languages: Collection[Language] = tuple(Language),
     limits: SandboxLimits | None = None,
+    quota: Quota | None = None,
 ) -> DeclaredTool[CodeExecutionParameters]:
     """Return the tool that runs programs.
 
@@ -81,10 +84,11 @@ def code_execution(
         chooser: where the sandbox comes from.
         languages: those that may be used; at least one.
         limits: caps of one program; None for the usual ones.
+        quota: how much a task folder may hold; None for the usual.
     """
     if not languages:
         raise ValueError("at least one language must be allowed")
-    caps = limits or SandboxLimits()
+    caps = _with_quota(limits or SandboxLimits(), quota or Quota())
     names = ", ".join(sorted(languages))
     return DeclaredTool(
         name="code_execution",
@@ -101,8 +105,13 @@ def code_execution(
     )
 
 
+def _with_quota(limits: SandboxLimits, quota: Quota) -> SandboxLimits:
+    """Let whatever fits into a task folder be given to a program."""
+    return replace(limits, folder_quota=quota, copied_in_bytes=quota.size, copied_files=quota.files)
+
+
 def _result(ended: SandboxResult, limits: SandboxLimits) -> JsonObject:
-    success = ended.exit_code == 0 and ended.killed_reason is None
+    success = ended.exit_code == 0 and ended.killed_reason is None and not ended.folder_full
     result: dict[str, object] = {
         "success": success,
         "stdout": ended.stdout,
@@ -131,6 +140,8 @@ def _error(ended: SandboxResult, limits: SandboxLimits) -> str:
             return f"the program was stopped: it started more than {limits.processes} processes"
         case KilledReason.DISK:
             return f"the program was stopped: it wrote more than {limits.work_bytes} bytes of files"
+        case None if ended.exit_code == 0:
+            return f"the program ended well, but not all of its files are kept: {ended.folder_full}"
         case None:
             tail = " / ".join(ended.stderr.strip().splitlines()[-_TROUBLE_LINES:])
             return f"exit code {ended.exit_code}" + (f": {tail[-500:]}" if tail else "")

@@ -13,7 +13,7 @@ LONG_FILES = {
     "agent_engine/loop.py": (640, "the loop is read from top to bottom"),
     "agent_engine/ports.py": (650, "all ports in one place; half of it is their documentation"),
     "agent_engine/tools/calculate.py": (560, "a grammar and its evaluation belong together"),
-    "agent_engine/tools/paths.py": (440, "every safe operation on a path, each a system call"),
+    "agent_engine/tools/paths.py": (470, "every safe operation on a path, each a system call"),
     "agent_engine/tools/sandbox/process.py": (450, "one process from its start to its last child"),
     "agent_engine/types.py": (640, "all values of the engine in one place"),
     "bot/app.py": (440, "the composition root: everything is opened here, in order"),

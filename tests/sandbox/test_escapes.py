@@ -12,7 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from agent_engine.tools.sandbox.driver import MIB, KilledReason, Language
+from agent_engine.tools.quota import MIB
+from agent_engine.tools.sandbox.driver import KilledReason, Language
 from agent_engine.tools.sandbox.failures import SandboxError
 
 pytestmark = pytest.mark.needs_sandbox

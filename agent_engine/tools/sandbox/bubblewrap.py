@@ -15,6 +15,7 @@ from typing import Final
 
 from typing_extensions import override
 
+from agent_engine.tools.quota import MIB
 from agent_engine.tools.sandbox import seccomp
 from agent_engine.tools.sandbox.copying import (
     CopiedIn,
@@ -26,7 +27,6 @@ from agent_engine.tools.sandbox.copying import (
     write_archive,
 )
 from agent_engine.tools.sandbox.driver import (
-    MIB,
     Driver,
     KilledReason,
     Language,

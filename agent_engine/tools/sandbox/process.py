@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from agent_engine.tools.sandbox.driver import MIB, KilledReason
+from agent_engine.tools.quota import MIB
+from agent_engine.tools.sandbox.driver import KilledReason
 from agent_engine.tools.sandbox.failures import SandboxError
 
 logger = logging.getLogger(__name__)

@@ -23,6 +23,7 @@ from typing import Final
 
 from typing_extensions import override
 
+from agent_engine.tools.quota import MIB
 from agent_engine.tools.sandbox.copying import (
     CopiedIn,
     CopiedOut,
@@ -32,7 +33,6 @@ from agent_engine.tools.sandbox.copying import (
     read_folder,
 )
 from agent_engine.tools.sandbox.driver import (
-    MIB,
     Driver,
     KilledReason,
     Language,
