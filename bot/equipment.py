@@ -28,8 +28,9 @@ from agent_engine.tools.code_execution import code_execution
 from agent_engine.tools.file_operations import file_operations
 from agent_engine.tools.mcp.source import McpTools
 from agent_engine.tools.quota import MIB, Quota
-from agent_engine.tools.sandbox.choose import SandboxChooser
+from agent_engine.tools.sandbox.choose import SandboxChooser, drivers_with
 from agent_engine.tools.sandbox.driver import Language
+from agent_engine.tools.sandbox.setup import ContainerSettings, Setup
 from agent_engine.tools.task_folders import TaskFolders
 from agent_engine.types import AgentProfile, PlannerKind
 from bot.agents_file import model_names
@@ -62,6 +63,7 @@ def make_tools(settings: Settings) -> Sequence[Tool]:
             make_sandbox_chooser(settings),
             languages=[Language(language) for language in code.languages],
             quota=quota,
+            packages=make_sandbox_setup(settings).packages(),
         ),
         file_operations(quota),
     )
@@ -69,7 +71,23 @@ def make_tools(settings: Settings) -> Sequence[Tool]:
 
 def make_sandbox_chooser(settings: Settings) -> SandboxChooser:
     """Make what finds the sandbox of this machine."""
-    return SandboxChooser(only=settings.file.tools.code_execution.sandbox)
+    only = settings.file.tools.code_execution.sandbox
+    return SandboxChooser(only=only, drivers=drivers_with(make_sandbox_setup(settings)))
+
+
+def make_sandbox_setup(settings: Settings) -> Setup:
+    """Make what this installation offers to programs."""
+    code = settings.file.tools.code_execution
+    return Setup(
+        python_environment=code.python_environment,
+        node_modules=code.node_modules,
+        cgroup=code.cgroup,
+        container=ContainerSettings(
+            engine=code.container.engine,
+            image=code.container.image,
+            runtime=code.container.runtime,
+        ),
+    )
 
 
 def make_mcp_tools(settings: Settings) -> McpTools:

@@ -1,7 +1,7 @@
 """The tool that runs programs an agent wrote: always in a sandbox, or not at all."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -77,6 +77,7 @@ def code_execution(
     languages: Collection[Language] = tuple(Language),
     limits: SandboxLimits | None = None,
     quota: Quota | None = None,
+    packages: Sequence[str] = (),
 ) -> DeclaredTool[CodeExecutionParameters]:
     """Return the tool that runs programs.
 
@@ -85,6 +86,7 @@ def code_execution(
         languages: those that may be used; at least one.
         limits: caps of one program; None for the usual ones.
         quota: how much a task folder may hold; None for the usual.
+        packages: what python programs can import beside the standard library.
     """
     if not languages:
         raise ValueError("at least one language must be allowed")
@@ -96,13 +98,17 @@ def code_execution(
             f"Run a program ({names}) in a sandbox without network, for at most "
             f"{caps.timeout_s:g} s. It starts in a copy of the task folder: files it makes or "
             "changes there are kept and listed in 'files' (deletions are not). Returns stdout, "
-            "stderr and exit_code."
+            f"stderr and exit_code.{_offer(packages)}"
         ),
         parameters=CodeExecutionParameters,
         run=_Runner(chooser, frozenset(languages), caps).run,
         traits=ToolTraits(timeout_s=caps.timeout_s + _QUEUE_S, idempotent=True),
         describe=_describe,
     )
+
+
+def _offer(packages: Sequence[str]) -> str:
+    return f" Python packages: {', '.join(packages)}." if packages else ""
 
 
 def _with_quota(limits: SandboxLimits, quota: Quota) -> SandboxLimits:

@@ -100,6 +100,8 @@ class ProbeResult:
     """Why it is not usable, in one sentence; empty when it is."""
     fix: str = ""
     """What the operator can do about it."""
+    remarks: tuple[str, ...] = ()
+    """What the operator should know although it is usable."""
 
 
 class Driver(Protocol):

@@ -24,6 +24,7 @@ from typing import Final
 from typing_extensions import override
 
 from agent_engine.tools.quota import MIB
+from agent_engine.tools.sandbox.cgroups import Group
 from agent_engine.tools.sandbox.copying import (
     CopiedIn,
     CopiedOut,
@@ -58,6 +59,7 @@ from agent_engine.tools.sandbox.process import (
     wait_through,
 )
 from agent_engine.tools.sandbox.results import result_of
+from agent_engine.tools.sandbox.setup import Setup
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +82,13 @@ class Sandlock(Driver):
     name: Final = "sandlock"
     needs: Final = "run a kernel of 6.12 or newer and, in a container, add CAP_SYS_PTRACE"
 
+    def __init__(self, setup: Setup | None = None) -> None:
+        self._setup = setup or Setup()
+
     @functools.cached_property
     @override
     def languages(self) -> frozenset[Language]:
-        return found_languages()
+        return found_languages(self._setup.python)
 
     @override
     async def probe(self) -> ProbeResult:
@@ -94,17 +99,18 @@ class Sandlock(Driver):
                 fix="install it (pip install sandlock)",
             )
         await asyncio.to_thread(_remove_stale)
-        return await probe_driver(self)
+        return await probe_driver(self, self._setup)
 
     @override
     async def run(self, job: SandboxJob) -> SandboxResult:
-        start = start_of(job.language, job.code)
-        async with _work_place(job, start) as place:
+        python = self._setup.python
+        start = start_of(job.language, job.code, str(python) if python else None)
+        async with _work_place(job, start, self._setup) as place:
             read_end, ready = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
             try:
-                finished = await run_bounded(
-                    _command(job, start, place, ready), _bounds(job, place)
-                )
+                with self._setup.group(job.limits, 0) as group:
+                    command = _command(job, start, place, ready, self._setup)
+                    finished = await run_bounded(command, _bounds(job, place, group))
                 if not _was_ready(read_end):
                     raise SandboxError(_setup_sentence(finished))
             finally:
@@ -125,21 +131,23 @@ class _Place:
 
 
 @asynccontextmanager
-async def _work_place(job: SandboxJob, start: Start) -> AsyncIterator[_Place]:
+async def _work_place(job: SandboxJob, start: Start, setup: Setup) -> AsyncIterator[_Place]:
     base = Path(tempfile.mkdtemp(prefix=_PREFIX))
     try:
-        yield await asyncio.to_thread(_laid_out, base, job, start)
+        yield await asyncio.to_thread(_laid_out, base, job, start, setup)
     finally:
         await wait_through(asyncio.get_running_loop().run_in_executor(None, _remove, base))
 
 
-def _laid_out(base: Path, job: SandboxJob, start: Start) -> _Place:
+def _laid_out(base: Path, job: SandboxJob, start: Start, setup: Setup) -> _Place:
     files = read_folder(job.folder, job.limits) if job.folder is not None else []
     place = _Place(
         code=base / "code", work=base / "work", temp=base / "temp", given=copied_in(files)
     )
     for folder in (place.code, place.work, place.temp):
         folder.mkdir(mode=0o700)
+    if setup.node_modules is not None:  # found from the program's folder and from its work folder
+        (base / "node_modules").symlink_to(setup.node_modules)
     for source in start.sources:
         (place.code / source.name).write_text(source.text, errors="replace")
     for file in files:
@@ -180,15 +188,21 @@ def _remove(base: Path) -> None:
             logger.warning("sandbox_folder_left", extra={"command": argv[0]})
 
 
-def _command(job: SandboxJob, start: Start, place: _Place, ready: int) -> Command:
+def _command(job: SandboxJob, start: Start, place: _Place, ready: int, setup: Setup) -> Command:
     limits = job.limits
+    offered = (setup.python_environment, setup.python_home(), setup.node_modules)
+    path = f"{setup.python.parent}:{SEARCH_PATH}" if setup.python else SEARCH_PATH
     what = {
         "argv": start.argv(str(place.code)),
         "work": str(place.work),
-        "readable": [str(place.code), *(path for path in _READABLE if Path(path).exists())],
+        "readable": [
+            str(place.code),
+            *(str(folder) for folder in offered if folder is not None),
+            *(folder for folder in _READABLE if Path(folder).exists()),
+        ],
         "writable": [str(place.work), str(place.temp), "/dev/null"],
         "env": {
-            "PATH": SEARCH_PATH,
+            "PATH": path,
             "HOME": str(place.work),
             "TMPDIR": str(place.temp),
             "LANG": "C.UTF-8",
@@ -224,7 +238,7 @@ def _packages_folder() -> str:
     return str(Path(spec.origin).parent.parent)
 
 
-def _bounds(job: SandboxJob, place: _Place) -> Bounds:
+def _bounds(job: SandboxJob, place: _Place, group: Group | None) -> Bounds:
     limits = job.limits
     return Bounds(
         timeout_s=limits.timeout_s,
@@ -232,6 +246,7 @@ def _bounds(job: SandboxJob, place: _Place) -> Bounds:
         tree_bytes=limits.memory + 32 * MIB,
         tree_processes=limits.processes + 4,
         watch=_DiskWatch(place, limits).reason,
+        group=group,
     )
 
 
