@@ -75,7 +75,13 @@ attempt("names", lambda: sorted(set(os.environ) - known - {"SHLVL", "_", "LC_CTY
     assert world.secret not in ended.stdout
 
 
-async def test_files_outside_cannot_be_read(run, world):
+async def test_files_outside_cannot_be_read(run, world, driver):
+    # A container has files of its image's own there.
+    own = (
+        ""
+        if driver.name == "container"
+        else "/etc/passwd /etc/shadow /etc/ssh /var /home /run /sys"
+    )
     bait = str(world.folder / "secret")
     ended = await attempts(
         run,
@@ -86,7 +92,7 @@ for prefix in ("", "/proc/self/root", "/proc/1/root", "/proc/{world.pid}/root"):
 os.symlink(bait, "link")
 attempt("link", lambda: open("link").read())
 attempt("hard", lambda: (os.link(bait, "hard"), open("hard").read()))
-for path in "/etc/passwd /etc/shadow /etc/ssh /root /home /var /sys /run".split():
+for path in "{own} /root".split():
     attempt(path, lambda: os.listdir(path) if os.path.isdir(path) else open(path).read())
 for number in range(3, 64):
     attempt(f"descriptor {{number}}", lambda: os.read(number, 100) or None)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from agent_engine.tools.sandbox.driver import Driver, Language, ProbeResult
+from agent_engine.tools.sandbox.driver import Driver, ProbeResult
 from agent_engine.tools.sandbox.failures import SandboxUnavailableError
 from agent_engine.tools.sandbox.setup import Setup
 
@@ -34,11 +34,18 @@ def _sandlock(setup: Setup) -> Driver:
     return Sandlock(setup)
 
 
+def _container(setup: Setup) -> Driver:
+    from agent_engine.tools.sandbox.container import Container  # noqa: PLC0415  only if used
+
+    return Container(setup)
+
+
 def drivers_with(setup: Setup) -> Mapping[str, Callable[[], Driver]]:
     """Return how each driver is made, in the order in which they are tried."""
     return {
         "bubblewrap": functools.partial(_bubblewrap, setup),
         "sandlock": functools.partial(_sandlock, setup),
+        "container": functools.partial(_container, setup),
     }
 
 

@@ -83,7 +83,7 @@ async def probe_driver(driver: Driver, setup: Setup | None = None) -> ProbeResul
             reason=f"{driver.name} does not hold on this machine: {', '.join(leaks)}",
             fix="use another driver, or run the bot on a newer kernel",
         )
-    remarks = await _remarks(driver, offered, started)
+    remarks = () if setup is None else await _remarks(driver, offered, started)
     return ProbeResult(usable=True, languages=started, remarks=remarks)
 
 

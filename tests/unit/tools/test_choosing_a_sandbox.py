@@ -77,9 +77,9 @@ async def test_the_operator_may_name_the_sandbox_and_no_other_is_tried():
     with pytest.raises(SandboxUnavailableError):
         await SandboxChooser(only="second", drivers=drivers).chosen()
     assert first.probes == 0
-    with pytest.raises(ValueError, match="there are: bubblewrap, sandlock"):
+    with pytest.raises(ValueError, match="there are: bubblewrap, sandlock, container"):
         SandboxChooser(only="magic")
-    assert list(DRIVERS) == ["bubblewrap", "sandlock"]
+    assert list(DRIVERS) == ["bubblewrap", "sandlock", "container"]
 
 
 async def test_a_driver_that_cannot_even_be_probed_is_not_used():
