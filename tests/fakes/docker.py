@@ -3,6 +3,7 @@
 A container's root is a folder of the test's; nothing is confined.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -38,11 +39,7 @@ class FakeDocker:
 
     def says(self, answers: dict[str, dict[str, object]]) -> None:
         """Give these answers, by the first word asked; a run without one is really run."""
-        import json  # noqa: PLC0415 - beside its only use
-
         (self.home / "said").write_text(json.dumps(answers))
 
     def calls(self) -> list[dict[str, object]]:
-        import json  # noqa: PLC0415 - as above
-
         return [json.loads(line) for line in (self.home / "calls").read_text().splitlines()]

@@ -23,6 +23,7 @@ from agent_engine.tools.quota import MIB
 from agent_engine.tools.sandbox.cgroups import Group
 from agent_engine.tools.sandbox.driver import KilledReason
 from agent_engine.tools.sandbox.failures import SandboxError
+from agent_engine.tools.sandbox.waiting import WaitingProcess
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,8 @@ class Command:
     pass_fds: tuple[int, ...] = ()
     drop_root: bool = True
     """Whether to start as an unprivileged user when the bot itself is root."""
+    told: tuple[WaitingProcess, bytes] | None = None
+    """A process that is there already, and what to tell it; then nothing else is started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +201,9 @@ def _start(
     joining = () if group is None else (group.joining_fd(),)
     before = ("/bin/bash", "--norc", "-c", _JOIN, str(*joining)) if joining else ()
     try:
+        if command.told is not None:
+            waiting, message = command.told
+            return waiting.tell(message, [stdin, out.write, err.write, *command.pass_fds, *joining])
         return subprocess.Popen(  # noqa: S603  the argv is the driver's, no shell
             [*before, *command.argv],
             stdin=stdin,

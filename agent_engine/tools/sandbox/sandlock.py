@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ from agent_engine.tools.sandbox.process import (
 )
 from agent_engine.tools.sandbox.results import result_of
 from agent_engine.tools.sandbox.setup import Setup
+from agent_engine.tools.sandbox.waiting import WaitingProcess
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +86,8 @@ class Sandlock(Driver):
 
     def __init__(self, setup: Setup | None = None) -> None:
         self._setup = setup or Setup()
+        self._spare: WaitingProcess | None = None
+        self._dismissal: weakref.finalize[[], Sandlock] | None = None
 
     @functools.cached_property
     @override
@@ -106,18 +110,51 @@ class Sandlock(Driver):
         python = self._setup.python
         start = start_of(job.language, job.code, str(python) if python else None)
         async with _work_place(job, start, self._setup) as place:
+            child = self._taken()
             read_end, ready = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            command = Command(
+                argv=("sandlock",),
+                stdin=job.stdin.encode(errors="replace"),
+                pass_fds=(ready,),
+                told=(child, _message(job, start, place, self._setup)),
+            )
             try:
                 with self._setup.group(job.limits, 0) as group:
-                    command = _command(job, start, place, ready, self._setup)
                     finished = await run_bounded(command, _bounds(job, place, group))
                 if not _was_ready(read_end):
                     raise SandboxError(_setup_sentence(finished))
             finally:
                 os.close(read_end)
                 os.close(ready)
+                child.dismiss()
+            self._prepare()
             copied = await asyncio.to_thread(_copy_out, job, place, finished)
         return result_of(job, finished, copied)
+
+    def _taken(self) -> WaitingProcess:
+        """Return the process that was started ahead, or start one now."""
+        spare, self._spare = self._spare, None
+        if self._dismissal is not None:
+            self._dismissal.detach()
+        if spare is None:
+            return _new_child()
+        if spare.is_waiting:
+            return spare
+        spare.dismiss()
+        return _new_child()
+
+    def _prepare(self) -> None:
+        """Start the next program's process: loading sandlock is most of what a start costs."""
+        if self._spare is None:
+            self._spare = _new_child()
+            self._dismissal = weakref.finalize(self, self._spare.dismiss)
+
+
+def _new_child() -> WaitingProcess:
+    try:
+        return WaitingProcess((sys.executable, "-I", "-B", str(_CHILD), _packages_folder()))
+    except OSError as error:
+        raise SandboxError(f"the sandbox could not be started: {error.strerror}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +225,8 @@ def _remove(base: Path) -> None:
             logger.warning("sandbox_folder_left", extra={"command": argv[0]})
 
 
-def _command(job: SandboxJob, start: Start, place: _Place, ready: int, setup: Setup) -> Command:
+def _message(job: SandboxJob, start: Start, place: _Place, setup: Setup) -> bytes:
+    """Say what to run, to the process that will; it drops root, having loaded sandlock."""
     limits = job.limits
     offered = (setup.python_environment, setup.python_home(), setup.node_modules)
     path = f"{setup.python.parent}:{SEARCH_PATH}" if setup.python else SEARCH_PATH
@@ -215,19 +253,11 @@ def _command(job: SandboxJob, start: Start, place: _Place, ready: int, setup: Se
         "open_files": limits.open_files,
         "file_bytes": limits.file_bytes,
         "cpu_s": limits.cpu_s,
-        "ready": ready,
         "user": unprivileged_id(),
         "bot": os.getpid(),
         "base": str(place.code.parent),
-        "packages": _packages_folder(),
     }
-    return Command(
-        argv=(sys.executable, "-I", "-B", str(_CHILD), json.dumps(what)),
-        env={"PATH": SEARCH_PATH},
-        stdin=job.stdin.encode(errors="replace"),
-        pass_fds=(ready,),
-        drop_root=False,  # the child drops it, once it has loaded sandlock
-    )
+    return json.dumps(what).encode()
 
 
 def _packages_folder() -> str:
