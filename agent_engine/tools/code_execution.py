@@ -1,6 +1,7 @@
 """The tool that runs programs an agent wrote: always in a sandbox, or not at all."""
 
 import asyncio
+import signal
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
@@ -28,6 +29,7 @@ MAX_PARALLEL: Final = 4
 _QUEUE_S: Final = 60.0
 """How long a program may wait for its turn, and its sandbox for its set-up."""
 _TROUBLE_LINES: Final = 3
+_SIGNALLED: Final = 128
 
 
 class CodeExecutionParameters(Parameters):
@@ -137,7 +139,7 @@ def _result(ended: SandboxResult, limits: SandboxLimits) -> JsonObject:
 def _error(ended: SandboxResult, limits: SandboxLimits) -> str:
     match ended.killed_reason:
         case KilledReason.TIMEOUT:
-            return f"the program was stopped after {limits.timeout_s:g} s"
+            return f"the program was stopped after {limits.timeout_s:g} s; do less at once"
         case KilledReason.OUTPUT:
             return f"the program was stopped: it wrote more than {limits.stream_bytes} bytes"
         case KilledReason.MEMORY:
@@ -150,7 +152,23 @@ def _error(ended: SandboxResult, limits: SandboxLimits) -> str:
             return f"the program ended well, but not all of its files are kept: {ended.folder_full}"
         case None:
             tail = " / ".join(ended.stderr.strip().splitlines()[-_TROUBLE_LINES:])
-            return f"exit code {ended.exit_code}" + (f": {tail[-500:]}" if tail else "")
+            how = f"exit code {ended.exit_code}{_by_signal(ended, limits)}"
+            return how + (f": {tail[-500:]}" if tail else "")
+
+
+def _by_signal(ended: SandboxResult, limits: SandboxLimits) -> str:
+    """Say what the signal meant that ended a program, for those that limits of ours send."""
+    match ended.exit_code - _SIGNALLED:
+        case signal.SIGXFSZ:
+            return f" (it wrote a file of more than {limits.file_bytes} bytes)"
+        case signal.SIGKILL | signal.SIGXCPU if ended.duration_s >= limits.cpu_s:
+            return f" (it used more than {limits.cpu_s} s of processor time)"
+        case signal.SIGKILL:
+            return " (it was killed, as happens to what needs too much memory)"
+        case signal.SIGSEGV | signal.SIGABRT:
+            return f" (it crashed; it may use {limits.memory} bytes of memory)"
+        case _:
+            return ""
 
 
 def _describe(_arguments: JsonObject, result: JsonObject) -> str:

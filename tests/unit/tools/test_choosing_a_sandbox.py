@@ -152,6 +152,24 @@ async def test_a_language_that_is_not_allowed_or_not_there_is_refused(tmp_path):
             "stopped after 30 s",
         ),
         (
+            SandboxResult(stdout="", stderr="", exit_code=153),
+            False,
+            "exit code 153, 0 lines",
+            "it wrote a file of more than 67108864 bytes",
+        ),
+        (
+            SandboxResult(stdout="", stderr="", exit_code=137, duration_s=20.1),
+            False,
+            "exit code 137, 0 lines",
+            "more than 20 s of processor time",
+        ),
+        (
+            SandboxResult(stdout="", stderr="", exit_code=137, duration_s=1.0),
+            False,
+            "exit code 137, 0 lines",
+            "needs too much memory",
+        ),
+        (
             SandboxResult(stdout="", stderr="", exit_code=0, killed_reason=KilledReason.OUTPUT),
             False,
             "exit code 0, 0 lines",
