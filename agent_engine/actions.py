@@ -5,7 +5,7 @@ observed; or it opens a wait and returns nothing. It stores nothing but through 
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,14 @@ from agent_engine.memory.working import remembered
 from agent_engine.ports import Clock, ToolContext
 from agent_engine.session import RunSession
 from agent_engine.types import (
+    APPROVE,
+    DENY,
     ActionType,
     AgentId,
     AgentObservation,
+    ApprovedCall,
     JsonObject,
+    ProposedCall,
     Source,
     Step,
     Task,
@@ -63,6 +67,68 @@ async def carry_out(doing: Doing) -> AgentObservation | None:
         return await carry(doing)
     except ToolError as error:
         return failure(error.message)
+
+
+def tool_context(doing: Doing, *, attempt: int | None = None) -> ToolContext:
+    """Return for whom and where the step's tool is called; the step's own attempt by default."""
+    run, step = doing.session.run, doing.step
+    return ToolContext(
+        scope=run.scope,
+        run_id=run.run_id,
+        task_id=run.task.id,
+        step=step.number,
+        requester=run.requester,
+        task_folder=doing.folder,
+        idempotency_key=f"{run.run_id}:{step.number}",
+        attempt=attempt or max(step.attempt, 1),
+        approved=step.approved,
+        approved_tools=frozenset(s.approved_tool for s in run.steps if s.approved_tool),
+    )
+
+
+async def proposed_call(doing: Doing) -> ProposedCall | None:
+    """Return what a person must be asked before the step; None when it can simply be done."""
+    action = doing.step.action
+    if action.action_type != ActionType.USE_TOOL or not action.tool_name:
+        return None
+    return await doing.equipment.tools.proposal(
+        action.tool_name,
+        doing.parameters,
+        tool_context(doing),
+        allowed=doing.session.run.agent.tools,
+    )
+
+
+def ask_for_approval(doing: Doing, proposed: ProposedCall) -> None:
+    """Ask a person whether the tool may be called like this."""
+    wait = Wait(
+        id=_wait_id(doing),
+        kind=WaitKind.APPROVAL,
+        question=doing.step.action.description,
+        choices=(APPROVE, DENY),
+        asked_of=doing.session.run.requester,
+        call=proposed,
+        **_of(doing),
+    )
+    _open(doing, wait)
+
+
+async def approved_call(doing: Doing, wait: Wait) -> ApprovedCall | None:
+    """Return what a person approved, as they left it; None when they did not.
+
+    Arguments that they changed are looked at anew, for an approval is bound to what is called.
+    """
+    resolution, proposed = wait.resolution, wait.call
+    if resolution is None or proposed is None or resolution.value != APPROVE:
+        return None
+    if resolution.arguments is None:
+        arguments, digest = proposed.arguments, proposed.digest
+    else:
+        changed = await proposed_call(replace(doing, parameters=resolution.arguments))
+        # Nothing to ask about now: the call itself finds them harmless, or says what is wrong.
+        arguments = changed.arguments if changed is not None else resolution.arguments
+        digest = changed.digest if changed is not None else ""
+    return ApprovedCall(arguments=arguments, digest=digest, by=resolution.by)
 
 
 def failure(error: str, *, source: Source = Source.ENGINE) -> AgentObservation:
@@ -111,26 +177,19 @@ def observation_of(wait: Wait) -> AgentObservation:
             )
         case WaitKind.SUB_TASK:
             return failure(resolution.value, source=Source.SUB_TASK)
+        case WaitKind.APPROVAL:
+            why = f": {resolution.remark}" if resolution.remark else ""
+            return failure(f"a person did not allow this call{why}", source=Source.PERSON)
         case WaitKind.REPEAT:
             return failure("it may already have happened and was not repeated, as a person decided")
 
 
 async def _use_tool(doing: Doing) -> AgentObservation:
-    run, step = doing.session.run, doing.step
-    name = step.action.tool_name
+    run, name = doing.session.run, doing.step.action.tool_name
     if not name:
         raise ToolError("the action names no tool")
-    context = ToolContext(
-        scope=run.scope,
-        run_id=run.run_id,
-        task_id=run.task.id,
-        step=step.number,
-        requester=run.requester,
-        task_folder=doing.folder,
-        idempotency_key=f"{run.run_id}:{step.number}",
-    )
     return await doing.equipment.tools.call(
-        name, doing.parameters, context, allowed=run.agent.tools
+        name, doing.parameters, tool_context(doing), allowed=run.agent.tools
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from weakref import finalize
 
 from agent_engine.clock import SystemClock
-from agent_engine.equipment import Equipment, JudgeFactory
+from agent_engine.equipment import Equipment, JudgeFactory, ToolCalls
 from agent_engine.errors import RequestError
 from agent_engine.in_memory import InMemoryRunStore
 from agent_engine.loop import AgentLoop, Progress
@@ -53,7 +53,7 @@ from agent_engine.watch import SignalWatch
 _LOCAL = LIBRARY_SCOPE.workspace_id
 _ASKER = UserId("you")
 
-Answerer = Callable[[Wait], str | None]
+Answerer = Callable[[Wait], str | Resolution | None]
 """Answers a question of the agent's; None leaves it open."""
 
 
@@ -94,6 +94,8 @@ class AgentParts:
     judge: JudgeFactory | None = None
     planner_name: str = "llm"
     prices: Mapping[str, Price] | None = None
+    caller: Callable[[Sequence[Tool], Clock], ToolCalls] = ToolCaller
+    """Makes the one path by which the agent's tools are called, with its rules and records."""
 
 
 class BaseAgent:
@@ -221,10 +223,12 @@ class BaseAgent:
 
     def _answered(self, run: RunSnapshot, answer: Answerer | None) -> bool:
         for wait in run.waits:
-            reply = answer(wait) if answer and wait.question and not wait.resolution else None
+            is_for_people = bool(wait.question) or wait.call is not None
+            reply = answer(wait) if answer and is_for_people and not wait.resolution else None
             if reply is not None:
-                resolution = Resolution(value=reply, by=_ASKER, at=self._clock.now())
-                return self._store.decide(run.run_id, wait.id, resolution)
+                if isinstance(reply, str):
+                    reply = Resolution(value=reply, by=_ASKER, at=self._clock.now())
+                return self._store.decide(run.run_id, wait.id, reply)
         return False
 
     async def _did_sub_tasks(self, run: RunSnapshot) -> bool:
@@ -242,7 +246,7 @@ class BaseAgent:
             planner_name=parts.planner_name,
             writer=parts.writer,
             judge=parts.judge,
-            tools=ToolCaller(tuple(self._tools.values()), self._clock),
+            tools=parts.caller(tuple(self._tools.values()), self._clock),
             folders=self._folders,
             prices=parts.prices or {},
             is_complete=lambda run: self._check_task_completion(run.task, run),

@@ -8,9 +8,11 @@ known.
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from agent_engine.safeguards import BudgetOf
 from agent_engine.types import (
     AgentId,
     ChannelId,
+    EndReason,
     JsonObject,
     Limits,
     PersonMessage,
@@ -58,6 +60,34 @@ class Decide:
     wait_id: str
     value: str
     by: UserId
+    arguments: JsonObject | None = None
+    """An approver's changed arguments; None: as proposed."""
+    remark: str = ""
+    """What they said about it."""
+    always: bool = False
+    """Make a standing rule of the approval: such calls are allowed in this channel from now on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeRule:
+    """A person takes a standing rule back."""
+
+    workspace_id: WorkspaceId
+    rule_id: str
+    by: UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendBudget:
+    """A person adds to what someone, a channel or the workspace may spend today, in UTC."""
+
+    workspace_id: WorkspaceId
+    of: BudgetOf
+    id: str
+    """The person's, the channel's or the workspace's."""
+    by: UserId
+    tokens: int = 0
+    usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +125,8 @@ class RunAgain:
     by: UserId
     keep_work: bool
     """True for *Continue*: the finished steps of the ended run are shown to the planner."""
+    limits: Limits | None = None
+    """For *Extend*: what the new run may use; None: as the ended one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +159,19 @@ class Unrate:
     at: datetime = field(default_factory=now_utc)
 
 
-Command = Say | Amend | Decide | Cancel | CancelThread | CancelChannel | RunAgain | Rate | Unrate
+Command = (
+    Say
+    | Amend
+    | Decide
+    | RevokeRule
+    | ExtendBudget
+    | Cancel
+    | CancelThread
+    | CancelChannel
+    | RunAgain
+    | Rate
+    | Unrate
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +207,24 @@ class Rated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Revoked:
+    """The standing rule holds no longer."""
+
+    rule_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetExtended:
+    """The budget allows more for today."""
+
+    of: BudgetOf
+    id: str
+    extra_tokens: int
+    """All that was added today."""
+    extra_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Repeated:
     """It was carried out before; nothing changed."""
 
@@ -172,10 +234,11 @@ class Declined:
     """Nothing was changed, and why: one of the words below, never shown to people as it is."""
 
     why: str
-    """``no_task``, ``not_waiting``, ``already_ended``, ``not_ours``, ``still_running``."""
+    """``no_task``, ``not_waiting``, ``already_ended``, ``not_ours``, ``still_running``,
+    ``no_rule``, ``nothing_to_add``."""
 
 
-Outcome = Started | Steered | Cancelled | Rated | Repeated | Declined
+Outcome = Started | Steered | Cancelled | Rated | Revoked | BudgetExtended | Repeated | Declined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,3 +255,4 @@ class TaskLine:
     created_at: datetime
     ended_at: datetime | None
     queue_place: int | None
+    end_reason: EndReason | None = None

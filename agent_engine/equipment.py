@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from agent_engine.budgets import DayBudgets
 from agent_engine.planners.judge import Expectation, Verdict
 from agent_engine.ports import (
     AnswerWriterFactory,
@@ -22,9 +23,11 @@ from agent_engine.types import (
     AgentObservation,
     AgentProfile,
     JsonObject,
+    ProposedCall,
     RunSnapshot,
     Scope,
     TaskId,
+    UserId,
 )
 
 
@@ -55,6 +58,24 @@ class ToolCalls(Protocol):
         """Return what the loop must know of a tool; None for an unknown one."""
         ...
 
+    def may_repeat(self, name: str, arguments: JsonObject) -> bool:
+        """Say whether a call that may already have happened can be repeated without asking."""
+        ...
+
+    async def proposal(
+        self,
+        name: str,
+        arguments: JsonObject,
+        context: ToolContext,
+        *,
+        allowed: tuple[str, ...] | None,
+    ) -> ProposedCall | None:
+        """Return what a person is to be asked before this call; None when it can be made.
+
+        Raises StorageError.
+        """
+        ...
+
     async def call(
         self,
         name: str,
@@ -63,7 +84,21 @@ class ToolCalls(Protocol):
         *,
         allowed: tuple[str, ...] | None,
     ) -> AgentObservation:
-        """Call the tool; every failure is an observation. Raises nothing but cancellation."""
+        """Call the tool; every failure is an observation.
+
+        Raises StorageError where rules or records need the database, and nothing else but
+        cancellation.
+        """
+        ...
+
+    async def interrupted(self, name: str, arguments: JsonObject, context: ToolContext) -> None:
+        """Put on record that a call was begun and nobody knows what came of it."""
+        ...
+
+    async def denied(
+        self, proposed: ProposedCall, context: ToolContext, *, by: UserId | None
+    ) -> None:
+        """Put on record that a person did not allow a call."""
         ...
 
 
@@ -88,6 +123,8 @@ class Equipment:
     tools: ToolCalls
     folders: Folders
     prices: Mapping[str, Price] = field(default_factory=dict)
+    budgets: DayBudgets | None = None
+    """None: nothing is shared with other runs."""
     label: str = ""
     """Shown with answers that the plan itself words, when a degraded mode made the plan."""
     is_complete: Callable[[RunSnapshot], bool] | None = None

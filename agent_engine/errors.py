@@ -69,6 +69,10 @@ class FencedError(EngineError):
     """Another worker has taken this run over, so this one must stop and write nothing more."""
 
 
+class UnapprovedError(EngineError):
+    """A step was to start under an approval that nobody gave for this, or that was used up."""
+
+
 _UNITS = {"iterations": "steps", "seconds": "working seconds", "usd": "US dollars"}
 
 
@@ -85,18 +89,24 @@ class LimitExceededError(EngineError):
         allowed: the cap, in the limit's unit.
     """
 
-    def __init__(self, limit: str, *, used: float, allowed: float) -> None:
-        super().__init__(
-            f"the limit of {_UNITS.get(limit, limit)} is used up: {used:g} of {allowed:g}"
-        )
+    def __init__(
+        self, limit: str, *, used: float, allowed: float, message: str | None = None
+    ) -> None:
+        unit = _UNITS.get(limit, limit)
+        super().__init__(message or f"the limit of {unit} is used up: {used:g} of {allowed:g}")
         self.limit = limit
         self.used = used
         self.allowed = allowed
+
+    @property
+    def name(self) -> str:
+        """A word for which limit it is, so that it can be raised."""
+        return self.limit
 
 
 class RepetitionError(LimitExceededError):
     """The agent makes the same tool call again and again."""
 
     def __init__(self, times: int) -> None:
-        super().__init__("identical calls", used=times, allowed=times - 1)
-        self.message = f"I was about to make the same call for the {times}th time, so I stopped."
+        message = f"I was about to make the same call for the {times}th time, so I stopped."
+        super().__init__("identical calls", used=times, allowed=times - 1, message=message)

@@ -10,6 +10,7 @@ from datetime import datetime
 from agent_engine.types import (
     AgentObservation,
     Answer,
+    ApprovedCall,
     ModelCall,
     Plan,
     RunEnd,
@@ -42,6 +43,8 @@ class StepStarted:
     attempt: int
     parameters: dict[str, object] = field(default_factory=dict)
     """The action's parameters with all references resolved."""
+    approved: ApprovedCall | None = None
+    """The approval that this start uses up; its wait is over with it."""
     at: datetime = field(default_factory=now_utc)
 
 

@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from agent_engine.errors import FencedError, UnknownAgentError
+from agent_engine.errors import FencedError, UnapprovedError, UnknownAgentError
 from agent_engine.events import Ended, RunEvent, StepStarted, WaitOpened
 from agent_engine.ports import Fence, NotRunnable, RunSignal
-from agent_engine.run_state import apply
+from agent_engine.run_state import apply, may_start
 from agent_engine.types import (
     LIBRARY_SCOPE,
     AgentId,
@@ -135,14 +135,18 @@ class InMemoryRunStore:
         known_inbox_seq: int = 0,
         worked_s: float,
     ) -> int:
-        """Fold the events in, all or none; raises FencedError when the epoch has moved."""
+        """Fold the events in, all or none; as the port says."""
         run = self._runs[fence.run_id]
         if run.epoch != fence.epoch or run.end is not None:
             raise FencedError
         if run.inbox_seq == known_inbox_seq:
             events = (*events, *starts)
         attempts = self._new_attempts(fence.run_id, events)
-        after = apply(run, events, worked_s=worked_s)
+        after = apply(run, (), worked_s=worked_s)
+        for event in events:
+            if isinstance(event, StepStarted) and not may_start(after, event):
+                raise UnapprovedError
+            after = apply(after, (event,))
         self._attempts |= attempts
         self._put(after)
         for event in events:

@@ -6,6 +6,7 @@ model calls are counted; planners and writers get it instead of the bare model.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Protocol
 
 from agent_engine.errors import LimitExceededError
 from agent_engine.ports import Dialect, ModelClient, ModelReply, ModelRequest, Price
@@ -13,6 +14,8 @@ from agent_engine.types import Limits, ModelCall, RunSnapshot, Usage
 
 CHARS_PER_TOKEN = 3.5
 """A deliberately low guess, so that reservations err on the safe side."""
+IMAGE_TOKENS = 1_000
+"""What one image is taken to cost until the server says."""
 FEWEST_REPLY_TOKENS = 128
 """A reply that may be no longer than this is not worth asking for."""
 
@@ -39,10 +42,22 @@ def cost_usd(price: Price | None, *, prompt_tokens: int, completion_tokens: int)
     return cost / 1_000_000
 
 
+class Reserve(Protocol):
+    """What a run may still use of budgets that it shares with others."""
+
+    async def reserve(self, *, tokens: int, usd: float) -> str | None:
+        """Set this much aside; raises LimitExceededError when that is too much."""
+        ...
+
+    async def release(self, reservation: str | None) -> None:
+        """Give it back unused."""
+        ...
+
+
 class MeteredModel:
     """A model whose calls count against one run's limits: reserved before, settled after."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one keyword for each thing a call is counted by
         self,
         model: ModelClient,
         *,
@@ -50,12 +65,14 @@ class MeteredModel:
         used: Callable[[], Usage],
         prices: Mapping[str, Price],
         settle: Callable[[ModelCall], None],
+        reserve: Reserve | None = None,
     ) -> None:
         self._model = model
         self._limits = limits
         self._used = used
         self._prices = prices
         self._settle = settle
+        self._day = reserve
         self._reserved_tokens = 0
 
     @property
@@ -70,15 +87,34 @@ class MeteredModel:
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         """Ask the model within what is left; raises LimitExceededError when that is too little."""
-        prompt = sum(estimated_tokens(turn.text) for turn in request.turns)
+        prompt = sum(
+            estimated_tokens(turn.text) + IMAGE_TOKENS * len(turn.images) for turn in request.turns
+        )
         affordable = self._affordable(request, prompt)
         self._reserved_tokens += prompt + affordable.max_tokens
         try:
-            reply = await self._model.complete(affordable)
+            reservation = await self._reserved(prompt, affordable.max_tokens)
+            reply = await self._asked(affordable, reservation)
         finally:
             self._reserved_tokens -= prompt + affordable.max_tokens
-        self._settle(self._accounted(reply, request.purpose))
+        self._settle(replace(self._accounted(reply, request.purpose), reservation=reservation))
         return reply
+
+    async def _reserved(self, prompt: int, completion: int) -> str | None:
+        """Set the call's worst case aside in the budgets of the day."""
+        if self._day is None:
+            return None
+        price = self._prices.get(self.name)
+        usd = cost_usd(price, prompt_tokens=prompt, completion_tokens=completion) or 0.0
+        return await self._day.reserve(tokens=prompt + completion, usd=usd)
+
+    async def _asked(self, request: ModelRequest, reservation: str | None) -> ModelReply:
+        try:
+            return await self._model.complete(request)
+        except BaseException:
+            if self._day is not None:
+                await self._day.release(reservation)
+            raise
 
     def _affordable(self, request: ModelRequest, prompt: int) -> ModelRequest:
         left = self._tokens_left()

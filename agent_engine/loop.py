@@ -2,26 +2,27 @@
 
 START READING HERE. ``AgentLoop.advance`` may be called for a run at any time, by any worker, any
 number of times: what was stored is not done twice. ``moves.next_move`` decides and is pure;
-``actions.py`` knows how each type of action is carried out; ``session.py`` stores. ``agent.py`` has
-the same loop, repeated in place, for use as a library.
+``beginning.py`` settles whether a step may start, ``actions.py`` knows how each type of action is
+carried out, ``ending.py`` ends a run, ``session.py`` stores. ``agent.py`` has the same loop,
+repeated in place, for use as a library.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from agent_engine import moves
 from agent_engine.actions import (
     Doing,
-    ask_whether_to_repeat,
     carry_out,
     failure,
-    observation_of,
     success,
 )
+from agent_engine.attached import Attached, SeeingModel
+from agent_engine.beginning import Beginner, finished
+from agent_engine.budgets import RunBudgets
 from agent_engine.context import (
     answer_context,
     goal_of,
@@ -29,24 +30,19 @@ from agent_engine.context import (
     results,
     sub_goal_result,
 )
+from agent_engine.ending import end_early, end_with, planned_answer, sentence
 from agent_engine.equipment import Equip, Equipment
 from agent_engine.errors import (
     FencedError,
     LimitExceededError,
     ModelError,
-    RepetitionError,
     StorageError,
-    ToolError,
 )
 from agent_engine.events import (
-    Ended,
     PlanMade,
-    RepetitionWarned,
     Slept,
-    StepFinished,
-    StepStarted,
 )
-from agent_engine.expectations import needs_judge, surprise
+from agent_engine.expectations import needs_judge
 from agent_engine.limits import MeteredModel
 from agent_engine.moves import PlanReason, next_move
 from agent_engine.planners import plan as plans
@@ -54,6 +50,7 @@ from agent_engine.planners.judge import Expectation
 from agent_engine.ports import (
     AnswerListener,
     AnswerWriter,
+    Attachments,
     Clock,
     NotRunnable,
     OnText,
@@ -62,27 +59,21 @@ from agent_engine.ports import (
     Queued,
     RunStore,
 )
-from agent_engine.repetition import Repetition, repetition
 from agent_engine.session import Observe, RunSession
 from agent_engine.states import AgentStates
-from agent_engine.summary import summary
 from agent_engine.types import (
     ActionType,
     AgentObservation,
     AgentState,
-    Answer,
     EndReason,
     Plan,
     Proposal,
-    RunEnd,
     RunId,
     RunSnapshot,
     Source,
     Step,
     StepStatus,
-    TaskStatus,
     Wait,
-    WaitKind,
 )
 from agent_engine.watch import Interrupted, SignalWatch
 
@@ -114,7 +105,9 @@ class AgentLoop:
         states: AgentStates,
         observe: Observe | None = None,
         listener: AnswerListener | None = None,
+        attachments: Attachments | None = None,
     ) -> None:
+        self._attachments = attachments
         self._runs = runs
         self._listener = listener or _Nobody()
         self._observe = observe
@@ -146,24 +139,34 @@ class AgentLoop:
         equipment = self._equip(session.run.agent)
         try:
             return await _Worker(
-                session, equipment, self._clock, self._states, self._watch, self._listener
+                session,
+                equipment,
+                self._clock,
+                self._states,
+                self._watch,
+                self._listener,
+                self._attachments,
             ).work()
         except (FencedError, StorageError):
             raise
         except LimitExceededError as error:
-            return await self._end(session, EndReason.LIMIT, _sentence(error.message))
+            return await self._end(
+                session, EndReason.LIMIT, sentence(error.message), limit=error.name
+            )
         except ModelError as error:
             logger.warning("model_failed", extra={**_ids(session.run), "error": error.message})
-            return await self._end(session, EndReason.FAILED, _sentence(error.message))
+            return await self._end(session, EndReason.FAILED, sentence(error.message))
         except Exception:
             logger.exception("run_failed", extra=_ids(session.run))
-            sentence = f"Something went wrong on our side (task {session.run.task.id[:8]})."
-            return await self._end(session, EndReason.FAILED, sentence)
+            what = f"Something went wrong on our side (task {session.run.task.id[:8]})."
+            return await self._end(session, EndReason.FAILED, what)
         finally:
             self._listener.ended(session.run.run_id)
 
-    async def _end(self, session: RunSession, reason: EndReason, sentence: str) -> Progress:
-        await end_early(session, reason, sentence, clock=self._clock)
+    async def _end(
+        self, session: RunSession, reason: EndReason, why: str, *, limit: str = ""
+    ) -> Progress:
+        await end_early(session, reason, why, clock=self._clock, limit=limit)
         await self._states.ended(session.run)
         return Progress(done=True)
 
@@ -179,6 +182,7 @@ class _Worker:
         states: AgentStates,
         watch: SignalWatch,
         listener: AnswerListener,
+        attachments: Attachments | None = None,
     ) -> None:
         self._session = session
         self._equipment = equipment
@@ -193,12 +197,16 @@ class _Worker:
             used=lambda: session.usage,
             prices=equipment.prices,
             settle=session.settle,
+            reserve=RunBudgets(equipment.budgets, run.run_id) if equipment.budgets else None,
         )
-        self._planner: Planner = equipment.planner(self._model)
-        self._writer: AnswerWriter = equipment.writer(self._model)
+        self._folder = equipment.folders.folder(run.scope, run.task.id)
+        self._attached = Attached(attachments, self._folder)
+        seeing = SeeingModel(self._model, self._attached)
+        self._planner: Planner = equipment.planner(seeing)
+        self._writer: AnswerWriter = equipment.writer(seeing)
         self._judge = equipment.judge(self._model) if equipment.judge else None
         self._tools = equipment.tools.specs(run.agent.tools)
-        self._folder = equipment.folders.folder(run.scope, run.task.id)
+        self._begins = Beginner(session, equipment, self._folder, clock)
 
     async def work(self) -> Progress:
         """Repeat: next move, carry it out."""
@@ -229,7 +237,7 @@ class _Worker:
             case moves.Answer():
                 await self._interruptible(self._answer(move.incomplete_because))
             case moves.Stop():
-                await self._stop(move.limit)
+                await self._stop(move)
             case moves.Wait():
                 return await self._sleep(move.waits)
             case moves.Done():
@@ -252,6 +260,7 @@ class _Worker:
 
     async def _plan(self, move: moves.Plan) -> None:
         await self._session.flush()
+        await self._attached.fetch(self._session.run)
         run = self._session.run
         context = replace(self._context(because=move.because), on_answer=self._listener.hear(run))
         if run.plan is None:
@@ -292,7 +301,7 @@ class _Worker:
 
     def _context(self, *, because: str = "") -> PlanningContext:
         return planning_context(
-            self._session.run,
+            self._attached.shown(self._session.run),
             tools=self._tools,
             folder=self._folder,
             clock=self._clock,
@@ -302,11 +311,12 @@ class _Worker:
     # -- acting ----------------------------------------------------------------------------------
 
     async def _act(self, steps: tuple[Step, ...]) -> None:
-        ready = [doing for step in steps if (doing := self._begun(step)) is not None]
+        ready = [doing for step in steps if (doing := await self._begin(step)) is not None]
         await self._session.flush()
         ready = [doing for doing in ready if self._now(doing.step).status is StepStatus.STARTED]
         if self._session.run.cancel is not None or not ready:
             return
+        await self._attached.fetch(self._session.run)
         if len(ready) == 1:
             await self._do(ready[0])
             return
@@ -325,58 +335,14 @@ class _Worker:
         await self._do(doing)
         await self._session.flush()
 
-    def _begun(self, step: Step) -> Doing | None:
-        """Note that the step starts; None when that already settles it."""
-        wait = self._session.run.open_wait(step.number)
-        if step.status is StepStatus.WAITING and wait is not None:
-            return self._resolved(step, wait)
-        if step.status is StepStatus.STARTED:
-            return self._interrupted(step)
-        finding = repetition(self._session.run, step)
-        if finding.repetition is Repetition.STOP:
-            raise RepetitionError(finding.times)
-        if finding.repetition is Repetition.WARN:
-            self._session.note(RepetitionWarned(key=finding.key, at=self._clock.now()))
-        return self._started(step)
-
-    def _started(self, step: Step) -> Doing | None:
-        attempt = step.attempt + 1
-        try:
-            parameters = plans.resolve(step.action.parameters, self._session.run.steps)
-        except ToolError as error:
-            self._session.note(self._start(step, attempt, {}))
-            self._finish(step, failure(error.message), seconds=0.0)
-            return None
-        self._session.start(self._start(step, attempt, parameters))
-        return self._doing(self._now(step), parameters)
-
-    def _start(self, step: Step, attempt: int, parameters: dict[str, object]) -> StepStarted:
-        at = self._clock.now()
-        return StepStarted(step=step.number, attempt=attempt, parameters=parameters, at=at)
-
-    def _resolved(self, step: Step, wait: Wait) -> Doing | None:
-        resolution = wait.resolution
-        if wait.kind is WaitKind.REPEAT and resolution and resolution.value == "repeat":
-            return self._started(step)
-        self._finish(step, observation_of(wait), seconds=0.0)
-        return None
-
-    def _interrupted(self, step: Step) -> Doing | None:
-        """A worker died in this step: repeat it if that does no harm, else ask."""
+    async def _begin(self, step: Step) -> Doing | None:
+        """Note that the step starts; None when that already settles it, or when it has to wait."""
         plan = self._session.run.plan
-        if plan is not None and plans.was_planned(plan, step.number):
+        under_way = step.status is StepStatus.STARTED
+        if under_way and plan is not None and plans.was_planned(plan, step.number):
             self._finish_sub_goal(step, plan)
             return None
-        if self._may_repeat(step):
-            return self._started(step)
-        ask_whether_to_repeat(self._doing(step, step.action.parameters))
-        return None
-
-    def _may_repeat(self, step: Step) -> bool:
-        if step.action.action_type != ActionType.USE_TOOL:
-            return True
-        traits = self._equipment.tools.traits(step.action.tool_name or "")
-        return traits is None or traits.idempotent
+        return await self._begins.begin(step)
 
     async def _do(self, doing: Doing) -> None:
         began_s = self._clock.monotonic_s()
@@ -406,15 +372,8 @@ class _Worker:
         seconds: float,
         judged: str | None = None,
     ) -> None:
-        self._session.note(
-            StepFinished(
-                step=step.number,
-                observation=observation,
-                surprise=surprise(step.action, observation) or judged,
-                seconds=seconds,
-                at=self._clock.now(),
-            )
-        )
+        now = self._clock.now()
+        self._session.note(finished(step, observation, seconds=seconds, judged=judged, at=now))
 
     # -- sub-goals -------------------------------------------------------------------------------
 
@@ -454,60 +413,34 @@ class _Worker:
     # -- ending ----------------------------------------------------------------------------------
 
     async def _answer(self, incomplete_because: str) -> None:
-        if self._planned_answer(self._session.run, incomplete_because) is None:
+        label = self._equipment.label
+        if planned_answer(self._session.run, incomplete_because, label=label) is None:
             await self._session.flush()
         else:
             await self._session.hear()
         run = self._session.run
         if run.cancel is not None or run.unread:
             return
-        answer = self._planned_answer(run, incomplete_because)
+        answer = planned_answer(run, incomplete_because, label=label)
         if answer is None:
             await self._session.flush()  # nothing goes to a model before it is stored
+            await self._attached.fetch(run)
             context = answer_context(
-                run, folder=self._folder, incomplete_because=incomplete_because
+                self._attached.shown(run),
+                folder=self._folder,
+                incomplete_because=incomplete_because,
             )
             heard = replace(context, on_answer=self._listener.hear(run))
             answer = await self._writer.write(heard)
-        if incomplete_because:
-            self._note_end(EndReason.FAILED, TaskStatus.ERROR, incomplete_because, answer)
-        else:
-            self._note_end(EndReason.ANSWERED, TaskStatus.COMPLETED, "", answer)
-        await self._session.flush()
+        sees = self._model.dialect.sees is not False
+        answer = self._attached.noted(answer, run, sees=sees)
+        await end_with(self._session, answer, incomplete_because, clock=self._clock)
 
-    def _planned_answer(self, run: RunSnapshot, incomplete_because: str) -> Answer | None:
-        """The words of the plan's own answer step, or a tool's final result; None for none."""
-        final = next((s for s in run.steps if _final_result(s) is not None), None)
-        if final is not None:
-            return Answer(text=_final_result(final) or "", files=_made_files(run))
-        step = plans.answer_step(run.plan) if run.plan else None
-        if run.plan is None or step is None or incomplete_because:
-            return None
-        failed = any(s.status is StepStatus.FAILED for s in run.steps)
-        return None if failed and not run.plan.open_ended else self._answer_of(step, run)
-
-    def _answer_of(self, step: Step, run: RunSnapshot) -> Answer | None:
-        with suppress(ToolError):
-            text = plans.resolve(step.action.parameters, run.steps).get("text")
-            if isinstance(text, str) and text.strip():
-                return Answer(text=text, files=_made_files(run), label=self._equipment.label)
-        return None
-
-    def _note_end(
-        self, reason: EndReason, status: TaskStatus, sentence: str, answer: Answer | None
-    ) -> None:
-        run, now = self._session.run, self._clock.now()
-        step = plans.answer_step(run.plan) if run.plan else None
-        if step is not None:
-            written = success("answer", source=Source.AGENT, outcome="answered")
-            self._session.note(StepFinished(step=step.number, observation=written, at=now))
-        end = RunEnd(reason=reason, sentence=sentence, at=now)
-        self._session.note(Ended(end=end, status=status, answer=answer, at=now))
-
-    async def _stop(self, limit: str) -> None:
+    async def _stop(self, move: moves.Stop) -> None:
         run = self._session.run
-        if limit:
-            await end_early(self._session, EndReason.LIMIT, _sentence(limit), clock=self._clock)
+        if move.limit:
+            why = sentence(move.limit)
+            await end_early(self._session, EndReason.LIMIT, why, clock=self._clock, limit=move.name)
             return
         reason = run.cancel.reason if run.cancel else ""
         await end_early(self._session, EndReason.STOPPED, reason, clock=self._clock)
@@ -546,44 +479,9 @@ class _Nobody:
         return
 
 
-async def end_early(session: RunSession, reason: EndReason, sentence: str, *, clock: Clock) -> None:
-    """End the run before it is done: what was under way is stopped, what is done is kept and said.
-
-    Needs no model: the summary is made from the observations.
-    """
-    now = clock.now()
-    for step in session.run.steps:
-        if step.status in (StepStatus.STARTED, StepStatus.WAITING):
-            stopped = failure("stopped before it was done")
-            session.note(StepFinished(step=step.number, observation=stopped, stopped=True, at=now))
-    run = session.run
-    by = run.cancel.by if run.cancel and reason is EndReason.STOPPED else None
-    status = TaskStatus.CANCELLED if reason is EndReason.STOPPED else TaskStatus.ERROR
-    text = summary(run)
-    answer = Answer(text=text, files=_made_files(run)) if text else None
-    end = RunEnd(reason=reason, sentence=sentence, by=by, at=now)
-    session.note(Ended(end=end, status=status, answer=answer, at=now))
-    await session.flush()
-
-
 def _answering(proposal: Proposal) -> Proposal:
     """An open-ended plan that proposes nothing more is not open-ended any longer."""
     return proposal if len(proposal) else replace(proposal, open_ended=False)
-
-
-def _final_result(step: Step) -> str | None:
-    observation = step.observation
-    if observation is None or not observation.success:
-        return None
-    final = observation.content.get("final_result")
-    if final is None:
-        return None
-    return final if isinstance(final, str) else plans.main_text({"value": final})
-
-
-def _made_files(run: RunSnapshot) -> tuple[str, ...]:
-    made = [path for s in run.steps if s.observation is not None for path in s.observation.files]
-    return tuple(dict.fromkeys(made))
 
 
 def _told(text: object) -> AgentObservation:
@@ -595,9 +493,3 @@ def _told(text: object) -> AgentObservation:
 
 def _ids(run: RunSnapshot) -> dict[str, str]:
     return {"run_id": run.run_id, "task_id": run.task.id}
-
-
-def _sentence(message: str) -> str:
-    text = message.strip()
-    capital = text[:1].upper() + text[1:]
-    return capital if capital.endswith((".", "!", "?", "…")) else f"{capital}."

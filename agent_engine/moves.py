@@ -75,6 +75,8 @@ class Stop:
 
     limit: str = ""
     """One sentence about the limit; empty when a person stopped it."""
+    name: str = ""
+    """Which limit it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,7 @@ def _has_final_result(run: RunSnapshot) -> bool:
 
 def _used_up(run: RunSnapshot) -> Stop | None:
     error = exceeded(_before_answer(run))
-    return Stop(limit=str(error)) if error is not None else None
+    return Stop(limit=str(error), name=error.name) if error is not None else None
 
 
 def _before_answer(run: RunSnapshot) -> RunSnapshot:

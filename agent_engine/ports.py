@@ -17,6 +17,9 @@ from agent_engine.types import (
     AgentId,
     AgentProfile,
     Answer,
+    ApprovedCall,
+    Asks,
+    Attachment,
     CancelRequest,
     ChannelId,
     JsonObject,
@@ -112,7 +115,9 @@ class RunStore(Protocol):
         ``starts`` follow the events, but only while the inbox is where the caller knows it to be:
         when it is not, a person said something that must be heard before another step begins.
         ``worked_s`` is added to the run's working time. ``Slept`` and ``Ended`` free the slot and
-        give it to the next run. Raises FencedError, and writes nothing, when the epoch has moved.
+        give it to the next run. Raises, and writes nothing: FencedError when the epoch has moved,
+        UnapprovedError when a step is to start under an approval that does not hold for it
+        (``run_state.may_start``).
         """
         ...
 
@@ -237,11 +242,22 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A picture that a model is shown, if it can see."""
+
+    name: str
+    mimetype: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """One entry of a chat with a model."""
 
     role: Role
     text: str
+    images: tuple[Image, ...] = ()
+    """Shown behind the text; a model that cannot see is told their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,6 +351,8 @@ class Dialect:
     """It tells its replies only when they are whole."""
     thinks_unmarked: bool = False
     """Its replies begin with thinking of which only the end is marked."""
+    sees: bool | None = None
+    """Whether it takes images; None until it was tried."""
 
 
 class ModelClient(Protocol):
@@ -500,6 +518,22 @@ class AnswerListener(Protocol):
         ...
 
 
+# -- files of people -----------------------------------------------------------------------------
+
+
+class Attachments(Protocol):
+    """Brings the files that people attached to their messages into the task's folder."""
+
+    async def fetch(self, run: RunSnapshot) -> Mapping[str, Attachment]:
+        """Return every attachment of the run's messages, by id, as it is found now.
+
+        ``name`` is its path in the task folder, or ``problem`` says why it is not there. Safe to
+        repeat: what was fetched once is not fetched again, even if the agent has moved it since.
+        Raises nothing but cancellation.
+        """
+        ...
+
+
 # -- tools ---------------------------------------------------------------------------------------
 
 
@@ -515,6 +549,10 @@ class ToolTraits:
     """What a model sees of a result; the rest is stored."""
     untrusted: bool = True
     """Whether its results hold text that others wrote."""
+    asks: Asks = Asks.NEVER
+    """When a person is asked first, unless the installation's rules say otherwise."""
+    cache_ttl_s: float = 0.0
+    """How long a result may be used again for the same call by the same agent; 0: never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -530,6 +568,11 @@ class ToolContext:
     """The only folder the task may use; exists."""
     idempotency_key: str
     """The same for every attempt of the same step of the same run."""
+    attempt: int = 1
+    approved: ApprovedCall | None = None
+    """What a person approved for this call; None when nobody was asked."""
+    approved_tools: frozenset[str] = frozenset()
+    """Tools of which a person approved a call earlier in this run."""
 
 
 @runtime_checkable

@@ -19,6 +19,8 @@ from agent_engine.events import (
     WaitOpened,
 )
 from agent_engine.types import (
+    APPROVE,
+    ApprovedCall,
     ModelCall,
     Plan,
     RunSnapshot,
@@ -26,6 +28,8 @@ from agent_engine.types import (
     StepStatus,
     TaskStatus,
     Usage,
+    Wait,
+    WaitKind,
 )
 
 
@@ -35,6 +39,21 @@ def apply(run: RunSnapshot, events: Iterable[RunEvent], *, worked_s: float = 0.0
         usage = replace(run.usage, seconds=run.usage.seconds + worked_s)
         run = replace(run, usage=usage)
     return reduce(_after, events, run)
+
+
+def may_start(run: RunSnapshot, event: StepStarted) -> bool:
+    """Say whether the step may start under the approval that the event names, if it names one.
+
+    A person approved this very call, or changed the arguments when they approved it, and it was not
+    used yet; or the step was started under it before. No other step may use it.
+    """
+    approved = event.approved
+    if approved is None:
+        return True
+    earlier = next((step.approved for step in run.steps if step.number == event.step), None)
+    if earlier is not None and earlier.digest == approved.digest:
+        return True
+    return any(_allows(wait, approved) for wait in run.waits if wait.step == event.step)
 
 
 def status_after(event: StepFinished) -> StepStatus:
@@ -93,6 +112,7 @@ def _started(run: RunSnapshot, event: StepStarted) -> RunSnapshot:
         status=StepStatus.STARTED,
         attempt=event.attempt,
         started_at=event.at,
+        **({"approved": event.approved} if event.approved is not None else {}),
     )
     usage = run.usage
     if event.attempt == 1:
@@ -112,6 +132,14 @@ def _finished(run: RunSnapshot, event: StepFinished) -> RunSnapshot:
     )
     waits = tuple(w for w in run.waits if w.step != event.step)
     return replace(run, plan=plan, waits=waits)
+
+
+def _allows(wait: Wait, approved: ApprovedCall) -> bool:
+    resolution, call = wait.resolution, wait.call
+    if wait.kind is not WaitKind.APPROVAL or resolution is None or call is None:
+        return False
+    is_same = resolution.arguments is not None or call.digest == approved.digest
+    return resolution.value == APPROVE and resolution.by == approved.by and is_same
 
 
 def _ended(run: RunSnapshot, event: Ended) -> RunSnapshot:

@@ -217,6 +217,49 @@ class AgentObservation:
         return None if value is None else str(value)
 
 
+# -- approvals -----------------------------------------------------------------------------------
+
+
+class Asks(StrEnum):
+    """When a person is asked before a tool is called."""
+
+    NEVER = "never"
+    FIRST_TIME = "first_time"
+    """Once per task; what is approved then holds for the tool until the task ends."""
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposedCall:
+    """A tool call that a person is asked about, exactly as it would be made."""
+
+    tool: str
+    arguments: JsonObject
+    digest: str
+    """Hash of the tool and the arguments; an approval holds for this and nothing else."""
+    because: str = ""
+    """Why it is asked, in one sentence for people."""
+    approvers: tuple[UserId, ...] = ()
+    """Who may decide besides admins; empty: admins alone."""
+    like: JsonObject | None = None
+    """What "always allow this here" would allow; None: that is not offered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovedCall:
+    """What a person approved for a step. The step may be repeated under it, no other may use it."""
+
+    arguments: JsonObject
+    """As the person left them."""
+    digest: str
+    by: UserId | None = None
+
+
+APPROVE = "approve"
+DENY = "deny"
+"""The values of a resolution of an approval."""
+
+
 # -- plans ---------------------------------------------------------------------------------------
 
 
@@ -265,6 +308,13 @@ class Step:
     observation: AgentObservation | None = None
     surprise: str | None = None
     """How what came differs from what was expected; None when it does not."""
+    approved: ApprovedCall | None = None
+    """What a person allowed it to do; None when nobody had to be asked."""
+
+    @property
+    def approved_tool(self) -> str | None:
+        """The tool that a person allowed it to call; None when nobody did."""
+        return self.action.tool_name if self.approved is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,6 +384,21 @@ class Proposal(Sequence[AgentAction]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that came with a message. Name and type are data: whoever sent it chose them."""
+
+    id: str
+    """Under which its content is fetched; unique in the workspace."""
+    name: str
+    """As people called it; once it was fetched, its path in the task folder."""
+    mimetype: str = ""
+    size: int = 0
+    """Bytes; 0 while that is not known."""
+    problem: str = ""
+    """Why it is not in the task folder, as the end of a sentence; empty when it is or will be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PersonMessage:
     """Something a person wrote in the task's thread."""
 
@@ -345,8 +410,7 @@ class PersonMessage:
     sent_at: datetime
     steers: bool = True
     """False for what was said before the task began: context, not steering."""
-    files: tuple[str, ...] = ()
-    """Names of the files attached to it, as found in the task folder."""
+    files: tuple[Attachment, ...] = ()
 
 
 # -- waiting -------------------------------------------------------------------------------------
@@ -359,6 +423,8 @@ class WaitKind(StrEnum):
     """A person's reply or choice."""
     REPEAT = "repeat"
     """A person's word whether a step that may already have happened is to be done again."""
+    APPROVAL = "approval"
+    """A person's word whether a tool may be called with these arguments."""
     TIMER = "timer"
     SUB_TASK = "sub_task"
 
@@ -368,10 +434,15 @@ class Resolution:
     """How a wait ended."""
 
     value: str
-    """The reply, the choice, ``repeat`` or ``skip``, ``elapsed``, or the sub-task's answer."""
+    """The reply, the choice, ``repeat`` or ``skip``, ``approve`` or ``deny``, ``elapsed``, or the
+    sub-task's answer."""
     by: UserId | None = None
     at: datetime = field(default_factory=now_utc)
     success: bool = True
+    arguments: JsonObject | None = None
+    """The arguments as the approver changed them; None: as they were proposed."""
+    remark: str = ""
+    """What the person said about it, e.g. why they denied it. Data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -388,6 +459,8 @@ class Wait:
     choices: tuple[str, ...] = ()
     asked_of: UserId | None = None
     sub_task_id: TaskId | None = None
+    call: ProposedCall | None = None
+    """What is to be approved."""
     resolution: Resolution | None = None
 
 
@@ -442,6 +515,8 @@ class ModelCall:
     duration_s: float
     estimated: bool = False
     """True when the server sent no token counts and they were estimated."""
+    reservation: str | None = None
+    """What was set aside for it in day budgets and is settled with it."""
 
 
 # -- agents --------------------------------------------------------------------------------------
@@ -522,6 +597,8 @@ class RunEnd:
     reason: EndReason
     sentence: str = ""
     """One plain sentence for people; empty when the answer says it all."""
+    limit: str = ""
+    """Which limit it was, as ``LimitExceededError.name`` says; empty for every other end."""
     by: UserId | None = None
     at: datetime = field(default_factory=now_utc)
 

@@ -38,7 +38,8 @@ class SignalWatch:
                 try:
                     yield
                 finally:
-                    self._scopes.pop(run_id, None)
+                    if self._is_current(run_id, scope):
+                        del self._scopes[run_id]
         except TimeoutError as error:
             if not scope.expired():
                 raise
@@ -62,6 +63,8 @@ class SignalWatch:
         for run_id, (epoch, scope) in guarded.items():
             signal = signals.get(run_id)
             if signal is not None and _must_end(signal, epoch) and self._is_current(run_id, scope):
+                # Once is enough: work may take its time to end, and be looked at again meanwhile.
+                del self._scopes[run_id]
                 scope.reschedule(asyncio.get_running_loop().time())
 
     def _is_current(self, run_id: RunId, scope: asyncio.Timeout) -> bool:

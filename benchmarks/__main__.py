@@ -5,7 +5,17 @@ import sys
 
 from benchmarks.machine import machine_line
 
-ALL = ("engine_cost", "cold_start", "slack_calls", "mentions", "one_channel", "sandbox_start")
+ALL = (
+    "engine_cost",
+    "cold_start",
+    "slack_calls",
+    "mentions",
+    "one_channel",
+    "call_path",
+    "sandbox_start",
+    "audit",
+    "api_calls",
+)
 
 
 def main() -> None:

@@ -9,14 +9,16 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from agent_engine.ports import EngineDefaults, Price
+from agent_engine.safeguards import Budget
 from agent_engine.types import (
     AgentId,
     AgentProfile,
@@ -26,12 +28,18 @@ from agent_engine.types import (
     WorkspaceId,
 )
 from bot.mcp_table import McpServerTable, mcp_contradictions
+from bot.network_tables import (
+    ApiCallTable,
+    ApiSecretTable,
+    WebSearchTable,
+    network_contradictions,
+)
+from bot.rule_tables import BudgetsTable, ToolRuleTable, unpriced_budgets, useless_rules
 from bot.tool_tables import (
     CodeExecutionTable,
     ContainerTable,
     RetentionTable,
     TaskFolderTable,
-    ToolsTable,
 )
 
 DEFAULT_AGENT = AgentId("default")
@@ -105,6 +113,35 @@ class SlackTable(_Table):
     """User ids of those who may stop any task and change agents, besides workspace admins."""
     direct_agent: str | None = None
     """The agent of direct messages; the default agent where nothing is said."""
+    remind_after_hours: Annotated[float, Field(ge=0.0, le=8_760.0, allow_inf_nan=False)] = 4.0
+    """After which people are reminded, once, of what they were asked; 0: never."""
+    extend: Literal["requester", "admins"] = "requester"
+    """Who may raise the limit at which a task ended; budgets of a day: admins alone."""
+
+    @property
+    def remind_after(self) -> timedelta | None:
+        """After which people are reminded; None for never."""
+        return timedelta(hours=self.remind_after_hours) if self.remind_after_hours else None
+
+
+class ToolsTable(_Table):
+    """Settings of the tools."""
+
+    rules: tuple[ToolRuleTable, ...] = ()
+    """The first that fits a call decides."""
+    code_execution: CodeExecutionTable = CodeExecutionTable()
+    task_folder: TaskFolderTable = TaskFolderTable()
+    api_call: ApiCallTable = ApiCallTable()
+    web_search: WebSearchTable = WebSearchTable()
+
+
+class FilesTable(_Table):
+    """How much of what people attach is taken in."""
+
+    max_mb: Annotated[int, Field(ge=0, le=1_000)] = 50
+    """The largest file; 0 takes none."""
+    task_mb: Annotated[int, Field(ge=0, le=10_000)] = 200
+    """All files of one task together."""
 
 
 class PriceTable(_Table):
@@ -128,6 +165,8 @@ class ModelTable(_Table):
     price: PriceTable | None = None
     small: bool | None = None
     """Whether it needs the planner for small models; told by its size where nothing is said."""
+    vision: bool | None = None
+    """Whether it can see images; tried, and a refusal remembered, where nothing is said."""
 
 
 class AgentsFile(_Table):
@@ -143,6 +182,8 @@ class AgentsFile(_Table):
     prices: Mapping[str, PriceTable] = Field(default_factory=dict)
     tools: ToolsTable = ToolsTable()
     retention: RetentionTable = RetentionTable()
+    budgets: BudgetsTable = BudgetsTable()
+    files: FilesTable = FilesTable()
     mcp_servers: tuple[McpServerTable, ...] = ()
 
     def profiles(self, workspace_id: WorkspaceId) -> Sequence[AgentProfile]:
@@ -167,6 +208,10 @@ class AgentsFile(_Table):
     def direct_agent(self) -> AgentId:
         """The agent of direct messages."""
         return AgentId(self.slack.direct_agent or DEFAULT_AGENT)
+
+    def day_budgets(self) -> Sequence[Budget]:
+        """Return the budgets of a day that cap anything."""
+        return self.budgets.budgets()
 
     def engine_defaults(self) -> EngineDefaults:
         """Return the limits and prices that hold where a profile says nothing."""
@@ -248,6 +293,9 @@ def _contradictions(file: AgentsFile) -> list[str]:
         *_bad_keys(file),
         *_channels_claimed_twice(file),
         *_unknown_agents(file, known),
+        *network_contradictions(file.tools.api_call),
+        *useless_rules(file.tools.rules),
+        *unpriced_budgets(file.budgets, has_prices=bool(file.engine_defaults().prices)),
         *mcp_contradictions(file.mcp_servers, _tools_by_agent(file)),
         *_bad_models(file),
         *_bad_choices_of_models(file),
@@ -347,19 +395,9 @@ def _problem(detail: ErrorDetails, *, name: str) -> str:
 def _suggestion(detail: ErrorDetails) -> str:
     *_, wrong = detail["loc"]
     models: tuple[type[BaseModel], ...] = (
-        *(
-            AgentsFile,
-            AgentTable,
-            SlackTable,
-            LimitsTable,
-            CodeExecutionTable,
-            ContainerTable,
-            TaskFolderTable,
-            ToolsTable,
-            RetentionTable,
-            ModelTable,
-        ),
-        McpServerTable,
+        *(AgentsFile, AgentTable, SlackTable, LimitsTable, ModelTable, McpServerTable),
+        *(CodeExecutionTable, ContainerTable, TaskFolderTable, ToolsTable, RetentionTable),
+        *(ToolRuleTable, BudgetsTable, ApiCallTable, ApiSecretTable, WebSearchTable),
     )
     names = {field for model in models for field in model.model_fields}
     close = difflib.get_close_matches(str(wrong), sorted(names), n=1)

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 
 from slack_bolt.async_app import AsyncApp
 
@@ -26,7 +27,8 @@ from agent_engine.ports import Bell, Topic
 from agent_engine.states import AgentStates
 from agent_engine.types import RunId, RunSnapshot, UserId, new_id, now_utc
 from agent_engine.watch import SignalWatch
-from bot.equipment import Outfitter
+from bot.attaching import open_attachments
+from bot.equipment import Outfitter, Records
 from bot.home import HomeDesk
 from bot.inbound.bolt_app import build_bolt_app
 from bot.inbound.channels import seed_agents
@@ -37,16 +39,21 @@ from bot.inbound.listeners.attach import attach
 from bot.inbound.slack_events import MessagePosted, SessionRenamed
 from bot.inbound.socket import SocketRunner
 from bot.inbound.whoami import Whoami
-from bot.manifest import ManifestError, missing_scopes
+from bot.manifest import log_missing_scopes, scope_remarks
 from bot.model_source import ModelSource, find_model
 from bot.outbound.growing_answers import GrowingAnswers
 from bot.outbound.reconciler import LostPlace, Reconciler
+from bot.outbound.reminders import Reminders
 from bot.outbound.slack_client import SlackClient, open_slack
 from bot.ports import Housekeeping, Leases
-from bot.settings import Settings, Transport
+from bot.rule_tables import unknown_tools
+from bot.settings import Settings, SettingsError, Transport
 from bot.task_files import FolderFiles
 from storage.agents import SqlAgentDirectory
+from storage.approvals import SqlApprovalStore
+from storage.audit import SqlAuditLog
 from storage.bell import open_bell
+from storage.budgets import SqlBudgetStore
 from storage.channels import SqlChannelStore
 from storage.commands.store import SqlCommandStore
 from storage.database import Database, Dialect, open_database
@@ -65,6 +72,7 @@ logger = logging.getLogger(__name__)
 HOUSEKEEPING_S = 3600.0
 DELIVERIES_KEPT = timedelta(days=14)
 """Longer than Slack retries and than anyone presses an old button twice."""
+REINSTALL = "install the app again, set the new SLACK_BOT_TOKEN, and start again"
 OFFLINE_REMARK = "No language model is configured: the offline model answers what it understands."
 
 
@@ -123,6 +131,15 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
     stack.enter_context(sole_owner(database))
     bell = await stack.enter_async_context(open_bell(database))
     source = await find_model(settings)
+    outfitter = Outfitter(
+        settings,
+        source,
+        # Clients are opened when first used and must outlive the tasks that use them.
+        await stack.enter_async_context(AsyncExitStack()),
+        records=_records(database),
+    )
+    if problems := unknown_tools(settings.file.tools.rules, outfitter.tool_names):
+        raise SettingsError(problems)
     runs = SqlRunStore(database)
     engine = Engine(
         commands=SqlCommandStore(database),
@@ -136,10 +153,17 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
         bell=bell,
         engine=engine,
         runs=runs,
-        # Clients are opened when first used and must outlive the tasks that use them.
-        outfitter=Outfitter(settings, source, await stack.enter_async_context(AsyncExitStack())),
+        outfitter=outfitter,
         source=source,
         growing=GrowingAnswers(),
+    )
+
+
+def _records(database: Database) -> Records:
+    return Records(
+        approvals=SqlApprovalStore(database),
+        audit=SqlAuditLog(database),
+        budgets=SqlBudgetStore(database),
     )
 
 
@@ -162,6 +186,7 @@ def _start_worker(worker: _Worker, works: Works, group: asyncio.TaskGroup) -> No
 
 async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:
     watch = SignalWatch(works.runs)
+    attachments = open_attachments(works.settings, works.outfitter)
     loop = AgentLoop(
         runs=works.runs,
         equip=works.outfitter.equip,
@@ -170,6 +195,7 @@ async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:
         states=AgentStates(),
         observe=_Ringing(works.bell),
         listener=works.growing,
+        attachments=await stack.enter_async_context(attachments),
     )
     worker = new_id()
 
@@ -211,9 +237,9 @@ async def _keep_house(works: Works) -> None:
     house = SqlHousekeeping(works.database)
     while True:
         try:
-            pruned = await house.prune_deliveries(before=now_utc() - DELIVERIES_KEPT)
+            kept = await house.keep(now=now_utc(), deliveries_kept=DELIVERIES_KEPT)
             folders = await _prune_folders(works, house)
-            logger.info("house_kept", extra={"deliveries": pruned, "task_folders": folders})
+            logger.info("house_kept", extra={**kept, "task_folders": folders})
         except RetryableError:
             logger.warning("house_not_kept", exc_info=True)
         await asyncio.sleep(HOUSEKEEPING_S)
@@ -252,7 +278,12 @@ async def _open_gateway(works: Works, stack: AsyncExitStack) -> _Gateway:
     settings = works.settings
     token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
     slack = await stack.enter_async_context(
-        open_slack(token=token, clock=SystemClock(), base_url=settings.slack_api_url)
+        open_slack(
+            token=token,
+            clock=SystemClock(),
+            base_url=settings.slack_api_url,
+            redaction=works.outfitter.redaction,
+        )
     )
     return _Gateway(
         works=works,
@@ -270,23 +301,17 @@ async def _start_gateway(gateway: _Gateway, group: asyncio.TaskGroup) -> None:
     serving = asyncio.Event()
     group.create_task(_serve(gateway, entrance, serving))
     identity = await gateway.whoami.learn(gateway.slack, sleep=asyncio.sleep)
-    _say_missing_scopes(identity.scopes)
+    log_missing_scopes(identity.scopes)
     await seed_agents(works.engine, works.settings.file, identity.workspace_id)
     gateway.reconciler = _reconciler(gateway)
     gateway.known.set()
     group.create_task(gateway.reconciler.run())
+    if (after := works.settings.file.slack.remind_after) is not None:
+        threads = SqlThreadStore(works.database)
+        reminders = Reminders(threads=threads, bell=works.bell, clock=SystemClock(), after=after)
+        group.create_task(reminders.run())
     group.create_task(entrance.seen.run())
     await serving.wait()
-
-
-def _say_missing_scopes(granted: Sequence[str]) -> None:
-    try:
-        missing = missing_scopes(granted)
-    except ManifestError as error:
-        logger.warning("manifest_not_read", extra={"error": error.message})
-        return
-    if missing:
-        logger.warning("scopes_missing", extra={"scopes": list(missing)})
 
 
 def _needs(gateway: _Gateway) -> Needs:
@@ -299,7 +324,7 @@ def _needs(gateway: _Gateway) -> Needs:
         talk=gateway.slack,
         whoami=gateway.whoami,
         clock=clock,
-        remarks=(OFFLINE_REMARK,) if works.source.is_offline else (),
+        remarks=partial(_remarks, gateway),
     )
     return Needs(
         engine=works.engine,
@@ -311,9 +336,18 @@ def _needs(gateway: _Gateway) -> Needs:
         file=works.settings.file,
         whoami=gateway.whoami,
         hooks=_hooks(gateway, home),
+        redact=works.outfitter.redaction.redact,
         tools=works.outfitter.tool_names,
+        tool_facts=works.outfitter.tool_facts,
+        approvals=SqlApprovalStore(database),
         is_offline=works.source.is_offline,
     )
+
+
+def _remarks(gateway: _Gateway) -> Sequence[str]:
+    """Say, one sentence each, what works less well than it could."""
+    offline = (OFFLINE_REMARK,) if gateway.works.source.is_offline else ()
+    return (*offline, *scope_remarks(gateway.whoami.identity.scopes))
 
 
 def _hooks(gateway: _Gateway, home: HomeDesk) -> Hooks:
@@ -328,7 +362,8 @@ def _hooks(gateway: _Gateway, home: HomeDesk) -> Hooks:
         logger.info("session_renamed", extra={"channel": event.channel_id})
 
     async def uninstalled() -> None:
-        logger.error("uninstalled_from_workspace")
+        workspace = gateway.whoami.us.workspace_id
+        logger.warning("app_uninstalled", extra={"workspace": workspace, "fix": REINSTALL})
 
     return Hooks(
         own_message=own_message,
@@ -364,6 +399,7 @@ def _reconciler(gateway: _Gateway) -> Reconciler:
         files=FolderFiles(works.outfitter.folders),
         bot_id=identity.bot_id,
         growing=works.growing,
+        remind_after=works.settings.file.slack.remind_after,
     )
 
 

@@ -17,6 +17,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from agent_engine.errors import EngineError
+from agent_engine.redaction import Redaction
+from agent_engine.types import WorkspaceId
 from bot.errors import BotError
 from bot.logs import configure_logs, wants_json
 from bot.settings import Purpose, Settings, SettingsError, read_settings
@@ -30,6 +32,8 @@ app = typer.Typer(
 )
 database_app = typer.Typer(help="Look after the database.", no_args_is_help=True)
 app.add_typer(database_app, name="db")
+audit_app = typer.Typer(help="Look into the record of what agents did.", no_args_is_help=True)
+app.add_typer(audit_app, name="audit")
 
 
 class ExitCode(IntEnum):
@@ -99,9 +103,13 @@ def tool(
     arguments: Annotated[
         str, typer.Argument(help="Its arguments as JSON; - reads them from standard input.")
     ] = "{}",
+    *,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Approve the call where a person has to.")
+    ] = False,
 ) -> None:
     """Run one tool exactly as an agent would, and print the observation as JSON."""
-    from bot.terminal import call_tool, list_tools  # noqa: PLC0415 - imported when it runs
+    from bot.terminal import NEEDS_APPROVAL, call_tool, list_tools  # noqa: PLC0415 - imported when it runs
 
     settings = _settings(Purpose.TERMINAL, log_level="ERROR")
     if name == "list":
@@ -115,10 +123,11 @@ def tool(
         _fail(f"the arguments are not JSON: {error}", ExitCode.WRONG_USE)
     if not isinstance(given, dict):
         _fail('the arguments must be a JSON object, like \'{"path": "a.txt"}\'.', 2)
-    observation = _run(call_tool(_with_home(settings), name, given))
+    observation = _run(call_tool(_with_home(settings), name, given, approved=yes))
     typer.echo(json.dumps(observation, indent=2, ensure_ascii=False))
     if not observation.get("success"):
-        raise typer.Exit(ExitCode.FAILED)
+        needs_person = NEEDS_APPROVAL in observation
+        raise typer.Exit(ExitCode.WAITING if needs_person else ExitCode.FAILED)
 
 
 @app.command()
@@ -173,6 +182,36 @@ def backup_database(
     typer.echo(_run(backup(_settings(Purpose.TERMINAL), path)))
 
 
+@audit_app.command("verify")
+def verify_audit(*, as_json: AsJson = False) -> None:
+    """Check that nothing in the audit log was changed, removed or slipped in."""
+    from bot.audit_cli import report, verify  # noqa: PLC0415 - imported when it runs
+
+    settings = _with_home(_settings(Purpose.TERMINAL, log_level="ERROR"))
+    verdicts = _run(verify(settings))
+    typer.echo(report(verdicts, as_json=as_json))
+    if any(verdict.broken_at is not None for verdict in verdicts):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@audit_app.command("export")
+def export_audit(
+    workspace: Annotated[str | None, typer.Option(help="One workspace's id; else all.")] = None,
+    after: Annotated[int, typer.Option(min=0, help="Only entries behind this number.")] = 0,
+) -> None:
+    """Print the audit log, one JSON object a line, oldest first."""
+    from bot.audit_cli import export  # noqa: PLC0415 - imported when it runs
+
+    chosen = None if workspace is None else WorkspaceId(workspace)
+    settings = _with_home(_settings(Purpose.TERMINAL, log_level="ERROR"))
+
+    async def print_all() -> None:
+        async for line in export(settings, workspace=chosen, after=after):
+            typer.echo(line)
+
+    _run(print_all())
+
+
 def main() -> None:
     """Run the command line."""
     app()
@@ -187,7 +226,11 @@ def _settings(purpose: Purpose, *, log_level: str | None = None) -> Settings:
     except SettingsError as error:
         _fail(str(error), ExitCode.WRONG_USE)
     level = log_level or settings.log_level.value
-    configure_logs(level=level, as_json=wants_json(settings.log_format.value))
+    configure_logs(
+        level=level,
+        as_json=wants_json(settings.log_format.value),
+        redaction=Redaction(settings.secret_values),
+    )
     return settings
 
 

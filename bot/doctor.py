@@ -12,15 +12,29 @@ from agent_engine.errors import EngineError, ModelError, ToolError
 from agent_engine.ports import ModelRequest, Role, Turn
 from agent_engine.types import LIBRARY_SCOPE
 from bot.agents_file import model_names
-from bot.equipment import Outfitter, make_mcp_tools, make_sandbox_chooser
-from bot.errors import SlackError
-from bot.manifest import missing_scopes
+from bot.equipment import (
+    Outfitter,
+    api_access,
+    make_mcp_tools,
+    make_sandbox_chooser,
+    search_provider,
+)
+from bot.errors import SlackError, SlackRefusedError
+from bot.manifest import missing_scopes, scope_losses
 from bot.model_source import ModelPlace, ModelSource, find_model
 from bot.outbound.slack_client import open_slack
+from bot.outbound.web_calls import SCOPE_FIX
 from bot.settings import Purpose, Settings, SettingsError, read_settings
-from storage.database import open_database
+from storage.inspection import Condition, inspect_database, why_not_writable
 
 PROBE_S = 20.0
+CANNOT_SPEAK = "chat:write"
+"""Without this scope nobody gets an answer."""
+_CONDITIONS = {
+    Condition.MISSING: "does not exist yet; `treadle run` will make it",
+    Condition.OLDER: "answers; `treadle run` will bring its tables up to date",
+    Condition.CURRENT: "answers and is up to date",
+}
 
 
 class Level(StrEnum):
@@ -47,6 +61,9 @@ class Finding:
         return self.level is Level.BAD
 
 
+_SEARCH_FIX = "set SERPER_API_KEY, BRAVE_API_KEY, TAVILY_API_KEY or SEARXNG_URL"
+
+
 async def examine() -> Sequence[Finding]:
     """Look at settings, database, model, sandbox and Slack, each for itself."""
     settings, findings = _settings()
@@ -57,6 +74,7 @@ async def examine() -> Sequence[Finding]:
         await _database(settings),
         *await _models(settings),
         await _sandbox(settings),
+        *_network(settings),
         await _mcp(settings),
         await _slack(settings),
     ]
@@ -80,19 +98,32 @@ def _settings() -> tuple[Settings | None, list[Finding]]:
     except SettingsError as error:
         bad = [Finding(subject="settings", level=Level.BAD, said=p) for p in error.problems]
         return None, bad
-    said = f"home is {settings.home.absolute()}"
-    return settings, [Finding(subject="settings", level=Level.GOOD, said=said)]
+    return settings, [_home(settings)]
+
+
+def _home(settings: Settings) -> Finding:
+    home = settings.home.absolute()
+    if why := why_not_writable(home):
+        said = f"home is {home}, but {why}"
+        fix = "set TREADLE_HOME to a folder that can be written"
+        return Finding(subject="settings", level=Level.BAD, said=said, fix=fix)
+    will = "" if home.is_dir() else ", which `treadle run` will make"
+    return Finding(subject="settings", level=Level.GOOD, said=f"home is {home}{will}")
 
 
 async def _database(settings: Settings) -> Finding:
     try:
-        settings.home.mkdir(parents=True, exist_ok=True)
-        async with open_database(settings.database_url) as database:
-            said = f"{database.dialect} answers and is up to date"
-            return Finding(subject="database", level=Level.GOOD, said=said)
+        found = await inspect_database(settings.database_url, home=settings.home)
     except (EngineError, OSError) as error:
         fix = "set TREADLE_DATABASE_URL, or TREADLE_HOME to a folder that can be written"
         return Finding(subject="database", level=Level.BAD, said=str(error), fix=fix)
+    where = f"{found.dialect} at {found.place}"
+    if found.condition is Condition.NEWER:
+        fix = "start the newer version, or restore a backup"
+        said = f"{where} was made by a newer version of Treadle"
+        return Finding(subject="database", level=Level.BAD, said=said, fix=fix)
+    said = f"{where} {_CONDITIONS[found.condition]}"
+    return Finding(subject="database", level=Level.GOOD, said=said)
 
 
 async def _models(settings: Settings) -> Sequence[Finding]:
@@ -169,6 +200,21 @@ async def _sandbox(settings: Settings) -> Finding:
     return Finding(subject="sandbox", level=Level.GOOD, said=said)
 
 
+def _network(settings: Settings) -> Sequence[Finding]:
+    """Say where agents may go; nothing is called, for searches cost money."""
+    found = search_provider(settings)
+    search = Finding(
+        subject="web search",
+        level=Level.GOOD,
+        said=found.name if found is not None else "none configured",
+        fix="" if found is not None else _SEARCH_FIX,
+    )
+    access = api_access(settings)
+    allowed = "no domain is allowed" if access.is_empty else f"allowed: {access.allowed_names}"
+    fix = "name domains in [tools.api_call] of treadle.toml" if access.is_empty else ""
+    return [search, Finding(subject="api calls", level=Level.GOOD, said=allowed, fix=fix)]
+
+
 async def _mcp(settings: Settings) -> Finding:
     tools = make_mcp_tools(settings)
     async with tools.running():
@@ -193,13 +239,16 @@ async def _slack(settings: Settings) -> Finding:
             open_slack(token=token, clock=SystemClock(), base_url=settings.slack_api_url) as slack,
         ):
             identity = await slack.auth_test()
-    except (SlackError, TimeoutError) as error:
+    except SlackRefusedError as refused:
         fix = "copy the Bot User OAuth Token again, or reinstall the app"
-        return Finding(subject="slack", level=Level.BAD, said=str(error) or "no answer", fix=fix)
-    missing = missing_scopes(identity.scopes)
-    if missing:
-        said = f"in {identity.workspace_name}, but without the scopes {', '.join(missing)}"
-        fix = "update the app from `treadle manifest` and reinstall it"
-        return Finding(subject="slack", level=Level.DEGRADED, said=said, fix=fix)
+        return Finding(subject="slack", level=Level.BAD, said=refused.message, fix=fix)
+    except (SlackError, TimeoutError) as error:
+        said = f"{settings.slack_api_url}: {str(error) or 'no answer'}"
+        fix = "check the network, its proxy and SLACK_API_URL"
+        return Finding(subject="slack", level=Level.BAD, said=said, fix=fix)
+    if losses := scope_losses(identity.scopes):
+        said = f"in the workspace {identity.workspace_name}, but {'; '.join(losses)}"
+        level = Level.BAD if CANNOT_SPEAK in missing_scopes(identity.scopes) else Level.DEGRADED
+        return Finding(subject="slack", level=level, said=said, fix=SCOPE_FIX)
     said = f"in the workspace {identity.workspace_name}, with all scopes"
     return Finding(subject="slack", level=Level.GOOD, said=said)

@@ -8,9 +8,10 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 
+from agent_engine.budgets import DayBudgets
 from agent_engine.clock import SystemClock
 from agent_engine.equipment import Equipment
 from agent_engine.labels import OFFLINE_LABEL, SMALL_MODEL_LABEL
@@ -21,22 +22,36 @@ from agent_engine.models.probe import learn_native_tools
 from agent_engine.models.unnamed import UnnamedModel
 from agent_engine.planners.choose import answer_writer_factory, planner_factory
 from agent_engine.planners.judge import Judge
-from agent_engine.ports import ModelClient, Tool
+from agent_engine.ports import Clock, ModelClient, Tool
+from agent_engine.redaction import RedactingModel, Redaction
+from agent_engine.safeguards import ApprovalStore, AuditLog, BudgetStore
+from agent_engine.tools.abilities import Closes
+from agent_engine.tools.api_call.access import Access
+from agent_engine.tools.api_call.tool import api_call
+from agent_engine.tools.approval import NobodyAsked
+from agent_engine.tools.audit import NO_AUDIT, Auditor
 from agent_engine.tools.calculate import calculate
-from agent_engine.tools.call import ToolCaller
+from agent_engine.tools.call import Guards, ToolCaller
 from agent_engine.tools.code_execution import code_execution
 from agent_engine.tools.file_operations import file_operations
+from agent_engine.tools.http.client import HttpClient
+from agent_engine.tools.http.urls import read_domains, read_url
 from agent_engine.tools.mcp.source import McpTools
 from agent_engine.tools.quota import MIB, Quota
 from agent_engine.tools.sandbox.choose import SandboxChooser, drivers_with
 from agent_engine.tools.sandbox.driver import Language
 from agent_engine.tools.sandbox.setup import ContainerSettings, Setup
+from agent_engine.tools.secrets import Secrets
 from agent_engine.tools.task_folders import TaskFolders
+from agent_engine.tools.web_search.choose import choose_provider
+from agent_engine.tools.web_search.provider import Provider
+from agent_engine.tools.web_search.tool import web_search
 from agent_engine.types import AgentProfile, PlannerKind
 from bot.agents_file import model_names
 from bot.mcp_servers import mcp_servers
 from bot.model_source import ModelPlace, ModelSource, find_model
 from bot.settings import Settings
+from bot.tool_rules import KnownTools, tool_policy
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +71,9 @@ def make_tools(settings: Settings) -> Sequence[Tool]:
     """Make all tools of this installation; the sandbox is probed when code is first run."""
     code = settings.file.tools.code_execution
     folder = settings.file.tools.task_folder
-    quota = Quota(size=folder.mib * MIB, files=folder.files)
+    # What people attach is bounded by itself, and must not keep the agent from writing.
+    attached = settings.file.files.task_mb * 1_000_000
+    quota = Quota(size=folder.mib * MIB + attached, files=folder.files)
     return (
         calculate(),
         code_execution(
@@ -66,7 +83,40 @@ def make_tools(settings: Settings) -> Sequence[Tool]:
             packages=make_sandbox_setup(settings).packages(),
         ),
         file_operations(quota),
+        *_network_tools(settings),
     )
+
+
+def make_secrets(settings: Settings) -> Secrets:
+    """Gather everything that is never to be shown to a model, in Slack or in a log."""
+    return Secrets(settings.secret_values)
+
+
+def api_access(settings: Settings) -> Access:
+    """Say which APIs agents may call, with which secrets."""
+    values = {name: value.get_secret_value() for name, value in settings.named_secrets.items()}
+    return settings.file.tools.api_call.access(values)
+
+
+def search_provider(settings: Settings) -> Provider | None:
+    """Return who searches the web for agents; None when nobody is configured."""
+    only = settings.file.tools.web_search.provider
+    return choose_provider(settings.search_providers, only=only)
+
+
+def _network_tools(settings: Settings) -> Sequence[Tool]:
+    """Make the tools that use the network, where there is something that they may use."""
+    tools: list[Tool] = []
+    access = api_access(settings)
+    if not access.is_empty:
+        private = settings.file.tools.api_call.private
+        client = HttpClient(private.policy, private_domains=private.domains)
+        tools.append(api_call(client, access, make_secrets(settings)))
+    if provider := search_provider(settings):
+        # Its address is the operator's own word, so it may be on a private network.
+        home = read_url(provider.base_url).host
+        tools.append(web_search(HttpClient(private_domains=read_domains([home])), provider))
+    return tools
 
 
 def make_sandbox_chooser(settings: Settings) -> SandboxChooser:
@@ -95,10 +145,26 @@ def make_mcp_tools(settings: Settings) -> McpTools:
     return McpTools(mcp_servers(settings), SystemClock())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """What is kept around calls, where there is a database; by default nothing is."""
+
+    approvals: ApprovalStore = field(default_factory=NobodyAsked)
+    audit: AuditLog | None = None
+    budgets: BudgetStore | None = None
+
+
 class Outfitter:
     """Equips agents; holds one client per model."""
 
-    def __init__(self, settings: Settings, source: ModelSource, closing: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        source: ModelSource,
+        closing: AsyncExitStack,
+        *,
+        records: Records | None = None,
+    ) -> None:
         self._settings = settings
         self._source = source
         self._closing = closing
@@ -106,8 +172,24 @@ class Outfitter:
         self._models: dict[ModelPlace, ModelClient] = {}
         self._prices = settings.file.engine_defaults().prices
         self.tools = make_tools(settings)
+        for tool in self.tools:
+            if isinstance(tool, Closes):
+                closing.push_async_callback(tool.aclose)
         self.mcp = make_mcp_tools(settings)
-        self._caller = ToolCaller(self.tools, SystemClock(), sources=[self.mcp])
+        records = records or Records()
+        self.policy = tool_policy(settings.file)
+        self.redaction = Redaction(settings.secret_values)
+        audit = NO_AUDIT if records.audit is None else Auditor(records.audit, self.redaction.redact)
+        self.guards = Guards(policy=self.policy, approvals=records.approvals, audit=audit)
+        day = settings.file.day_budgets()
+        self._budgets = DayBudgets(day, records.budgets) if day and records.budgets else None
+        self._caller = ToolCaller(
+            self.tools,
+            SystemClock(),
+            sources=[self.mcp],
+            redact=self.redaction.redact,
+            guards=self.guards,
+        )
         self.root = settings.home.absolute() / TASK_FOLDERS
         self._folders = TaskFolders(self.root)
 
@@ -126,11 +208,20 @@ class Outfitter:
         """The one path by which tools are called."""
         return self._caller
 
+    def caller_of(self, tools: Sequence[Tool], clock: Clock) -> ToolCaller:
+        """Make the path by which an agent outside the bot calls its tools, under the same rules."""
+        return ToolCaller(tools, clock, guards=self.guards)
+
+    @property
+    def tool_facts(self) -> KnownTools:
+        """What people who change and approve calls must know of tools."""
+        return KnownTools(self._caller, self.policy)
+
     def equip(self, profile: AgentProfile) -> Equipment:
         """Return what this agent works with."""
         kind = self._planner_kind(profile)
         return Equipment(
-            model=self._preferred(profile),
+            model=RedactingModel(self._preferred(profile), self.redaction.redact),
             planner=planner_factory(kind),
             planner_name=kind.value,
             writer=answer_writer_factory(kind),
@@ -138,6 +229,7 @@ class Outfitter:
             tools=self._caller,
             folders=self._folders,
             prices=self._prices,
+            budgets=self._budgets,
             label=_LABELS.get(kind, ""),
         )
 
@@ -223,6 +315,7 @@ class Outfitter:
             api_key=place.api_key,
             shortest_timeout_s=LOCAL_TIMEOUT_S if place.is_local else 0.0,
             timeout_s=place.timeout_s,
+            sees=place.vision,
             called=place.name,
         )
         self._closing.push_async_callback(client.aclose)

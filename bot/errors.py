@@ -57,9 +57,13 @@ class SlackRefusedError(SlackError):
     Attributes:
         error: Slack's error word, e.g. ``channel_not_found``.
         details: Slack's explanations, e.g. which block is invalid.
+        needed: the scope that the app lacks, as far as Slack says it.
     """
 
-    def __init__(self, error: str, *, method: str = "", details: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, error: str, *, method: str = "", details: tuple[str, ...] = (), needed: str = ""
+    ) -> None:
         super().__init__(f"Slack refused {method or 'the call'}: {error}", method=method)
         self.error = error
         self.details = details
+        self.needed = needed

@@ -5,7 +5,7 @@ Tasks of private channels and of direct messages are shown to those who asked fo
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent_engine.commands import TaskLine
@@ -37,8 +37,8 @@ class HomeDesk:
     talk: SlackTalk
     whoami: Whoami
     clock: Clock
-    remarks: tuple[str, ...] = ()
-    """Degraded modes in use."""
+    remarks: Callable[[], Sequence[str]]
+    """Says the degraded modes in use."""
 
     async def opened(self, event: HomeOpened) -> None:
         """Publish the tab for whoever opened it; Slack's refusal is logged, not raised."""
@@ -70,12 +70,12 @@ class HomeDesk:
                     low_ratings=figures.low_ratings,
                 ),
             ),
-            remarks=self.remarks,
+            remarks=tuple(self.remarks()),
         )
 
     async def _agents(self, channels: Sequence[Channel]) -> tuple[AgentLine, ...]:
         homes: dict[AgentId, list[ChannelId]] = defaultdict(list)
-        for channel in channels:
+        for channel in sorted(channels, key=lambda c: (c.name.lower(), c.channel_id)):
             if channel.kind is ChannelKind.PUBLIC and channel.is_member:
                 homes[channel.agent_id].append(channel.channel_id)
         profiles = await self.engine.agents(self.whoami.us.workspace_id)

@@ -5,25 +5,16 @@ event names and ``extra``; tokens that slip in anyway are blotted out here.
 """
 
 import logging
-import re
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, TextIO
 
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
-BLOTTED = "[secret]"
-_SECRETS = re.compile(
-    r"xox[a-z]-[A-Za-z0-9-]{4,}"  # Slack's bot, user and refresh tokens
-    r"|xapp-[A-Za-z0-9-]{4,}"
-    r"|xoxe\.[A-Za-z0-9.-]{4,}"
-    r"|\bsk-[A-Za-z0-9_-]{8,}"  # model providers' keys
-    r"|(?<=Bearer )[A-Za-z0-9._~+/=-]{8,}"
-    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # user:password in an address
-)
-_MAX_DEPTH = 6
+from agent_engine.redaction import Redaction
+
 _TALKATIVE = (
     *("alembic", "slack_bolt", "slack_sdk", "aiohttp.access", "httpx", "openai", "asyncio"),
     *("mcp", "client", "httpx2", "httpcore2"),
@@ -38,11 +29,21 @@ def log_context(**facts: str) -> Iterator[None]:
         yield
 
 
-def configure_logs(*, level: str, as_json: bool, stream: TextIO | None = None) -> None:
-    """Send all log lines to one stream (standard error by default), as JSON or for people."""
+def configure_logs(
+    *,
+    level: str,
+    as_json: bool,
+    stream: TextIO | None = None,
+    redaction: Redaction | None = None,
+) -> None:
+    """Send all log lines to one stream (standard error by default), as JSON or for people.
+
+    What ``redaction`` takes out is in none of them; None for one that knows the usual kinds.
+    """
     target = sys.stderr if stream is None else stream
     handler = logging.StreamHandler(target)
-    handler.setFormatter(_formatter(as_json=as_json, colors=target.isatty()))
+    formatter = _formatter(redaction or Redaction(), as_json=as_json, colors=target.isatty())
+    handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -57,27 +58,10 @@ def wants_json(log_format: str, stream: TextIO | None = None) -> bool:
     return log_format == "json"
 
 
-def blot(value: object, depth: int = 0) -> object:
-    """Return the value with every secret in its texts blotted out.
-
-    >>> blot({"error": "invalid_auth for xoxb-123-abc"})
-    {'error': 'invalid_auth for [secret]'}
-    """
-    if isinstance(value, str):
-        return _SECRETS.sub(BLOTTED, value)
-    if depth > _MAX_DEPTH or isinstance(value, int | float | bool | None):
-        return value
-    if isinstance(value, Mapping):
-        return {key: blot(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        return [blot(item, depth + 1) for item in value]
-    return _SECRETS.sub(BLOTTED, str(value))
-
-
 # ------------------------------------------------------------------------------------------------
 
 
-def _formatter(*, as_json: bool, colors: bool) -> logging.Formatter:
+def _formatter(redaction: Redaction, *, as_json: bool, colors: bool) -> logging.Formatter:
     before: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -85,11 +69,12 @@ def _formatter(*, as_json: bool, colors: bool) -> logging.Formatter:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last: list[Processor] = (
-        [structlog.processors.format_exc_info, _blot_secrets, _render_json]
-        if as_json
-        else [structlog.processors.format_exc_info, _blot_secrets, _console(colors=colors)]
-    )
+    render = _render_json if as_json else _console(colors=colors)
+    last: list[Processor] = [
+        structlog.processors.format_exc_info,
+        _Redacting(redaction),
+        render,
+    ]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=before,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
@@ -100,10 +85,16 @@ def _console(*, colors: bool) -> Processor:
     return structlog.dev.ConsoleRenderer(colors=colors)
 
 
-def _blot_secrets(
-    _logger: WrappedLogger, _method: str, event: EventDict
-) -> MutableMapping[str, Any]:
-    return {key: blot(value) for key, value in event.items()}
+class _Redacting:
+    """Takes secrets out of everything a line holds, tracebacks included."""
+
+    def __init__(self, redaction: Redaction) -> None:
+        self._redaction = redaction
+
+    def __call__(
+        self, _logger: WrappedLogger, _method: str, event: EventDict
+    ) -> MutableMapping[str, Any]:
+        return {key: self._redaction.redact_value(value) for key, value in event.items()}
 
 
 _render_json = structlog.processors.JSONRenderer(sort_keys=False, default=str)

@@ -3,6 +3,7 @@
 The one truth is ``manifest.yml``; nothing is invented here.
 """
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -12,7 +13,32 @@ from urllib.parse import urlsplit
 from bot.errors import BotError
 from bot.inbound.http import EVENTS_PATH
 from bot.inbound.slash import UMBRELLA
+from bot.outbound.web_calls import SCOPE_FIX
 
+logger = logging.getLogger(__name__)
+
+SCOPE_COSTS: Mapping[str, str] = {
+    "app_mentions:read": "mentions do not reach the bot",
+    "assistant:write": "threads do not show that the bot is at work",
+    "channels:history": "replies in public channels are not read",
+    "channels:read": "the bot does not hear of public channels that it joins or that change",
+    "chat:write": "nothing can be said, so nobody gets an answer",
+    "chat:write.customize": "agents do not speak under names and icons of their own",
+    "commands": "slash commands do not exist",
+    "files:read": "files that people post are not seen",
+    "files:write": "files that agents make cannot be uploaded",
+    "groups:history": "replies in private channels are not read",
+    "groups:read": "the bot does not hear of private channels that it joins or that change",
+    "im:history": "direct messages are not read",
+    "im:read": "direct messages that came while the bot was away are not found",
+    "im:write": "the bot cannot begin a direct message",
+    "mpim:history": "replies in group messages are not read",
+    "mpim:read": "group messages that came while the bot was away are not found",
+    "reactions:read": "reactions do not rate or stop anything",
+    "reactions:write": "the bot cannot react to messages",
+    "users:read": "guests and people of other organisations cannot be told from members",
+}
+"""What does not work without each scope of the manifest."""
 MANIFEST_PATH = Path(__file__).parent.parent / "manifest.yml"
 
 
@@ -69,6 +95,31 @@ def missing_scopes(granted: Collection[str]) -> Sequence[str]:
     """Return the bot scopes that the manifest wants and a token lacks; none when none are told."""
     wanted = load_manifest()["oauth_config"]["scopes"]["bot"]
     return sorted(set(wanted) - set(granted)) if granted else ()
+
+
+def scope_losses(granted: Collection[str]) -> Sequence[str]:
+    """Say for each missing scope what does not work without it."""
+    return [f"without {scope}: {SCOPE_COSTS[scope]}" for scope in missing_scopes(granted)]
+
+
+def scope_remarks(granted: Collection[str]) -> Sequence[str]:
+    """Say the same in sentences for people; nothing where the manifest is not at hand."""
+    try:
+        return [f"This app works {loss}." for loss in scope_losses(granted)]
+    except ManifestError:
+        return ()
+
+
+def log_missing_scopes(granted: Collection[str]) -> None:
+    """Say at the start which scopes are missing, what each costs and what to do."""
+    try:
+        missing, losses = missing_scopes(granted), scope_losses(granted)
+    except ManifestError as error:
+        logger.warning("manifest_not_read", extra={"error": error.message})
+        return
+    if missing:
+        facts = {"scopes": list(missing), "losses": list(losses), "fix": SCOPE_FIX}
+        logger.warning("scopes_missing", extra=facts)
 
 
 def as_yaml(manifest: Mapping[str, Any]) -> str:

@@ -5,7 +5,8 @@ Part of the composition root.
 
 from collections.abc import Mapping
 
-from agent_engine.tools.mcp.servers import Ask, HttpServer, McpServer, StdioServer
+from agent_engine.tools.mcp.servers import HttpServer, McpServer, StdioServer
+from agent_engine.types import Asks
 from bot.mcp_table import McpServerTable
 from bot.settings import Settings
 
@@ -28,7 +29,7 @@ def _server(table: McpServerTable, environment: Mapping[str, str]) -> McpServer:
         allowed=table.allowed_tools,
         denied=table.denied_tools,
         for_every_agent=table.for_every_agent,
-        ask=Ask(table.ask) if table.ask else None,
+        ask=Asks(table.ask) if table.ask else None,
         trust_annotations=table.trust_annotations,
     )
 

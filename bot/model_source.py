@@ -40,6 +40,8 @@ class ModelPlace:
     timeout_s: float | None = None
     small: bool | None = None
     """Whether it is too small for the usual planners; None when its size is not known."""
+    vision: bool | None = None
+    """Whether it can see images; None when that is to be tried."""
 
     @property
     def is_local(self) -> bool:
@@ -159,6 +161,7 @@ def _named(settings: Settings, own_url: str, own_key: str | None) -> dict[str, M
             api_key=_key_of(settings, table) or keyless,
             timeout_s=table.timeout_s,
             small=_is_small(parameters_in(model)) if table.small is None else table.small,
+            vision=table.vision,
         )
     return places
 

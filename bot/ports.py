@@ -4,12 +4,13 @@ The values are plain; Slack's dicts never get this far and SQL's rows never come
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from agent_engine.places import Channel, DirtyThread, NewPost, Person, Post, Tally
 from agent_engine.types import (
     ChannelId,
+    JsonObject,
     RunId,
     RunSnapshot,
     Scope,
@@ -99,8 +100,30 @@ class ThreadStore(Protocol):
         """Return the thread's runs that are not fully shown yet and its newest, oldest first."""
         ...
 
+    async def waiting_since(self, before: datetime, *, limit: int) -> Sequence[Thread]:
+        """Return threads in which people were asked before this and not yet reminded of it."""
+        ...
+
     async def touch(self, thread: Thread) -> None:
         """Mark the thread as having something to show."""
+        ...
+
+
+class ToolFacts(Protocol):
+    """What must be known of tools where people change and approve calls of them."""
+
+    def schema(self, name: str) -> JsonObject | None:
+        """Return the schema of the tool's arguments; None for a tool that is not known here."""
+        ...
+
+    def problem(self, name: str, arguments: JsonObject, *, requester: UserId | None) -> str | None:
+        """Say why the call could not be made for this person; None when it could."""
+        ...
+
+    def approvers(
+        self, name: str, arguments: JsonObject, *, requester: UserId | None
+    ) -> tuple[UserId, ...] | None:
+        """Return who may approve the call besides admins; None when that is not known here."""
         ...
 
 
@@ -119,12 +142,28 @@ class Leases(Protocol):
 class Housekeeping(Protocol):
     """Deleting what has served its time."""
 
+    async def keep(self, *, now: datetime, deliveries_kept: timedelta) -> dict[str, int]:
+        """Do all of the below; return how many of what, by name."""
+        ...
+
     async def prune_deliveries(self, *, before: datetime) -> int:
         """Forget deliveries older than this; return how many."""
         ...
 
     async def tasks_at_work(self) -> Sequence[tuple[Scope, TaskId]]:
         """Return the tasks that are not over or have a run that is not; in whose scope each ran."""
+        ...
+
+    async def prune_cache(self, *, now: datetime) -> int:
+        """Delete results of tools that are not fresh any more; return how many."""
+        ...
+
+    async def sweep_reservations(self, *, now: datetime) -> int:
+        """Delete what calls that nobody will settle had set aside; return how many."""
+        ...
+
+    async def settle_audit(self) -> int:
+        """Append to the audit log what commands have put out; return how many entries."""
         ...
 
 

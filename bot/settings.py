@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from agent_engine.errors import ToolError
+from agent_engine.tools.http.urls import read_url
+from agent_engine.tools.secrets import MIN_SECRET_CHARS
 from bot.agents_file import VARIABLE_NAME, AgentsFile, model_names, read_agents_file
 
 DEFAULT_SLACK_API_URL = "https://slack.com/api/"
@@ -96,6 +99,11 @@ class Settings(BaseModel):
     """None for ``treadle.toml`` in the working directory, where there is one."""
     log_format: LogFormat = Field(LogFormat.AUTO, alias="TREADLE_LOG_FORMAT")
     log_level: LogLevel = Field(LogLevel.INFO, alias="TREADLE_LOG_LEVEL")
+    serper_api_key: SecretStr | None = Field(None, alias="SERPER_API_KEY")
+    brave_api_key: SecretStr | None = Field(None, alias="BRAVE_API_KEY")
+    tavily_api_key: SecretStr | None = Field(None, alias="TAVILY_API_KEY")
+    searxng_url: str | None = Field(None, alias="SEARXNG_URL")
+    """Where a SearXNG of one's own is; it may be on a private network."""
     demo_ask: str | None = Field(None, alias="TREADLE_DEMO_ASK")
     """The problem that ``make demo ASK=…`` solves before it exits."""
     file: AgentsFile = AgentsFile()
@@ -104,8 +112,20 @@ class Settings(BaseModel):
     """Of the environment, what MCP servers are given: what they name, and PATH and HOME."""
     model_keys: Mapping[str, SecretStr] = Field(default_factory=dict)
     """The keys that ``api_key_env`` of the file's models speaks of, by the variable's name."""
+    named_secrets: Mapping[str, SecretStr] = Field(default_factory=dict)
+    """Those that the file names, by environment variable."""
 
-    @field_validator("slack_api_url", "openai_base_url")
+    @field_validator("searxng_url")
+    @classmethod
+    def _can_be_called(cls, url: str | None) -> str | None:
+        try:
+            if url is not None:
+                read_url(url)
+        except ToolError as error:
+            raise ValueError(f"give the address of a SearXNG: {error.message}") from error
+        return url
+
+    @field_validator("slack_api_url", "openai_base_url", "searxng_url")
     @classmethod
     def _is_web_address(cls, url: str | None) -> str | None:
         if url is None:
@@ -136,6 +156,30 @@ class Settings(BaseModel):
         if self.database_url_or_none:
             return self.database_url_or_none.get_secret_value()
         return f"sqlite:///{self.home.absolute() / 'treadle.db'}"
+
+    @property
+    def search_providers(self) -> Mapping[str, str]:
+        """Keys and addresses by search provider; empty where there is none. May hold secrets."""
+        keys = {
+            "serper": self.serper_api_key,
+            "brave": self.brave_api_key,
+            "tavily": self.tavily_api_key,
+        }
+        told = {name: key.get_secret_value() if key else "" for name, key in keys.items()}
+        return {**told, "searxng": self.searxng_url or ""}
+
+    @property
+    def secret_values(self) -> tuple[str, ...]:
+        """Every secret there is, for taking them out of what is shown."""
+        found = [getattr(self, name) for name in type(self).model_fields]
+        held = [value for value in found if isinstance(value, SecretStr)]
+        # What MCP servers are given may be ordinary words; it is taken out of their own results.
+        named = (*self.named_secrets.values(), *self.model_keys.values())
+        values = [secret.get_secret_value() for secret in (*held, *named)]
+        # Of the database's address, the password alone is secret.
+        address = self.database_url_or_none.get_secret_value() if self.database_url_or_none else ""
+        password = urlsplit(address).password or ""
+        return tuple(value for value in (*values, password) if value and value != address)
 
     @property
     def talks_to_slack_itself(self) -> bool:
@@ -179,9 +223,15 @@ def read_settings(
     problems += [*_missing(settings, purpose, given), *_malformed(settings), *file_problems]
     keys, key_problems = _model_keys(file, env, name=path.name)
     problems += [*key_problems, *_missing_for_mcp(file, env)]
+    secrets, secret_problems = _named_secrets(file, env)
+    problems += [*secret_problems, *_search_problems(settings, file)]
     if problems:
         raise SettingsError(problems)
-    found = {"model_keys": keys, "mcp_environment": _mcp_environment(file, env)}
+    found = {
+        "model_keys": keys,
+        "mcp_environment": _mcp_environment(file, env),
+        "named_secrets": secrets,
+    }
     return settings.model_copy(update={"file": file, **found})
 
 
@@ -265,6 +315,32 @@ def _model_keys(
         if variable not in keys
     ]
     return keys, problems
+
+
+def _named_secrets(
+    file: AgentsFile, environment: Mapping[str, str]
+) -> tuple[dict[str, SecretStr], list[str]]:
+    """Read the secrets that the file names; return them and what is wrong with them."""
+    secrets, problems = {}, []
+    for where, name in file.tools.api_call.variables():
+        value = environment.get(name, "").strip()
+        if not value:
+            problems.append(f"{name} is missing: set it, or remove {where} from the file.")
+        elif len(value) < MIN_SECRET_CHARS or not (value.isascii() and value.isprintable()):
+            problems.append(
+                f"{name} cannot be a secret: give one line of at least {MIN_SECRET_CHARS} ASCII "
+                "characters."
+            )
+        secrets[name] = SecretStr(value)
+    return secrets, problems
+
+
+def _search_problems(settings: Settings, file: AgentsFile) -> list[str]:
+    wanted = file.tools.web_search.provider
+    if wanted is None or settings.search_providers[wanted]:
+        return []
+    name = "SEARXNG_URL" if wanted == "searxng" else f"{wanted.upper()}_API_KEY"
+    return [f"{name} is missing: set it, or name another tools.web_search.provider."]
 
 
 def _malformed(settings: Settings) -> list[str]:

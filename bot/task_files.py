@@ -1,4 +1,4 @@
-"""Reads the files that agents made, for uploading: from task folders, and nothing else."""
+"""The files of tasks: reads what agents made, for uploading, and keeps what people attached."""
 
 import asyncio
 import logging
@@ -6,12 +6,15 @@ from pathlib import Path
 
 from agent_engine.errors import ToolError
 from agent_engine.tools.paths import Folder, split_path
+from agent_engine.tools.received import Kept, Received
 from agent_engine.tools.task_folders import TaskFolders
 from agent_engine.types import RunSnapshot
 
+__all__ = ["MOST_BYTES", "FolderFiles", "Kept", "Received", "TaskFolders"]
+
 logger = logging.getLogger(__name__)
 
-MOST_BYTES = 10 * 1024 * 1024
+MOST_BYTES = 50_000_000
 
 
 class FolderFiles:

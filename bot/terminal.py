@@ -4,21 +4,24 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markdown import Markdown
-from rich.prompt import Prompt
 
 from agent_engine.agent import AgentParts, BaseAgent, TaskResult
 from agent_engine.events import PlanMade, RunEvent, StepFinished, StepStarted
 from agent_engine.ports import ToolContext
 from agent_engine.types import (
+    APPROVE,
     LIBRARY_SCOPE,
     ActionType,
     AgentProfile,
+    ApprovedCall,
     JsonObject,
+    ProposedCall,
+    Resolution,
     RunId,
     RunSnapshot,
     Step,
@@ -30,9 +33,14 @@ from agent_engine.types import (
 )
 from bot.agents_file import DEFAULT_AGENT
 from bot.equipment import Outfitter
+from bot.lines import Lines
 from bot.model_source import find_model
+from bot.outbound.text import one_line
 from bot.settings import Settings
+from bot.terminal_asking import AT_TERMINAL, TerminalAsker
 
+NEEDS_APPROVAL = "needs_approval"
+"""In the observation of a call that was not made because nobody was there to approve it."""
 DONE, FAILED, WAITING = 0, 1, 3
 """Exit codes; the same as the command line's."""
 
@@ -46,12 +54,12 @@ async def ask_agent(settings: Settings, problem: str, *, as_json: bool) -> int:
     console = Console(stderr=True, quiet=as_json)
     async with AsyncExitStack() as stack:
         source = await find_model(settings)
-        console.print(f"[dim]{source.description}[/dim]")
+        Lines(console).text(source.description, style="dim")
         outfitter = Outfitter(settings, source, stack)
         await stack.enter_async_context(outfitter.mcp.running())
         await outfitter.mcp.settled()
         agent = _agent(settings, outfitter, _Progress(console))
-        answer = None if as_json or not sys.stdin.isatty() else _Asker(console)
+        answer = None if as_json or not sys.stdin.isatty() else TerminalAsker(console)
         result = await agent.execute_task(Task(description=problem), answer=answer)
     folder = agent.folder(result)
     _print(result, folder, as_json=as_json)
@@ -60,8 +68,14 @@ async def ask_agent(settings: Settings, problem: str, *, as_json: bool) -> int:
     return WAITING if result.status is TaskStatus.WAITING else FAILED
 
 
-async def call_tool(settings: Settings, name: str, arguments: JsonObject) -> dict[str, Any]:
-    """Call one tool by the path that agents use, in a folder of the terminal's own."""
+async def call_tool(
+    settings: Settings, name: str, arguments: JsonObject, *, approved: bool = False
+) -> dict[str, Any]:
+    """Call one tool by the path that agents use, in a folder of the terminal's own.
+
+    Where the rules ask a person, whoever sits at the terminal is asked; ``approved`` is their word
+    beforehand. With neither, the call is not made, and ``NEEDS_APPROVAL`` says what it would be.
+    """
     async with AsyncExitStack() as stack:
         outfitter = Outfitter(settings, await find_model(settings), stack)
         task_id = TaskId("terminal")
@@ -77,8 +91,56 @@ async def call_tool(settings: Settings, name: str, arguments: JsonObject) -> dic
         if outfitter.mcp.owns(name):
             await stack.enter_async_context(outfitter.mcp.running())
         allowed = _default_profile(settings).tools
+        proposed = await outfitter.caller.proposal(name, arguments, context, allowed=allowed)
+        if proposed is not None:
+            resolution = _decision(proposed, approved=approved)
+            if resolution is None or resolution.value != APPROVE:
+                return _not_called(proposed, resolution)
+            arguments, context = await _under(outfitter, proposed, resolution, context)
         observation = await outfitter.caller.call(name, arguments, context, allowed=allowed)
         return dict(observation.content)
+
+
+def _decision(proposed: ProposedCall, *, approved: bool) -> Resolution | None:
+    """Return what the person at the terminal decides; None where there is none."""
+    if approved:
+        return Resolution(value=APPROVE, by=AT_TERMINAL)
+    if not sys.stdin.isatty():
+        return None
+    try:
+        return TerminalAsker(Console(stderr=True)).decide(proposed)
+    except EOFError:
+        return None
+
+
+def _not_called(proposed: ProposedCall, resolution: Resolution | None) -> dict[str, Any]:
+    if resolution is not None:
+        why = f": {resolution.remark}" if resolution.remark else ""
+        return {"success": False, "error": f"a person did not allow this call{why}"}
+    error = f"{proposed.tool} was not called: a person has to approve it; --yes does"
+    return {"success": False, "error": error, NEEDS_APPROVAL: _as_call(proposed)}
+
+
+async def _under(
+    outfitter: Outfitter, proposed: ProposedCall, resolution: Resolution, context: ToolContext
+) -> tuple[JsonObject, ToolContext]:
+    """Return the arguments and the context of a call that was approved, changed or not."""
+    if resolution.arguments is None:
+        arguments, digest = proposed.arguments, proposed.digest
+    else:
+        arguments = resolution.arguments
+        changed = await outfitter.caller.proposal(proposed.tool, arguments, context)
+        digest = changed.digest if changed is not None else ""
+    approved = ApprovedCall(arguments=arguments, digest=digest, by=resolution.by)
+    return arguments, replace(context, approved=approved)
+
+
+def _as_call(call: ProposedCall) -> dict[str, Any]:
+    return {"tool": call.tool, "arguments": dict(call.arguments), "because": call.because}
+
+
+def _call(wait: Wait) -> dict[str, Any]:
+    return {} if wait.call is None else {"call": _as_call(wait.call)}
 
 
 async def list_tools(settings: Settings) -> list[dict[str, Any]]:
@@ -112,6 +174,7 @@ def _agent(settings: Settings, outfitter: Outfitter, progress: "_Progress") -> B
             writer=equipment.writer,
             judge=equipment.judge,
             prices=equipment.prices,
+            caller=outfitter.caller_of,
         ),
         tools=tools,
         limits=profile.limits,
@@ -130,35 +193,22 @@ class _Progress:
     """Prints what happens, a line each."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self._lines = Lines(console)
 
     def __call__(self, run: RunSnapshot, events: Sequence[RunEvent]) -> None:
         """Print the events that people care for."""
         for event in events:
             match event:
                 case PlanMade(plan=plan) if plan.because:
-                    self._console.print(f"[yellow]↻ another plan:[/yellow] {plan.because}")
+                    self._lines.marked("↻", f"another plan: {plan.because}", style="yellow")
                 case StepStarted(step=number):
-                    self._console.print(f"[dim]▸ {_title(run, number)}[/dim]", highlight=False)
+                    self._lines.marked("▸", _title(run, number), style="dim")
                 case StepFinished(step=number, observation=seen) if _is_work(run, number):
-                    mark = "[green]✓[/green]" if seen.success else "[red]✗[/red]"
-                    line = f"{mark} {_title(run, number)}"
-                    outcome = f" [dim]— {_plain(seen.outcome)}[/dim]" if seen.outcome else ""
-                    self._console.print(line + outcome, highlight=False)
+                    mark, style = ("✓", "green") if seen.success else ("✗", "red")
+                    title = _title(run, number)
+                    self._lines.marked(mark, title, style=style, note=one_line(seen.outcome, 300))
                 case _:
                     pass
-
-
-class _Asker:
-    """Asks the person at the terminal."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def __call__(self, wait: Wait) -> str | None:
-        """Return what the person says."""
-        choices = list(wait.choices) or None
-        return Prompt.ask(_plain(wait.question), console=self._console, choices=choices)
 
 
 def _print(result: TaskResult, folder: Path, *, as_json: bool) -> None:
@@ -166,16 +216,16 @@ def _print(result: TaskResult, folder: Path, *, as_json: bool) -> None:
         body = _as_json(result, folder)
         sys.stdout.write(json.dumps(body, indent=2, ensure_ascii=False) + "\n")
         return
-    console = Console()
+    lines = Lines(Console())
     if result.result:
-        console.print(Markdown(result.result))
+        lines.markdown(result.result)
     answer = result.run.answer
     for name in answer.files if answer else ():
-        console.print(f"[cyan]{_plain(str(folder / name))}[/cyan]", soft_wrap=True)
+        lines.address(str(folder / name), style="cyan")
     if answer and answer.label:
-        console.print(f"[dim]{_plain(answer.label)}[/dim]")
+        lines.text(answer.label, style="dim")
     if result.error:
-        console.print(f"[red]{_plain(result.error)}[/red]")
+        lines.text(result.error, style="red")
 
 
 def _as_json(result: TaskResult, folder: Path) -> dict[str, Any]:
@@ -192,7 +242,8 @@ def _as_json(result: TaskResult, folder: Path) -> dict[str, Any]:
         "tokens": usage.tokens,
         "usd": round(usage.usd, 6),
         "waits": [
-            {"question": wait.question, "choices": list(wait.choices)} for wait in result.run.waits
+            {"question": wait.question, "choices": list(wait.choices), **_call(wait)}
+            for wait in result.run.waits
         ],
         "history": [
             {
@@ -215,14 +266,9 @@ def _title(run: RunSnapshot, number: int) -> str:
     if step is None:
         return f"step {number}"
     action = step.action
-    return _plain(action.description or action.tool_name or str(action.action_type))
+    return one_line(action.description or action.tool_name or str(action.action_type), 300)
 
 
 def _is_work(run: RunSnapshot, number: int) -> bool:
     step = _step(run, number)
     return step is not None and step.action.action_type != ActionType.ANSWER
-
-
-def _plain(text: str) -> str:
-    """Text from models and tools is not markup."""
-    return text.replace("[", r"\[")

@@ -4,14 +4,13 @@ Reads messages as people see them: plans as lists, Markdown as Markdown. What ot
 markup for the terminal.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.markdown import Markdown
-from rich.padding import Padding
-from rich.text import Text
 
+from bot.lines import Lines
 from bot.local_slack.records import Message
 from bot.local_slack.server import LocalWorkspace
 
@@ -21,6 +20,8 @@ _MARKS = {
     "complete": ("✓", "green"),
     "error": ("✗", "red"),
 }
+_STYLES = {"context": "dim", "header": "bold"}
+_MENTION = re.compile(r"<@([UW][A-Z0-9]+)>")
 INDENT = 2
 
 
@@ -29,6 +30,7 @@ class ThreadPrinter:
 
     def __init__(self, console: Console, workspace: LocalWorkspace, channel: str, ts: str) -> None:
         self._console = console
+        self._lines = Lines(console, indent=INDENT)
         self._workspace = workspace
         self._channel = channel
         self._ts = ts
@@ -73,10 +75,8 @@ class ThreadPrinter:
 
     def _print_step(self, task: Mapping[str, Any], status: str) -> None:
         mark, style = _MARKS.get(status, ("·", ""))
-        line = Text(f"{mark} ", style=style).append(str(task.get("title", "")), style="default")
-        if outcome := " ".join(_texts(task.get("output"))):
-            line.append(f" — {outcome}", style="dim")
-        self._console.print(Padding(line, (0, 0, 0, INDENT)))
+        outcome = " ".join(_texts(task.get("output")))
+        self._lines.marked(mark, str(task.get("title", "")), style=style, note=outcome)
 
     def _print_message(self, message: Message) -> None:
         self._print_author(message)
@@ -85,25 +85,33 @@ class ThreadPrinter:
         for block in shown:
             self._print_block(block)
         if not shown and message.text:
-            self._console.print(Padding(Text(self._named(message.text)), (0, 0, 0, INDENT)))
+            self._lines.text(self._named(message.text))
         for name in self._workspace.file_names(message):
-            self._console.print(Padding(Text(f"📎 {name}", style="cyan"), (0, 0, 0, INDENT)))
+            self._lines.text(f"📎 {name}", style="cyan")
 
     def _print_block(self, block: Mapping[str, Any]) -> None:
         if block["type"] == "markdown":
-            self._console.print(Padding(Markdown(str(block.get("text", ""))), (0, 0, 0, INDENT)))
+            self._lines.markdown(str(block.get("text", "")))
             return
         text = " ".join(_texts(block))
         if text:
-            style = "dim" if block["type"] == "context" else "default"
-            self._console.print(Padding(Text(self._named(text), style=style), (0, 0, 0, INDENT)))
+            self._lines.text(self._named(text), style=_STYLES.get(block["type"], ""))
 
     def _print_author(self, message: Message) -> None:
         name = message.username or self._workspace.name_of(message.user)
-        self._console.print(Text(f"\n{name}", style="bold"))
+        self._console.print()
+        Lines(self._console).text(name, style="bold")
 
     def _named(self, text: str) -> str:
-        return text.replace(f"<@{self._workspace.bot_user_id}>", "@treadle")
+        """Return Slack's text as people read it."""
+        named = _MENTION.sub(self._name, text)
+        return named.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+    def _name(self, mention: re.Match[str]) -> str:
+        try:
+            return f"@{self._workspace.name_of(mention[1])}"
+        except KeyError:  # somebody whom the workspace does not have
+            return mention[0]
 
 
 def is_plan(message: Message) -> bool:

@@ -53,17 +53,10 @@ class CodeExecutionTable(_Table):
 
 
 class TaskFolderTable(_Table):
-    """How much one task may keep in files."""
+    """How much one task may keep in files, beside what people attach."""
 
     mib: Annotated[int, Field(ge=1, le=1_024)] = 128
     files: Annotated[int, Field(ge=1, le=20_000)] = 2_000
-
-
-class ToolsTable(_Table):
-    """Settings of the tools."""
-
-    code_execution: CodeExecutionTable = CodeExecutionTable()
-    task_folder: TaskFolderTable = TaskFolderTable()
 
 
 class RetentionTable(_Table):

@@ -50,7 +50,7 @@ async def open_database(url: str) -> AsyncIterator["Database"]:
     ``sqlite:///path/to/file`` or ``postgresql://…``. Raises StorageError with one sentence for
     people: a wrong address, no such folder, not writable, or made by a newer version.
     """
-    parsed = _parsed(url)
+    parsed = address_of(url)
     dialect = Dialect(parsed.get_backend_name())
     engine = _sqlite_engine(parsed) if dialect is Dialect.SQLITE else _postgres_engine(parsed)
     database = Database(engine, dialect)
@@ -135,7 +135,8 @@ async def _outlast(future: "asyncio.Future[Any]") -> None:
 # -- opening -------------------------------------------------------------------------------------
 
 
-def _parsed(url: str) -> URL:
+def address_of(url: str) -> URL:
+    """Return the address with our driver. Raises StorageError for one we cannot use."""
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError as error:

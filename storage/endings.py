@@ -56,6 +56,7 @@ _END_RUN = (
             "answer": bindparam("answer"),
             "end_reason": bindparam("end_reason"),
             "end_sentence": bindparam("end_sentence"),
+            "end_limit": bindparam("end_limit"),
             "end_by": bindparam("end_by"),
             "ended_at": bindparam("ended_at"),
         }
@@ -86,6 +87,8 @@ RESOLVE = (
         resolved_by=bindparam("resolved_by"),
         resolved_at=bindparam("resolved_at"),
         success=bindparam("success"),
+        arguments=bindparam("arguments"),
+        remark=bindparam("remark"),
     )
 )
 """Writes how a wait ended."""

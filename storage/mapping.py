@@ -15,6 +15,8 @@ from agent_engine.types import (
     AgentObservation,
     AgentProfile,
     Answer,
+    ApprovedCall,
+    Attachment,
     CancelRequest,
     ChannelId,
     Check,
@@ -24,6 +26,7 @@ from agent_engine.types import (
     PersonMessage,
     Plan,
     PlannerKind,
+    ProposedCall,
     Resolution,
     RunEnd,
     RunId,
@@ -114,7 +117,7 @@ def message_values(task_id: str, seq: int, message: PersonMessage) -> Values:
         "text": message.text,
         "sent_at": message.sent_at,
         "steers": message.steers,
-        "files": list(message.files),
+        "files": [asdict(file) for file in message.files],
     }
 
 
@@ -126,7 +129,7 @@ def message_from(row: AnyRow) -> PersonMessage:
         text=row.text,
         sent_at=row.sent_at,
         steers=row.steers,
-        files=tuple(row.files),
+        files=tuple(Attachment(**file) for file in row.files),
     )
 
 
@@ -165,6 +168,7 @@ def step_values(run_id: str, step: Step) -> Values:
         "ended_at": step.ended_at,
         "observation": None if step.observation is None else observation_json(step.observation),
         "surprise": step.surprise,
+        "approved": None if step.approved is None else approved_json(step.approved),
     }
 
 
@@ -185,6 +189,7 @@ def step_from(row: AnyRow, full_output: str | None) -> Step:
         ended_at=row.ended_at,
         observation=observation,
         surprise=row.surprise,
+        approved=None if row.approved is None else approved_from(row.approved),
     )
 
 
@@ -243,6 +248,52 @@ def observation_from(body: Mapping[str, Any], full_output: str | None) -> AgentO
     )
 
 
+# -- approvals -----------------------------------------------------------------------------------
+
+
+def approved_json(approved: ApprovedCall) -> Values:
+    """Return what a person approved as a JSON object."""
+    return {
+        "arguments": dict(approved.arguments),
+        "digest": approved.digest,
+        "by": approved.by,
+    }
+
+
+def approved_from(body: Mapping[str, Any]) -> ApprovedCall:
+    """Return what a person approved, from this JSON object."""
+    return ApprovedCall(
+        arguments=body["arguments"], digest=body["digest"], by=user_from(body["by"])
+    )
+
+
+def _call_values(call: ProposedCall | None) -> Values:
+    if call is None:
+        return {"call": None, "tool": None, "digest": None}
+    body = {
+        "tool": call.tool,
+        "arguments": dict(call.arguments),
+        "digest": call.digest,
+        "because": call.because,
+        "approvers": list(call.approvers),
+        "like": None if call.like is None else dict(call.like),
+    }
+    return {"call": body, "tool": call.tool, "digest": call.digest}
+
+
+def _call_from(body: Mapping[str, Any] | None) -> ProposedCall | None:
+    if body is None:
+        return None
+    return ProposedCall(
+        tool=body["tool"],
+        arguments=body["arguments"],
+        digest=body["digest"],
+        because=body["because"],
+        approvers=tuple(UserId(user) for user in body["approvers"]),
+        like=body["like"],
+    )
+
+
 # -- waits ---------------------------------------------------------------------------------------
 
 
@@ -260,6 +311,7 @@ def wait_values(run_id: str, position: int, wait: Wait) -> Values:
         "choices": list(wait.choices),
         "asked_of": wait.asked_of,
         "sub_task_id": wait.sub_task_id,
+        **_call_values(wait.call),
         **resolution_values(wait.resolution),
     }
 
@@ -267,12 +319,16 @@ def wait_values(run_id: str, position: int, wait: Wait) -> Values:
 def resolution_values(resolution: Resolution | None) -> Values:
     """Return the columns of a wait that say how it ended."""
     if resolution is None:
-        return {"value": None, "resolved_by": None, "resolved_at": None, "success": None}
+        names = ("value", "resolved_by", "resolved_at", "success", "arguments", "remark")
+        return dict.fromkeys(names)
+    arguments = resolution.arguments
     return {
         "value": resolution.value,
         "resolved_by": resolution.by,
         "resolved_at": resolution.at,
         "success": resolution.success,
+        "arguments": None if arguments is None else dict(arguments),
+        "remark": resolution.remark,
     }
 
 
@@ -282,9 +338,11 @@ def wait_from(row: AnyRow) -> Wait:
     if row.resolved_at is not None:
         resolution = Resolution(
             value=row.value,
-            by=_user(row.resolved_by),
+            by=user_from(row.resolved_by),
             at=row.resolved_at,
             success=row.success,
+            arguments=row.arguments,
+            remark=row.remark,
         )
     return Wait(
         id=row.wait_id,
@@ -294,8 +352,9 @@ def wait_from(row: AnyRow) -> Wait:
         until=row.until,
         question=row.question,
         choices=tuple(row.choices),
-        asked_of=_user(row.asked_of),
+        asked_of=user_from(row.asked_of),
         sub_task_id=None if row.sub_task_id is None else TaskId(row.sub_task_id),
+        call=_call_from(row.call),
         resolution=resolution,
     )
 
@@ -320,6 +379,7 @@ def end_values(end: RunEnd) -> Values:
     return {
         "end_reason": str(end.reason),
         "end_sentence": end.sentence,
+        "end_limit": end.limit,
         "end_by": end.by,
         "ended_at": end.at,
     }
@@ -342,7 +402,7 @@ def snapshot_from(  # noqa: PLR0913  # one argument for each table that a run li
         agent=agent_from(row, "profile_"),
         scope=scope_from(row),
         thread=thread_from(row),
-        requester=_user(row.requester),
+        requester=user_from(row.requester),
         epoch=row.epoch,
         status=TaskStatus(row.status),
         created_at=row.created_at,
@@ -387,7 +447,7 @@ def cancel_from(row: AnyRow) -> CancelRequest | None:
     """Return who wants the run stopped and why; None when nobody does."""
     if row.cancel_reason is None:
         return None
-    return CancelRequest(reason=row.cancel_reason, by=_user(row.cancel_by))
+    return CancelRequest(reason=row.cancel_reason, by=user_from(row.cancel_by))
 
 
 def _plan_from(row: AnyRow, steps: Sequence[Step]) -> Plan | None:
@@ -421,12 +481,14 @@ def _end_from(row: AnyRow) -> RunEnd | None:
     return RunEnd(
         reason=EndReason(row.end_reason),
         sentence=row.end_sentence,
-        by=_user(row.end_by),
+        limit=row.end_limit or "",
+        by=user_from(row.end_by),
         at=row.ended_at,
     )
 
 
-def _user(value: str | None) -> UserId | None:
+def user_from(value: str | None) -> UserId | None:
+    """Return the person in a column; None for nobody."""
     return None if value is None else UserId(value)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from agent_engine.errors import FencedError
+from agent_engine.errors import FencedError, UnapprovedError
 from agent_engine.events import (
     Ended,
     ModelCalled,
@@ -25,13 +25,29 @@ from agent_engine.events import (
     WaitOpened,
 )
 from agent_engine.run_state import status_after
-from agent_engine.types import AgentObservation, Step, StepStatus, TaskStatus
-from storage.compiled import execute, execute_many, fetch_values
+from agent_engine.types import (
+    APPROVE,
+    AgentObservation,
+    ApprovedCall,
+    Step,
+    StepStatus,
+    TaskStatus,
+    WaitKind,
+)
+from storage.compiled import execute, execute_many, fetch_one, fetch_values
 from storage.endings import EndedRun, write_end
-from storage.mapping import AnyRow, Values, observation_json, step_values, wait_values
+from storage.mapping import (
+    AnyRow,
+    Values,
+    approved_from,
+    approved_json,
+    observation_json,
+    step_values,
+    wait_values,
+)
 from storage.snapshots import read_steps_whole
 from storage.sub_tasks import start_sub_task
-from storage.tables import events, outputs, plans, runs, steps, tasks, usage, waits
+from storage.tables import events, outputs, plans, reservations, runs, steps, tasks, usage, waits
 from storage.upsert import insert_or_replace
 
 _LOG = insert(events)
@@ -43,6 +59,29 @@ _START = (
         attempt=bindparam("new_attempt"),
         started_at=bindparam("at"),
     )
+)
+_APPROVE = (
+    update(steps)
+    .where(steps.c.run_id == bindparam("run"), steps.c.number == bindparam("step"))
+    .values(approved=bindparam("by_whom"))
+)
+_APPROVED = select(steps.c.approved).where(
+    steps.c.run_id == bindparam("run"), steps.c.number == bindparam("step")
+)
+# An approver who changed the arguments is asked about those, whose digest only the tool can say.
+_USE_APPROVAL = (
+    update(waits)
+    .where(
+        waits.c.run_id == bindparam("run"),
+        waits.c.step == bindparam("number"),
+        waits.c.kind == str(WaitKind.APPROVAL),
+        waits.c.value == APPROVE,
+        waits.c.resolved_by.is_not_distinct_from(bindparam("approver", type_=waits.c.value.type)),
+        (waits.c.digest == bindparam("approved_digest")) | waits.c.arguments.is_not(None),
+        ~waits.c.over,
+    )
+    .values(over=True)
+    .returning(waits.c.wait_id)
 )
 _FINISH = (
     update(steps)
@@ -81,20 +120,23 @@ _CLOSE_WAITS = (
     .values(over=True)
 )
 _INSERT_USAGE = insert(usage)
+_SETTLE = delete(reservations).where(reservations.c.id == bindparam("reservation"))
 
 
 def write_events(connection: Connection, run: AnyRow, happened: Sequence[RunEvent]) -> None:
     """Write the events in order, and the log.
 
     ``run`` has the columns that the fence returns. Raises FencedError when an attempt of a step was
-    started before.
+    started before, and UnapprovedError when one is to start without the approval that it names.
     """
     first = run.event_seq - len(happened) + 1
+    may_wait = run.has_waits or any(isinstance(event, WaitOpened) for event in happened)
     numbered = list(enumerate(happened, start=first))
     _write_log(connection, run.id, numbered)
     for are_starts, alike in groupby(numbered, lambda entry: isinstance(entry[1], StepStarted)):
         if are_starts:
-            _start_steps(connection, run.id, [event for _, event in alike])
+            started = [event for _, event in alike if isinstance(event, StepStarted)]
+            _start_steps(connection, run.id, started, may_wait=may_wait)
         else:
             for seq, event in alike:
                 _write(connection, run, seq, event)
@@ -115,11 +157,13 @@ def _write(connection: Connection, run: AnyRow, seq: int, event: RunEvent) -> No
         case StepFinished():
             _finish_step(connection, run.id, event)
         case StepStarted():
-            _start_steps(connection, run.id, [event])
+            _start_steps(connection, run.id, [event], may_wait=True)
         case PlanMade():
             store_plan(connection, run.id, event)
-        case ModelCalled():
+        case ModelCalled(call=call):
             execute(connection, _INSERT_USAGE, _usage_values(run, event))
+            if call.reservation is not None:
+                execute(connection, _SETTLE, {"reservation": call.reservation})
         case RepetitionWarned(key=key):
             [keys] = fetch_values(connection, _WARNINGS, {"run": run.id})
             execute(connection, _WARNED, {"run": run.id, "keys": [*keys, key]})
@@ -133,15 +177,34 @@ def _write(connection: Connection, run: AnyRow, seq: int, event: RunEvent) -> No
             write_end(connection, ended, event)
 
 
-def _start_steps(connection: Connection, run_id: str, started: Sequence[RunEvent]) -> None:
+def _start_steps(
+    connection: Connection, run_id: str, started: Sequence[StepStarted], *, may_wait: bool
+) -> None:
     rows: list[Values] = [
         {"run": run_id, "step": event.step, "new_attempt": event.attempt, "at": event.at}
         for event in started
-        if isinstance(event, StepStarted)
     ]
     execute_many(connection, _START, rows)
-    if again := [row["step"] for row in rows if row["new_attempt"] > 1]:
-        execute_many(connection, _CLOSE_WAITS, [{"run": run_id, "number": step} for step in again])
+    for event in started:
+        if event.approved is not None:
+            _use_approval(connection, run_id, event.step, event.approved)
+        if may_wait or event.attempt > 1:
+            execute(connection, _CLOSE_WAITS, {"run": run_id, "number": event.step})
+
+
+def _use_approval(connection: Connection, run_id: str, number: int, approved: ApprovedCall) -> None:
+    """Note what the step starts under, which its own wait must allow, or an earlier start."""
+    given = {"run": run_id, "number": number, "approver": approved.by}
+    used = fetch_one(connection, _USE_APPROVAL, {**given, "approved_digest": approved.digest})
+    step = {"run": run_id, "step": number}
+    if used is None and not _was_started_under(connection, step, approved):
+        raise UnapprovedError
+    execute(connection, _APPROVE, {**step, "by_whom": approved_json(approved)})
+
+
+def _was_started_under(connection: Connection, step: Values, approved: ApprovedCall) -> bool:
+    bodies = fetch_values(connection, _APPROVED, step)
+    return any(body and approved_from(body).digest == approved.digest for body in bodies)
 
 
 def _finish_step(connection: Connection, run_id: str, event: StepFinished) -> None:
@@ -247,10 +310,17 @@ class _Logged(NamedTuple):
     body: Values
 
 
+def _start_body(event: StepStarted) -> Values:
+    body: Values = {"parameters": event.parameters}
+    if event.approved is not None:
+        body["approved_by"], body["digest"] = event.approved.by, event.approved.digest
+    return body
+
+
 def _logged(event: RunEvent) -> _Logged:
     match event:
         case StepStarted():
-            return _Logged(event.step, event.attempt, {"parameters": event.parameters})
+            return _Logged(event.step, event.attempt, _start_body(event))
         case StepFinished():
             body = {"status": str(status_after(event)), "seconds": event.seconds}
             return _Logged(event.step, None, body)

@@ -3,7 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, Float, Integer, bindparam, case, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Integer,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.engine import Connection
 
 from agent_engine.errors import FencedError
@@ -28,7 +39,7 @@ from storage.mapping import AnyRow, cancel_from
 from storage.run_events import write_events
 from storage.slots import SlotCaps, lock_slots, may_start, wake_next
 from storage.snapshots import queue_place, read_run, read_snapshot
-from storage.tables import runs, tasks
+from storage.tables import reservations, runs, tasks, waits
 from storage.wakeup_rows import write_wakeup
 
 _BEGIN_UNSEEN = (
@@ -60,6 +71,7 @@ _QUEUE = (
         changed_seq=func.coalesce(NEXT_SEQ, runs.c.changed_seq),
     )
 )
+_DROP_RESERVATIONS = delete(reservations).where(reservations.c.run_id == bindparam("run"))
 _TASK_STATUS = (
     update(tasks).where(tasks.c.id == bindparam("task")).values(status=bindparam("new_status"))
 )
@@ -101,6 +113,8 @@ _FENCED = (
         runs.c.show_thread_id,
         runs.c.inbox_seq,
         runs.c.event_seq,
+        # Seldom so: a start closes the waits of its step only where there may be some.
+        exists().where(waits.c.run_id == bindparam("run"), ~waits.c.over).label("has_waits"),
     )
 )
 _PLANNED = {
@@ -203,6 +217,8 @@ def _begin(
         return NotRunnable(reason="already_ended")
     if row.attempts == 0 and (refused := _refused(connection, row)):
         return refused
+    if row.attempts:  # what a dead worker had set aside
+        execute(connection, _DROP_RESERVATIONS, {"run": run_id})
     is_free = row.has_slot or row.cancel_reason is not None or may_start(connection, row, caps)
     if not is_free:
         return _queue(connection, row)

@@ -4,13 +4,14 @@ Nothing here writes.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.engine import Connection
 
-from agent_engine.types import PersonMessage, RunSnapshot, Step, StepStatus, Task, Wait
+from agent_engine.types import PersonMessage, RunSnapshot, Step, StepStatus, Task, Wait, WaitKind
 from storage.compiled import fetch_all, fetch_one, fetch_values
 from storage.mapping import (
     AnyRow,
@@ -32,6 +33,9 @@ from storage.tables import (
     threads,
     waits,
 )
+
+FOR_PEOPLE = tuple(map(str, (WaitKind.QUESTION, WaitKind.REPEAT, WaitKind.APPROVAL)))
+"""The kinds of waits that people end."""
 
 _RUN = (
     select(
@@ -66,6 +70,26 @@ _LIVE_WAITS = (
         waits.c.run_id == bindparam("run_id"),
         ~waits.c.over,
         *(steps.c.status != str(status) for status in StepStatus if status.is_final),
+    )
+    .order_by(waits.c.position)
+)
+_SHOWN_WAITS = (
+    select(waits)
+    .join(steps, (steps.c.run_id == waits.c.run_id) & (steps.c.number == waits.c.step))
+    .join(runs, runs.c.id == waits.c.run_id)
+    .where(
+        waits.c.run_id == bindparam("run_id"),
+        sa.or_(
+            sa.and_(
+                waits.c.resolved_at.is_not(None),
+                sa.or_(*(waits.c.kind == kind for kind in FOR_PEOPLE)),
+            ),
+            sa.and_(
+                runs.c.end_reason.is_(None),
+                ~waits.c.over,
+                *(steps.c.status != str(status) for status in StepStatus if status.is_final),
+            ),
+        ),
     )
     .order_by(waits.c.position)
 )
@@ -123,6 +147,16 @@ def read_snapshot(connection: Connection, run_id: str, *, full_outputs: bool = T
         queue_place=queue_place(connection, run_id) if row.queued else None,
         earlier_answers=_earlier_answers(connection, row),
     )
+
+
+def read_shown(connection: Connection, run_id: str) -> RunSnapshot:
+    """Return the run as people see it.
+
+    Without full outputs, but with what people decided in it, over though that is.
+    """
+    run = read_snapshot(connection, run_id, full_outputs=False)
+    rows = fetch_all(connection, _SHOWN_WAITS, {"run_id": run_id})
+    return replace(run, waits=tuple(wait_from(row) for row in rows))
 
 
 def read_steps(

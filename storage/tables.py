@@ -212,6 +212,7 @@ runs = Table(
     Column("answer", Json),
     Column("end_reason", Text),
     Column("end_sentence", Words),
+    Column("end_limit", Text),
     Column("end_by", Text),
     Column("ended_at", UtcTime),
     UniqueConstraint("task_id", "number"),
@@ -273,6 +274,7 @@ steps = Table(
     Column("ended_at", UtcTime),
     Column("observation", Json),
     Column("surprise", Words),
+    Column("approved", Json),
     PrimaryKeyConstraint("run_id", "number"),
     CheckConstraint(
         "status IN ('pending', 'started', 'waiting', 'done', 'failed', 'dropped', 'stopped')",
@@ -304,11 +306,17 @@ waits = Table(
     Column("choices", Json, nullable=False),
     Column("asked_of", Text),
     Column("sub_task_id", Text, index=True),
+    Column("call", Json),
+    # Of the call, for what is asked in SQL.
+    Column("tool", Text),
+    Column("digest", Text),
     Column("value", Words),
     Column("resolved_by", Text),
     Column("resolved_at", UtcTime),
     Column("success", Boolean),
-    # The step was started again: kept only to say who decided what.
+    Column("arguments", Json),
+    Column("remark", Words),
+    # The step was started since: kept only to say who decided what.
     Column("over", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("run_id", "wait_id"),
     CheckConstraint("(value IS NULL) = (resolved_at IS NULL)", name="resolved"),
@@ -347,6 +355,9 @@ usage = Table(
     Column("estimated", Boolean, nullable=False),
     Column("at", UtcTime, nullable=False),
     Index("ix_usage_scope", "workspace_id", "at"),
+    # What people and channels spent today is asked before each call of a model.
+    Index("ix_usage_person", "workspace_id", "requester", "at"),
+    Index("ix_usage_channel", "workspace_id", "channel_id", "at"),
 )
 
 wakeups = Table(
@@ -412,4 +423,139 @@ feedback = Table(
     Column("retracted_at", UtcTime),
     UniqueConstraint("workspace_id", "channel_id", "message_ts", "person", "step", "choice"),
     CheckConstraint("rating BETWEEN 1 AND 5", name="rating"),
+)
+
+# -- what stands around tool and model calls -----------------------------------------------------
+
+standing_rules = Table(
+    "standing_rules",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("workspace_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("agent_id", Text, nullable=False),
+    Column("tool", Text, nullable=False),
+    # Canonical JSON text, so that equal objects are equal in SQL.
+    Column("likeness", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("revoked_by", Text),
+    Column("revoked_at", UtcTime),
+    CheckConstraint("(revoked_by IS NULL) = (revoked_at IS NULL)", name="revoked"),
+    Index(
+        "uq_standing_rules_holding",
+        "workspace_id",
+        "channel_id",
+        "agent_id",
+        "tool",
+        "likeness",
+        unique=True,
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("workspace_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("requester", Text),
+    Column("tokens", Integer, nullable=False),
+    Column("usd", Float(53), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Index("ix_reservations_workspace", "workspace_id", "at"),
+)
+
+budget_extensions = Table(
+    "budget_extensions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("workspace_id", Text, nullable=False),
+    Column("budget_of", Text, nullable=False),
+    Column("of_id", Text, nullable=False),  # a person's, a channel's or the workspace's
+    Column("day", Text, nullable=False),  # 2026-11-22, in UTC
+    Column("tokens", Integer, nullable=False),
+    Column("usd", Float(53), nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    CheckConstraint("budget_of IN ('person', 'channel', 'workspace')", name="budget_of"),
+    Index("ix_budget_extensions_day", "workspace_id", "day"),
+)
+
+tool_cache = Table(
+    "tool_cache",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("workspace_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("agent_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("result", Json, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("kept_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False, index=True),
+    UniqueConstraint("workspace_id", "channel_id", "agent_id", "key"),
+    Index("ix_tool_cache_age", "workspace_id", "kept_at"),
+)
+
+# -- the audit log -------------------------------------------------------------------------------
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    # No foreign keys: what the entries are about may be deleted long before them. Triggers in the
+    # database itself refuse every UPDATE and DELETE.
+    Column("workspace_id", Text, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("agent_id", Text, nullable=False),
+    Column("actor", Text),
+    Column("run_id", Text),
+    Column("step", Integer),
+    Column("subject", Text, nullable=False),
+    Column("arguments_digest", Text, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("decided_by", Text),
+    Column("result", Text, nullable=False),
+    Column("usd", Float(53), nullable=False),
+    Column("duration_s", Float(53), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("text_hash", Text, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "seq"),
+    UniqueConstraint("workspace_id", "key"),
+)
+
+audit_texts = Table(
+    "audit_texts",
+    metadata,
+    # The words of an entry, which may be forgotten; the salt goes with them.
+    Column("workspace_id", Text, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("salt", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "seq"),
+)
+
+audit_outbox = Table(
+    "audit_outbox",
+    metadata,
+    # Entries written together with what they tell of, on their way into the chain.
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("entry", Json, nullable=False),
+    sqlite_autoincrement=True,
 )

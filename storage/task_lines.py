@@ -8,7 +8,16 @@ from sqlalchemy import bindparam, exists, select
 from sqlalchemy.engine import Connection
 
 from agent_engine.commands import TaskLine
-from agent_engine.types import AgentId, ChannelId, RunId, TaskId, Thread, UserId, WorkspaceId
+from agent_engine.types import (
+    AgentId,
+    ChannelId,
+    EndReason,
+    RunId,
+    TaskId,
+    Thread,
+    UserId,
+    WorkspaceId,
+)
 from storage.compiled import fetch_one
 from storage.mapping import AnyRow, thread_from
 from storage.snapshots import queue_place
@@ -85,4 +94,5 @@ def _line(connection: Connection, row: AnyRow) -> TaskLine:
         created_at=row.created_at,
         ended_at=row.ended_at,
         queue_place=queue_place(connection, row.id) if row.queued else None,
+        end_reason=None if row.end_reason is None else EndReason(row.end_reason),
     )

@@ -1,19 +1,27 @@
 """Which threads Slack does not show as they are."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import bindparam, case, select, true, update
+from sqlalchemy import bindparam, case, func, or_, select, true, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.places import DirtyThread
-from agent_engine.types import ChannelId, RunSnapshot, Thread, WorkspaceId, now_utc
+from agent_engine.types import (
+    ChannelId,
+    RunSnapshot,
+    StepStatus,
+    Thread,
+    WorkspaceId,
+    now_utc,
+)
 from storage.compiled import execute, fetch_all, fetch_values
 from storage.database import Database
 from storage.dirt import mark_dirty
 from storage.mapping import AnyRow
 from storage.new_runs import thread_row_id
-from storage.snapshots import read_snapshot
-from storage.tables import runs, tasks, threads
+from storage.snapshots import FOR_PEOPLE, read_shown
+from storage.tables import posts, runs, steps, tasks, threads, waits
 
 _DIRTY = (
     select(
@@ -68,6 +76,28 @@ _RUNS = (
     )
     .order_by(runs.c.number)
 )
+_WAITING_SINCE = (
+    select(threads.c.workspace_id, threads.c.channel_id, threads.c.thread_ts)
+    .join(tasks, tasks.c.thread_id == threads.c.id)
+    .join(runs, runs.c.task_id == tasks.c.id)
+    .join(waits, waits.c.run_id == runs.c.id)
+    .join(steps, (steps.c.run_id == waits.c.run_id) & (steps.c.number == waits.c.step))
+    .where(
+        runs.c.end_reason.is_(None),
+        or_(*(waits.c.kind == kind for kind in FOR_PEOPLE)),
+        waits.c.resolved_at.is_(None),
+        ~waits.c.over,
+        waits.c.opened_at <= bindparam("before"),
+        *(steps.c.status != str(status) for status in StepStatus if status.is_final),
+        ~select(true())
+        .where(posts.c.key == "run:" + runs.c.id + ":reminder:" + waits.c.wait_id)
+        .exists(),
+    )
+    .group_by(threads.c.workspace_id, threads.c.channel_id, threads.c.thread_ts)
+    .order_by(func.min(waits.c.opened_at))
+    .limit(bindparam("most"))
+)
+"""The key is that of ``bot.outbound.desired``."""
 
 
 class SqlThreadStore:
@@ -97,9 +127,15 @@ class SqlThreadStore:
     async def runs(self, thread: Thread) -> Sequence[RunSnapshot]:
         """Return the thread's runs that are not fully shown yet and its newest, oldest first.
 
-        Without full outputs, which nobody sees in a thread.
+        Without full outputs, which nobody sees in a thread, and with what people decided.
         """
         return await self._database.read(lambda c: _runs(c, thread))
+
+    async def waiting_since(self, before: datetime, *, limit: int) -> Sequence[Thread]:
+        """Return threads in which people were asked before this and not yet reminded of it."""
+        values = {"before": before, "most": limit}
+        rows = await self._database.read(lambda c: fetch_all(c, _WAITING_SINCE, values))
+        return [_thread_from(row) for row in rows]
 
     async def touch(self, thread: Thread) -> None:
         """Mark the thread as having something to show."""
@@ -113,13 +149,17 @@ def _runs(connection: Connection, thread: Thread) -> list[RunSnapshot]:
         "thread_ts": thread.thread_ts,
     }
     found = fetch_values(connection, _RUNS, where)
-    return [read_snapshot(connection, run_id, full_outputs=False) for run_id in found]
+    return [read_shown(connection, run_id) for run_id in found]
 
 
 def _dirty_from(row: AnyRow) -> DirtyThread:
-    thread = Thread(
+    thread = _thread_from(row)
+    return DirtyThread(thread=thread, seq=row.dirty_seq, session_status=row.session_status)
+
+
+def _thread_from(row: AnyRow) -> Thread:
+    return Thread(
         workspace_id=WorkspaceId(row.workspace_id),
         channel_id=ChannelId(row.channel_id),
         thread_ts=row.thread_ts,
     )
-    return DirtyThread(thread=thread, seq=row.dirty_seq, session_status=row.session_status)

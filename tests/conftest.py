@@ -4,11 +4,13 @@ A test marked ``needs_*`` is left out, aloud, where its package is missing; in C
 """
 
 import asyncio
+import logging
 import os
 import shutil
 
 import pytest
 from hypothesis import settings
+from structlog.stdlib import ProcessorFormatter
 
 from agent_engine.errors import ToolError
 from agent_engine.tools.sandbox.choose import SandboxChooser
@@ -25,6 +27,7 @@ def _sandbox_holds():
 
 
 NEEDS = {
+    "needs_bubblewrap": (lambda: shutil.which("bwrap"), "bubblewrap, which makes a disk read-only"),
     "needs_node": (lambda: shutil.which("node"), "node, which runs JavaScript programs"),
     "needs_sandbox": (_sandbox_holds, "a sandbox that holds, such as bubblewrap"),
 }
@@ -34,6 +37,18 @@ settings.register_profile("treadle", deadline=None)
 # The gate says the same of the same tree; new examples are looked for on people's own machines.
 settings.register_profile("gate", deadline=None, derandomize=True)
 settings.load_profile("gate" if os.environ.get("CI") == "true" else "treadle")  # noqa: TID251 - the test run's own environment
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were():
+    """A command that a test runs in this process sets levels; the next test is to have its own."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
+    ours = [h for h in root.handlers if isinstance(h.formatter, ProcessorFormatter)]
+    for handler in ours:
+        root.removeHandler(handler)
 
 
 def pytest_configure(config):

@@ -21,7 +21,9 @@ class OfflineModel:
     """Answers every question with the same honest sentence, free of charge."""
 
     def __init__(self) -> None:
-        self._dialect = Dialect(json_rung=JsonRung.PROMPT, native_tools=False, skip_json_mode=True)
+        self._dialect = Dialect(
+            json_rung=JsonRung.PROMPT, native_tools=False, skip_json_mode=True, sees=False
+        )
 
     @property
     def name(self) -> str:
@@ -30,7 +32,7 @@ class OfflineModel:
 
     @property
     def dialect(self) -> Dialect:
-        """Neither schemas nor JSON nor tools."""
+        """Neither schemas nor JSON nor tools, and no eyes."""
         return self._dialect
 
     async def complete(self, request: ModelRequest) -> ModelReply:

@@ -25,8 +25,14 @@ from openai import (
     DefaultAioHttpClient,
 )
 
-from agent_engine.errors import ModelRefusedError, ModelReplyError, ModelUnavailableError
+from agent_engine.errors import (
+    ModelError,
+    ModelRefusedError,
+    ModelReplyError,
+    ModelUnavailableError,
+)
 from agent_engine.models.growing_reply import GrowingReply
+from agent_engine.models.pictures import image_part, is_about_images, unseen
 from agent_engine.models.replies import ModelTimeoutError, error_for, read_reply
 from agent_engine.ports import (
     Dialect,
@@ -66,6 +72,7 @@ class OpenAICompatibleModel:
         api_key: None for servers that want none.
         native_tools: whether the server is known to call tools well; by default hosted servers
             are trusted to and servers on this machine are not.
+        sees: whether the model takes images; None to try, and remember a refusal.
         max_concurrent: calls that may be under way at once; further ones wait their turn.
         shortest_timeout_s: given to every call, even one that asks for less.
         timeout_s: given to every call, whatever it asks for.
@@ -79,6 +86,7 @@ class OpenAICompatibleModel:
         base_url: str | None = None,
         api_key: str | None = None,
         native_tools: bool | None = None,
+        sees: bool | None = None,
         max_concurrent: int = MAX_CONCURRENT,
         shortest_timeout_s: float = 0.0,
         timeout_s: float | None = None,
@@ -91,7 +99,7 @@ class OpenAICompatibleModel:
         is_local = urlsplit(self._base_url).hostname in _LOOPBACK
         if native_tools is None and not is_local:
             native_tools = True
-        self._dialect = Dialect(native_tools=native_tools)
+        self._dialect = Dialect(native_tools=native_tools, sees=sees)
         self._shortest_timeout_s = shortest_timeout_s
         self._timeout_s = timeout_s
         self._parameters = _Parameters()
@@ -122,8 +130,22 @@ class OpenAICompatibleModel:
         return self._dialect
 
     async def complete(self, request: ModelRequest) -> ModelReply:
-        """Ask once, without retries."""
-        body = request_body(self._model, request)
+        """Ask once, without retries; once more without images where the model cannot see them."""
+        try:
+            return await self._asked(request)
+        except ModelError as error:
+            if not self._is_blind(request, error):
+                raise
+            self._dialect.sees = False
+        return await self._asked(request)
+
+    def _is_blind(self, request: ModelRequest, error: ModelError) -> bool:
+        """Whether the server complains of the images: most say 400, some 500."""
+        was_shown = self._dialect.sees is not False and any(turn.images for turn in request.turns)
+        return was_shown and is_about_images(error.message)
+
+    async def _asked(self, request: ModelRequest) -> ModelReply:
+        body = request_body(self._model, request, sees=self._dialect.sees is not False)
         async with self._turnstile:
             started = time.monotonic()
             timeout_s = self._timeout_s or max(request.timeout_s, self._shortest_timeout_s)
@@ -311,11 +333,11 @@ _UNSUPPORTED = re.compile(
 # -- requests ------------------------------------------------------------------------------------
 
 
-def request_body(model: str, request: ModelRequest) -> dict[str, Any]:
+def request_body(model: str, request: ModelRequest, *, sees: bool = True) -> dict[str, Any]:
     """Return the body to send. Raises ValueError when the history cannot be sent as it is."""
     body: dict[str, Any] = {
         "model": model,
-        "messages": _messages(request.turns),
+        "messages": _messages(request.turns, sees=sees),
         "temperature": request.temperature,
         "max_tokens": request.max_tokens,
     }
@@ -336,14 +358,14 @@ def request_body(model: str, request: ModelRequest) -> dict[str, Any]:
     return body
 
 
-def _messages(turns: tuple[Turn, ...]) -> list[dict[str, str]]:
+def _messages(turns: tuple[Turn, ...], *, sees: bool) -> list[dict[str, Any]]:
     """Return the turns as messages: system first, then user and assistant in turn, user last.
 
     Turns of one speaker in a row are joined, for some chat templates refuse them.
     """
-    messages: list[dict[str, str]] = []
+    messages: list[dict[str, Any]] = []
     for turn in turns:
-        text = _sendable(turn.text)
+        text = _sendable(turn.text if sees else "\n\n".join([turn.text, *unseen(turn)]))
         if messages and messages[-1]["role"] == turn.role:
             messages[-1]["content"] += f"\n\n{text}"
         elif turn.role is Role.SYSTEM and messages:
@@ -353,6 +375,9 @@ def _messages(turns: tuple[Turn, ...]) -> list[dict[str, str]]:
     spoken = [m["role"] for m in messages if m["role"] != Role.SYSTEM]
     if not spoken or spoken[0] != Role.USER or spoken[-1] != Role.USER:
         raise ValueError("a history begins and ends with a user's turn")
+    if sees and turns[-1].images:
+        shown = map(image_part, turns[-1].images)
+        messages[-1]["content"] = [{"type": "text", "text": messages[-1]["content"]}, *shown]
     return messages
 
 

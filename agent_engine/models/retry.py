@@ -10,8 +10,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from agent_engine.backoff import Backoff, delay_s
+from agent_engine.breaker import CircuitBreaker
 from agent_engine.errors import ModelError, ModelUnavailableError
-from agent_engine.models.breaker import CircuitBreaker
 from agent_engine.models.replies import ModelBusyError, ModelTimeoutError
 from agent_engine.ports import Dialect, ModelClient, ModelReply, ModelRequest
 
@@ -129,12 +130,16 @@ class RetryingModel:
     def _delay_s(self, attempt: int, error: ModelUnavailableError) -> float | None:
         """Return how long to wait; None when the server wants more than we are ready to wait."""
         policy = self._policy
-        ceiling = min(policy.longest_delay_s, policy.first_delay_s * 2 ** (attempt - 1))
-        backoff_s = self._uniform(0.0, ceiling)
-        asked_s = error.retry_after_s or 0.0
-        if asked_s > policy.longest_retry_after_s:
-            return None
-        return max(backoff_s, asked_s)
+        return delay_s(
+            attempt,
+            Backoff(
+                first_s=policy.first_delay_s,
+                longest_s=policy.longest_delay_s,
+                longest_asked_s=policy.longest_retry_after_s,
+            ),
+            asked_s=error.retry_after_s,
+            uniform=self._uniform,
+        )
 
     def _log(self, request: ModelRequest, attempt: int, event: str) -> None:
         level = logging.WARNING if event == "model_unavailable" else logging.INFO

@@ -14,7 +14,7 @@ from typing import Any
 
 from agent_engine.ports import PlanningContext, StepResult, ToolSpec
 from agent_engine.tokens import estimate_tokens, fit_to_budget, shorten
-from agent_engine.types import PersonMessage, Step, StepStatus
+from agent_engine.types import Attachment, PersonMessage, Step, StepStatus
 
 RESULTS_IN_FULL = 5
 """The newest results are shown whole, older ones in a line each."""
@@ -93,7 +93,7 @@ def render_context(  # noqa: PLR0913  # every part is optional and named
     What can best be missed is shortened first: memories, files, old answers and messages, then
     steps long past; the newest results and the goal last.
     """
-    said = [_spoken(message) for message in conversation if message.text != goal]
+    said = [_spoken(m) for m in conversation if m.text != goal or m.files]
     sections = [
         _Section("memories", "What you remember", list(memories)),
         _Section("files", "Files in the task folder", _listed(files)),
@@ -136,8 +136,13 @@ def _shown(section: _Section, fence: Fence) -> str:
 
 
 def _spoken(message: PersonMessage) -> str:
-    attached = f" [attached: {', '.join(message.files)}]" if message.files else ""
+    attached = f" [attached: {'; '.join(map(_attached, message.files))}]" if message.files else ""
     return f"{message.author}: {message.text}{attached}"
+
+
+def _attached(file: Attachment) -> str:
+    kind = f" ({file.mimetype}, {file.size} bytes)" if file.mimetype else ""
+    return f"{file.name}{kind}" + (f", not here: {file.problem}" if file.problem else "")
 
 
 def _listed(files: Sequence[str]) -> list[str]:

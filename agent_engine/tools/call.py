@@ -1,22 +1,28 @@
 """The one path by which a tool is called: whatever happens, what comes back is an observation.
 
-Known, allowed, valid, run within its time, plain JSON, bounded. A tool that is missing, refuses,
-raises, hangs, floods or returns nonsense is told of, never raised; only cancellation passes.
-Further stages (authority, approval, cache, audit …) are put around the run without a change here.
+Known, valid, authorised, approved, run within its time, plain JSON, bounded, put on record. A tool
+that is missing, refuses, raises, hangs, floods or returns nonsense is told of, never raised; what
+passes is cancellation, and a database that cannot be used where rules or records need it. Stages
+(cache, breaker …) are put around the run without a change here.
 """
 
 import asyncio
 import difflib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, runtime_checkable
 
-from agent_engine.errors import RetryableError, ToolError
+from agent_engine.errors import RetryableError, StorageError, ToolError
 from agent_engine.ports import Clock, Tool, ToolContext, ToolSource, ToolSpec, ToolTraits
+from agent_engine.safeguards import ApprovalStore
+from agent_engine.tools.abilities import Repeatable
+from agent_engine.tools.approval import Approvals, NobodyAsked, Permitted
+from agent_engine.tools.audit import NO_AUDIT, Auditor, Called
+from agent_engine.tools.policy import ToolPolicy
 from agent_engine.tools.shorten import cut_text, one_line, plain_json, shortened
 from agent_engine.tools.validate import fitting_arguments
-from agent_engine.types import AgentObservation, JsonObject, Source
+from agent_engine.types import AgentObservation, JsonObject, ProposedCall, Source, UserId
 
 logger = logging.getLogger(__name__)
 
@@ -70,10 +76,19 @@ def nothing_secret(text: str) -> str:
     return text
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guards:
+    """What is asked and told around every call; by default there are no rules and no records."""
+
+    policy: ToolPolicy = field(default_factory=ToolPolicy)
+    approvals: ApprovalStore = field(default_factory=NobodyAsked)
+    audit: Auditor = NO_AUDIT
+
+
 class ToolCaller:
     """Calls an installation's tools for its agents."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the composition root hands over each part
         self,
         tools: Sequence[Tool],
         clock: Clock,
@@ -81,6 +96,7 @@ class ToolCaller:
         sources: Sequence[ToolSource] = (),
         stages: Sequence[Stage] = (),
         redact: Redact = nothing_secret,
+        guards: Guards | None = None,
     ) -> None:
         self._tools = {tool.name: tool for tool in tools}
         if len(self._tools) != len(tools):
@@ -88,6 +104,10 @@ class ToolCaller:
         self._sources = tuple(sources)
         self._clock = clock
         self._redact = redact
+        guards = guards or Guards()
+        self._policy = guards.policy
+        self._approvals = Approvals(guards.policy, guards.approvals)
+        self._audit = guards.audit
         self._proceed: Proceed = _run
         for stage in reversed(stages):
             self._proceed = _around(stage, self._proceed)
@@ -107,11 +127,43 @@ class ToolCaller:
             return ToolTraits() if self._source(name) else None
         return tool.traits
 
+    def may_repeat(self, name: str, arguments: JsonObject) -> bool:
+        """Say whether a call that may already have happened can be repeated without asking."""
+        tool = self.tool(name)
+        if tool is None:  # a source's tool that is away may be there again: the worst is assumed
+            return self._source(name) is None
+        if not isinstance(tool, Repeatable):
+            return tool.traits.idempotent
+        try:
+            return tool.is_repeatable(arguments)
+        except Exception:
+            logger.exception("tool_repeatable_failed", extra={"tool": name})
+            return False
+
     def specs(self, allowed: tuple[str, ...] | None) -> tuple[ToolSpec, ...]:
         """Describe the tools that may be used; None allows all."""
         fixed = [tool for tool in self._tools.values() if _may(tool.name, allowed)]
         others = [tool for source in self._sources for tool in source.offered(allowed)]
         return tuple(map(_spec, [*fixed, *others]))
+
+    async def proposal(
+        self,
+        name: str,
+        arguments: JsonObject,
+        context: ToolContext,
+        *,
+        allowed: tuple[str, ...] | None = None,
+    ) -> ProposedCall | None:
+        """Return what a person is to be asked before this call; None when it can be made.
+
+        A call that would be refused needs nobody's word. Raises StorageError.
+        """
+        try:
+            call = await self._checked(name, arguments, context, allowed)
+        except Exception:  # noqa: BLE001  # ``call`` tells the model of it, and the log
+            return None
+        asked = await self._approvals.ask(call.tool, call.arguments, context)
+        return asked if isinstance(asked, ProposedCall) else None
 
     async def call(
         self,
@@ -121,18 +173,51 @@ class ToolCaller:
         *,
         allowed: tuple[str, ...] | None = None,
     ) -> AgentObservation:
-        """Call a tool and say what came of it. Raises nothing but CancelledError."""
+        """Call a tool and say what came of it. Raises nothing but CancelledError, StorageError."""
         try:
-            tool = await self._usable(name, allowed)
-            call = ToolCall(
-                tool=tool, arguments=fitting_arguments(tool, arguments), context=context
-            )
+            call = await self._checked(name, arguments, context, allowed)
+            permitted = await self._permitted(call)
         except ToolError as refusal:
-            return self._refused(name, refusal)
+            return await self._refused(name, arguments, context, refusal)
+        except StorageError:
+            raise
         except Exception:
             logger.exception("tool_unreadable", extra=_facts(name, context))
-            return self._refused(name, ToolError(f"{name} is broken and cannot be called"))
-        return await self._carried_out(call)
+            broken = ToolError(f"{name} is broken and cannot be called")
+            return await self._refused(name, arguments, context, broken)
+        return await self._carried_out(call, decision=permitted.why)
+
+    async def interrupted(self, name: str, arguments: JsonObject, context: ToolContext) -> None:
+        """Put on record that a call was begun and nobody knows what came of it."""
+        await self._audit.unknown(Called(name=name, arguments=arguments, context=context))
+
+    async def denied(
+        self, proposed: ProposedCall, context: ToolContext, *, by: UserId | None
+    ) -> None:
+        """Put on record that a person did not allow a call."""
+        await self._audit.denied(proposed, context, by=by)
+
+    async def _checked(
+        self,
+        name: str,
+        arguments: JsonObject,
+        context: ToolContext,
+        allowed: tuple[str, ...] | None,
+    ) -> ToolCall:
+        """Return the call when it is valid and this person's task may make it."""
+        tool = await self._usable(name, allowed)
+        fitting = fitting_arguments(tool, arguments)
+        refusal = self._policy.refusal(tool, fitting, requester=context.requester)
+        if refusal is not None:
+            raise ToolError(refusal)
+        return ToolCall(tool=tool, arguments=fitting, context=context)
+
+    async def _permitted(self, call: ToolCall) -> Permitted:
+        """Return why the call may be made; what nobody approved is refused."""
+        asked = await self._approvals.ask(call.tool, call.arguments, call.context)
+        if isinstance(asked, ProposedCall):
+            raise ToolError(f"{call.tool.name} was not called: nobody approved these arguments")
+        return asked
 
     def _source(self, name: str) -> ToolSource | None:
         return next((source for source in self._sources if source.owns(name)), None)
@@ -154,14 +239,20 @@ class ToolCaller:
         shown = ", ".join(names[:_MAX_NAMES_SHOWN]) or "none"
         return f"the tool {name[:60]!r} {what}; there are: {shown}"
 
-    async def _carried_out(self, call: ToolCall) -> AgentObservation:
+    async def _carried_out(self, call: ToolCall, *, decision: str) -> AgentObservation:
         started_s = self._clock.monotonic_s()
-        result = await self._result(call)
+        try:
+            result = await self._result(call)
+        except asyncio.CancelledError:
+            await self._audit.stopped(_called(call), decision=decision)
+            raise
         took_s = round(self._clock.monotonic_s() - started_s, 3)
         facts = _facts(call.tool.name, call.context)
         success = bool(result["success"])
         logger.info("tool_called", extra={**facts, "success": success, "duration_s": took_s})
-        return self._observed(call, result)
+        observation = self._observed(call, result)
+        await self._audit.done(_called(call), observation, decision=decision, duration_s=took_s)
+        return observation
 
     async def _result(self, call: ToolCall) -> dict[str, Any]:
         """Return the tool's result as complete JSON, or an error in the same shape."""
@@ -204,16 +295,25 @@ class ToolCaller:
             files=files,
         )
 
-    def _refused(self, name: str, refusal: ToolError) -> AgentObservation:
+    async def _refused(
+        self, name: str, arguments: JsonObject, context: ToolContext, refusal: ToolError
+    ) -> AgentObservation:
         logger.info("tool_refused", extra={"tool": name[:60]})
         content = _failure(self._redact(refusal.message))
-        return AgentObservation(
+        observation = AgentObservation(
             observation_type=ERROR,
             content=content,
             timestamp=self._clock.now(),
             source=Source.ENGINE,
             outcome=one_line(content["error"]),
         )
+        called = Called(name=name, arguments=arguments, context=context)
+        await self._audit.refused(called, observation)
+        return observation
+
+
+def _called(call: ToolCall) -> Called:
+    return Called(name=call.tool.name, arguments=call.arguments, context=call.context)
 
 
 async def _run(call: ToolCall) -> JsonObject:

@@ -106,6 +106,7 @@ def code_execution(
         run=_Runner(chooser, frozenset(languages), caps).run,
         traits=ToolTraits(timeout_s=caps.timeout_s + _QUEUE_S, idempotent=True),
         describe=_describe,
+        characteristics=lambda arguments: {"language": str(arguments["language"])},
     )
 
 
@@ -114,8 +115,12 @@ def _offer(packages: Sequence[str]) -> str:
 
 
 def _with_quota(limits: SandboxLimits, quota: Quota) -> SandboxLimits:
-    """Let whatever fits into a task folder be given to a program."""
-    return replace(limits, folder_quota=quota, copied_in_bytes=quota.size, copied_files=quota.files)
+    """Let a program have as many files as fit into a task folder, and no more bytes than usual.
+
+    What it is given is held in memory, twice for a moment.
+    """
+    given = min(quota.size, limits.copied_in_bytes)
+    return replace(limits, folder_quota=quota, copied_in_bytes=given, copied_files=quota.files)
 
 
 def _result(ended: SandboxResult, limits: SandboxLimits) -> JsonObject:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent_engine.errors import ToolError
 from agent_engine.ports import ToolContext, ToolTraits
-from agent_engine.types import JsonObject
+from agent_engine.types import Asks, JsonObject
 
 _MAX_REF_DEPTH: Final = 16
 
@@ -30,11 +30,18 @@ class Parameters(BaseModel):
 P = TypeVar("P", bound=Parameters)
 Describe = Callable[[JsonObject, JsonObject], str]
 """Arguments and result to one line for people."""
+Characterise = Callable[[JsonObject], Mapping[str, str]]
+"""Arguments to what rules look at; see ``policy.Characterised``."""
 
 
 def no_words(_arguments: JsonObject, _result: JsonObject) -> str:
     """Say nothing in particular; the caller finds words of its own."""
     return ""
+
+
+def nothing_characteristic(_arguments: JsonObject) -> Mapping[str, str]:
+    """Say that only equal arguments make calls alike."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +54,32 @@ class DeclaredTool(Generic[P]):
     run: Callable[[P, ToolContext], Awaitable[JsonObject]]
     traits: ToolTraits = field(default_factory=ToolTraits)
     describe: Describe = no_words
+    characteristics: Characterise = nothing_characteristic
+    asks: Callable[[JsonObject], Asks] | None = None
+    """For a tool that must ask for some arguments only; None: as its traits say."""
+    repeatable: Callable[[JsonObject], bool] | None = None
+    """Whether a call with these arguments may be made twice; None where the traits say it all."""
+
+    close: Callable[[], Awaitable[None]] | None = None
+    """Lets go of what the tool holds open; None for nothing."""
 
     @property
     def parameters_schema(self) -> JsonObject:
         """JSON schema of the arguments object."""
         return schema_of(self.parameters)
+
+    def asks_for(self, arguments: JsonObject) -> Asks:
+        """Say when a person is asked before a call with these arguments."""
+        return self.traits.asks if self.asks is None else self.asks(arguments)
+
+    def is_repeatable(self, arguments: JsonObject) -> bool:
+        """Say whether a call that may already have happened can be repeated."""
+        return self.traits.idempotent if self.repeatable is None else self.repeatable(arguments)
+
+    async def aclose(self) -> None:
+        """Let go of what the tool holds open."""
+        if self.close is not None:
+            await self.close()
 
     async def execute(self, arguments: JsonObject, context: ToolContext) -> JsonObject:
         """Read the arguments into the model and run. Raises ToolError when they do not fit."""

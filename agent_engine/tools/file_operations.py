@@ -60,6 +60,7 @@ def file_operations(quota: Quota | None = None) -> DeclaredTool[FileOperationsPa
         run=functools.partial(_run, quota or Quota()),
         traits=ToolTraits(timeout_s=30.0, idempotent=True),
         describe=_describe,
+        characteristics=lambda arguments: {"operation": str(arguments["operation"])},
     )
 
 

@@ -14,7 +14,7 @@ MIB: Final = 1024 * 1024
 class Quota:
     """Caps of one task folder."""
 
-    size: int = 128 * MIB
+    size: int = 320 * MIB
     """Bytes of all files together."""
     files: int = 2_000
     """Files and folders together: empty ones use up a disk as well."""

@@ -38,12 +38,20 @@ class TaskFolders:
         os.utime(path)  # what ``prune`` goes by: files below do not touch it
         return path
 
+    def aside(self, scope: Scope, task_id: TaskId) -> Path:
+        """Return a folder beside the task's that its tools cannot reach, made if need be.
+
+        On the same file system, so that a file can be moved from here into the task's folder.
+        """
+        path = self._aside(scope, task_id)
+        path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        return path
+
     def remove(self, scope: Scope, task_id: TaskId) -> None:
         """Delete a task's folder and all in it; safe to call twice."""
-        path = self._path(scope, task_id)
-        if path.is_symlink() or not path.exists():
-            return
-        shutil.rmtree(path)
+        for path in (self._path(scope, task_id), self._aside(scope, task_id)):
+            if not path.is_symlink() and path.exists():
+                shutil.rmtree(path)
 
     def prune(self, *, before_s: float, keep: Collection[tuple[Scope, TaskId]]) -> int:
         """Delete the folders of tasks that have not used them for long; return how many.
@@ -95,6 +103,10 @@ class TaskFolders:
     def _path(self, scope: Scope, task_id: TaskId) -> Path:
         who = _hashed(scope.workspace_id, scope.channel_id, scope.agent_id)
         return self._root / who / _hashed(task_id)
+
+    def _aside(self, scope: Scope, task_id: TaskId) -> Path:
+        path = self._path(scope, task_id)
+        return path.with_name(f"{path.name}.in")
 
 
 def _hashed(*parts: str) -> str:

@@ -85,7 +85,7 @@ def route_stop(event: SessionStopped, facts: Facts) -> Route:
     return stop_thread(_session_thread(event), facts, keys=delivery_keys(event.origin))
 
 
-def route_button(event: ButtonPressed, action: ids.Action, facts: Facts) -> Route:
+def route_button(event: ButtonPressed, action: ids.PlainAction, facts: Facts) -> Route:
     """Say what a click on one of our buttons means."""
     if not isinstance(action, ids.OpenLink) and why_unwelcome(facts):
         return Reply(text=refusal(facts))

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 
 from agent_engine.engine import Engine
 from agent_engine.ports import Clock
+from agent_engine.redaction import Redact, Redaction
+from agent_engine.safeguards import ApprovalStore
 from bot.agents_file import AgentsFile
+from bot.inbound.call_desk import CallDesk, House
 from bot.inbound.catch_up import CatchUp
 from bot.inbound.channels import ChannelDirectory
 from bot.inbound.forms import FormDesk
@@ -20,7 +23,7 @@ from bot.inbound.seen import SeenTracker
 from bot.inbound.slash import SlashDesk, command_names
 from bot.inbound.talk import SlackTalk
 from bot.inbound.whoami import Whoami
-from bot.ports import ChannelStore, PersonStore, PostStore
+from bot.ports import ChannelStore, PersonStore, PostStore, ToolFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,10 @@ class Needs:
     hooks: Hooks
     tools: tuple[str, ...] = ()
     """Names of all tools that agents can have, for the agent's form."""
+    tool_facts: ToolFacts
+    approvals: ApprovalStore
+    redact: Redact = Redaction().redact
+    """Takes secrets out of what people say before it is stored."""
     is_offline: bool = False
     """No language model is configured; the introduction says so."""
 
@@ -67,10 +74,19 @@ def build_entrance(needs: Needs) -> Entrance:
     return Entrance(
         intake=intake,
         slash=SlashDesk(around, intake=intake, names=around.desk.screens.command_names),
-        forms=FormDesk(around),
+        forms=FormDesk(around, CallDesk(around, _house(needs))),
         seen=seen,
         catch_up=_catch_up(needs, directory, intake, seen),
         directory=directory,
+    )
+
+
+def _house(needs: Needs) -> House:
+    return House(
+        tools=needs.tool_facts,
+        rules=needs.approvals,
+        budgets=needs.file.day_budgets(),
+        requester_extends=needs.file.slack.extend == "requester",
     )
 
 
@@ -87,6 +103,7 @@ def _surroundings(needs: Needs, directory: ChannelDirectory, seen: SeenTracker) 
         channels=directory,
         talk=needs.talk,
         screens=screens,
+        standing=needs.approvals,
         whoami=needs.whoami,
     )
     return Surroundings(
@@ -99,6 +116,7 @@ def _surroundings(needs: Needs, directory: ChannelDirectory, seen: SeenTracker) 
         desk=desk,
         seen=seen,
         hooks=needs.hooks,
+        redact=needs.redact,
     )
 
 

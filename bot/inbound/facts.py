@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from agent_engine.commands import Command
 from agent_engine.places import Person, Post
-from agent_engine.types import AgentProfile, RunId, RunSnapshot, UserId, WorkspaceId
+from agent_engine.types import AgentProfile, ProposedCall, RunId, RunSnapshot, UserId, WorkspaceId
 from bot.inbound import sentences
 from bot.inbound.slack_events import Origin
 from bot.inbound.words import Verb
@@ -66,7 +66,7 @@ class Show:
 class Open:
     """Open a form."""
 
-    form: ids.Form
+    form: ids.PlainForm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +79,24 @@ class Ignored:
 Route = Do | Reply | Show | Open | Ignored
 
 
+def is_admin(facts: Facts) -> bool:
+    """Say whether the person is an admin: of the workspace, or configured."""
+    return facts.person.is_admin or facts.person.user_id in facts.us.admins
+
+
+def may_decide(facts: Facts, call: ProposedCall) -> bool:
+    """Say whether the person may approve and deny this call."""
+    return is_admin(facts) or facts.person.user_id in call.approvers
+
+
+def may_extend(facts: Facts, run: RunSnapshot, *, requester_extends: bool) -> bool:
+    """Say whether the person may raise the limits that a task of theirs, or another, ended at."""
+    return is_admin(facts) or (requester_extends and run.requester == facts.person.user_id)
+
+
 def may_stop(facts: Facts) -> bool:
     """Say whether the person may stop the run: its requester, or an admin."""
-    if facts.person.is_admin or facts.person.user_id in facts.us.admins:
+    if is_admin(facts):
         return True
     return facts.run is not None and facts.run.requester == facts.person.user_id
 

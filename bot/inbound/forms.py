@@ -9,6 +9,7 @@ from agent_engine.commands import Rate, Rated
 from agent_engine.types import LOW_RATING_BELOW, ChannelId, JsonObject
 from bot.errors import SlackError
 from bot.inbound import acts, sentences
+from bot.inbound.call_desk import CallDesk
 from bot.inbound.facts import Do, Facts, Open, refusal, why_unwelcome
 from bot.inbound.front_desk import Place
 from bot.inbound.intake import Surroundings
@@ -28,8 +29,9 @@ logger = logging.getLogger(__name__)
 class FormDesk:
     """Takes clicks and submissions."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: Surroundings, calls: CallDesk) -> None:
         self._around = around
+        self._calls = calls
 
     async def press(self, event: ButtonPressed) -> None:
         """Take a click. Raises StorageError when its command could not be stored."""
@@ -42,6 +44,12 @@ class FormDesk:
             place = await self._place_of_run(event, action)
         if place is None:
             logger.info("click_ignored", extra={"reason": "nowhere"})
+            return
+        if isinstance(action, ids.AskedAction):
+            await self._calls.press(event, action, place)
+            return
+        if isinstance(action, ids.DecideWait) and await self._calls.is_about_call(action, place):
+            await self._around.desk.tell(place, Content(text=sentences.UNKNOWN_BUTTON))
             return
         facts = await self._facts(place, home=event.home_workspace_id)
         if isinstance(action, ids.StopRun):
@@ -61,6 +69,8 @@ class FormDesk:
         if form is None:
             logger.info("form_ignored", extra={"reason": "unknown"})
             return {}
+        if isinstance(form, ids.CallForm):
+            return await self._calls.submit(form, event)
         place = Place(
             workspace_id=self._around.whoami.us.workspace_id,
             channel_id=ChannelId(_channel_of(form)),
@@ -81,7 +91,7 @@ class FormDesk:
     # -- clicks ----------------------------------------------------------------------------------
 
     async def _rate(
-        self, route: Do, event: ButtonPressed, action: ids.Action, place: Place
+        self, route: Do, event: ButtonPressed, action: ids.PlainAction, place: Place
     ) -> None:
         """Store a rating by button; a low one opens the form at once, for a click can."""
         outcome = await self._around.engine.carry_out(route.command, keys=route.keys)
@@ -97,7 +107,7 @@ class FormDesk:
         )
         await self._open(form, event, place)
 
-    async def _open(self, form: ids.Form, event: ButtonPressed, place: Place) -> None:
+    async def _open(self, form: ids.PlainForm, event: ButtonPressed, place: Place) -> None:
         view = await self._view(form, place)
         if view is None:
             await self._around.desk.tell(place, Content(text=sentences.UNKNOWN_BUTTON))
@@ -109,14 +119,15 @@ class FormDesk:
             logger.warning("form_not_opened", extra={"error": repr(error)[:200]})
             await self._around.desk.tell(place, Content(text=sentences.FORM_NOT_OPENED))
 
-    async def _view(self, form: ids.Form, place: Place) -> JsonObject | None:
+    async def _view(self, form: ids.PlainForm, place: Place) -> JsonObject | None:
         screens = self._around.desk.screens
         match form:
             case ids.AgentForm(channel_id=channel_id):
                 there = replace(place, channel_id=ChannelId(channel_id))
                 channel = await self._around.channels.peek(there.workspace_id, there.channel_id)
                 agent = await self._around.channels.agent(channel)
-                return screens.agent_form(agent, there.channel_id)
+                rules = await self._around.desk.rules(there)
+                return screens.agent_form(agent, there.channel_id, rules=len(rules))
             case ids.StepRatingForm(run_id=run_id):
                 run = await self._around.run(run_id, place)
                 return None if run is None else screens.steps_form(run, form)
@@ -221,7 +232,11 @@ class FormDesk:
                     channel_id=ChannelId(channel_id),
                     user_id=event.user_id,
                 )
-            case ids.StopRun(run_id=run_id) | ids.AgainRun(run_id=run_id):
+            case (
+                ids.StopRun(run_id=run_id)
+                | ids.AgainRun(run_id=run_id)
+                | ids.ExtendRun(run_id=run_id)
+            ):
                 anywhere = Place(
                     workspace_id=us.workspace_id,
                     channel_id=ChannelId(""),
@@ -236,7 +251,7 @@ class FormDesk:
                 return None
 
 
-def _channel_of(form: ids.Form) -> str:
+def _channel_of(form: ids.PlainForm) -> str:
     return form.channel_id
 
 

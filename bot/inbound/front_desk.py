@@ -5,6 +5,7 @@ cannot be shown is logged and left: nothing depends on it.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agent_engine.commands import (
@@ -20,6 +21,7 @@ from agent_engine.commands import (
 )
 from agent_engine.engine import Engine
 from agent_engine.errors import RequestError
+from agent_engine.safeguards import ApprovalStore, StandingRule
 from agent_engine.types import LOW_RATING_BELOW, ChannelId, Thread, UserId, WorkspaceId
 from bot.errors import SlackError
 from bot.inbound import sentences
@@ -58,6 +60,7 @@ class FrontDesk:
     channels: ChannelDirectory
     talk: SlackTalk
     screens: Screens
+    standing: ApprovalStore
     whoami: Whoami
     is_silent: bool = False
     """Says nothing to anybody, for what is taken in a second time."""
@@ -106,6 +109,12 @@ class FrontDesk:
                 return await self._agent(place)
             case Verb.STATUS:
                 return await self._status(place)
+            case Verb.RULES:
+                return self.screens.rules(await self.rules(place))
+
+    async def rules(self, place: Place) -> Sequence[StandingRule]:
+        """Return the standing rules of a channel."""
+        return await self.standing.rules(place.workspace_id, channel_id=place.channel_id)
 
     # --------------------------------------------------------------------------------------------
 

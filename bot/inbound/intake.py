@@ -7,6 +7,7 @@ keys of the command make the second time harmless. A mention by someone known co
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -14,6 +15,7 @@ from functools import partial
 from agent_engine.commands import Outcome, Repeated, Say, Started, Steered
 from agent_engine.engine import Engine
 from agent_engine.places import Channel, ChannelKind, Post
+from agent_engine.redaction import Redact
 from agent_engine.types import (
     ChannelId,
     JsonObject,
@@ -26,7 +28,7 @@ from agent_engine.types import (
 from bot.errors import SlackError, SlackRefusedError
 from bot.inbound import acts, routing, sentences, words
 from bot.inbound.channels import ChannelDirectory
-from bot.inbound.facts import Do, Facts, Route
+from bot.inbound.facts import Do, Facts, Route, why_unwelcome
 from bot.inbound.front_desk import FrontDesk, Place
 from bot.inbound.lanes import Lanes, OnceOnly
 from bot.inbound.moments import is_later, sent_at
@@ -97,6 +99,7 @@ class Surroundings:
     desk: FrontDesk
     seen: SeenTracker
     hooks: Hooks
+    redact: Redact
 
     async def facts(self, channel: Channel, author: Author) -> Facts:
         """Gather who the person is and which agent lives here."""
@@ -147,9 +150,9 @@ class Intake:
         """Take one event in. Raises StorageError when it could not be stored."""
         match event:
             case MessagePosted():
-                await self._message(event)
+                await self._message(self._without_secrets(event))
             case MessageEdited():
-                await self._edit(event)
+                await self._edit(self._edit_without_secrets(event))
             case ReactionAdded() | ReactionRemoved():
                 await self._reaction(event)
             case SessionStopped():
@@ -172,6 +175,15 @@ class Intake:
                 logger.debug("delivery_ignored", extra={"reason": type(event).__name__})
 
     # -- messages --------------------------------------------------------------------------------
+
+    def _without_secrets(self, event: MessagePosted) -> MessagePosted:
+        """Take out what a person should not have pasted, before it is stored and split."""
+        return replace(event, text=self._around.redact(event.text))
+
+    def _edit_without_secrets(self, event: MessageEdited) -> MessageEdited:
+        redact, before = self._around.redact, event.previous_text
+        previous = None if before is None else redact(before)
+        return replace(event, text=redact(event.text), previous_text=previous)
 
     async def _message(self, event: MessagePosted) -> None:
         us = self._around.whoami.us
@@ -206,7 +218,7 @@ class Intake:
         if self._is_replay and not await self._can_replay(route, event, latest):
             return False
         if isinstance(route, Do) and isinstance(route.command, Say) and latest is None:
-            route = replace(route, command=await self._with_earlier(route.command, event))
+            route = replace(route, command=await self._with_earlier(route.command, event, facts))
         outcome = await self._around.desk.carry_out(route, place)
         await self._around.people.refresh(facts.person)
         return _is_told(route, outcome)
@@ -230,7 +242,7 @@ class Intake:
         run = await self._around.run(latest, _place_of_message(event))
         return run is None or run.task.created_at <= route.command.message.sent_at
 
-    async def _with_earlier(self, say: Say, event: MessagePosted) -> Say:
+    async def _with_earlier(self, say: Say, event: MessagePosted, facts: Facts) -> Say:
         """Add what was said in the thread before, as far as Slack tells it in time."""
         if event.thread_ts is None:
             return say
@@ -241,7 +253,24 @@ class Intake:
             logger.warning("earlier_messages_unread", extra={"error": repr(error)[:200]})
             return say
         said = list(self._context(thread, event))
-        return replace(say, earlier=(*said[:1], *said[1:][-EARLIER_MESSAGES:]))
+        said = [*said[:1], *said[1:][-EARLIER_MESSAGES:]]
+        welcome = await self._welcome_to_attach([posted for posted, _ in said], facts)
+        earlier = [m if posted.ts in welcome else replace(m, files=()) for posted, m in said]
+        return replace(say, earlier=tuple(earlier))
+
+    async def _welcome_to_attach(
+        self, said: Sequence[MessagePosted], facts: Facts
+    ) -> frozenset[str]:
+        """Return which messages are of people who could have handed their files over themselves."""
+        welcome: set[str] = set()
+        with suppress(TimeoutError):  # those not looked at in time count as unwelcome
+            async with asyncio.timeout(EARLIER_S):
+                for posted in said:
+                    if posted.files and posted.author.bot_id is None:
+                        person = await self._around.people.who(facts.us.workspace_id, posted.author)
+                        if why_unwelcome(replace(facts, person=person)) is None:
+                            welcome.add(posted.ts)
+        return frozenset(welcome)
 
     async def _thread(self, channel_id: ChannelId, thread_ts: str) -> list[JsonObject]:
         """Read a thread to its end: Slack gives the oldest first, the newest matter most."""
@@ -257,16 +286,17 @@ class Intake:
 
     def _context(
         self, thread: Sequence[JsonObject], event: MessagePosted
-    ) -> Iterator[PersonMessage]:
+    ) -> Iterator[tuple[MessagePosted, PersonMessage]]:
         workspace_id, us = event.origin.workspace_id, self._around.whoami.us
         for raw in thread:
             said = read_history(
                 raw, workspace_id=workspace_id, channel_id=event.channel_id, kind=event.kind
             )
             if isinstance(said, MessagePosted) and is_later(event.ts, said.ts):
+                said = self._without_secrets(said)
                 message = routing.earlier_message(said, us)
                 if message is not None:
-                    yield message
+                    yield said, message
 
     async def _own_message(self, event: MessagePosted) -> None:
         key = ids.read_metadata(_as_metadata(event)) or await self._key_of_root(event)
@@ -455,8 +485,9 @@ class Intake:
     async def _uninstalled(self, event: AppUninstalled | TokensRevoked) -> None:
         if isinstance(event, TokensRevoked) and not event.is_bot_token:
             return
-        logger.error("app_uninstalled", extra={"workspace": event.origin.workspace_id})
-        await self._around.hooks.uninstalled()
+        # Slack tells it twice: that the app is gone, and that its token is.
+        if self._taken.claim(f"uninstalled:{event.origin.workspace_id}"):
+            await self._around.hooks.uninstalled()
 
 
 def _is_told(route: Route, outcome: Outcome | None) -> bool:

@@ -9,6 +9,7 @@ from agent_engine.commands import Amend, Say
 from agent_engine.places import ChannelKind
 from agent_engine.types import (
     AgentProfile,
+    Attachment,
     ChannelId,
     FollowUps,
     PersonMessage,
@@ -30,12 +31,15 @@ from bot.inbound.facts import (
     why_unwelcome,
 )
 from bot.inbound.moments import sent_at
-from bot.inbound.slack_events import MessageEdited, MessagePosted
+from bot.inbound.slack_events import MessageEdited, MessagePosted, SlackFile
 from bot.inbound.words import Verb
 
 SLACKBOT = UserId("USLACKBOT")
 MAX_TEXT = 40_000
 """Characters of one message that are taken in; Slack itself cuts there."""
+MAX_FILES = 20
+"""Files of one message that are taken in."""
+MAX_FILE_NAME = 255
 
 _WRITTEN = frozenset({"", "file_share", "thread_broadcast", "me_message", "bot_message"})
 """Message subtypes that are someone's words rather than Slack's own remarks."""
@@ -224,7 +228,6 @@ def _say(event: MessagePosted, facts: Facts, *, text: str, starts: bool) -> Rout
         message=_person_message(event, text=text, id_suffix=""),
         starts=starts,
         continues=True,
-        parameters=_file_parameters(event) if starts else {},
     )
     keys = (*delivery_keys(event.origin), message_key(event.channel_id, event.ts))
     return Do(command=say, keys=keys)
@@ -238,16 +241,13 @@ def _person_message(event: MessagePosted, *, text: str, id_suffix: str) -> Perso
         author=event.author.user_id or UserId(event.author.bot_id or ""),
         text=words_only or (f"(attached: {attached})" if attached else ""),
         sent_at=sent_at(event.ts),
+        files=tuple(map(_attachment, event.files[:MAX_FILES])),
     )
 
 
-def _file_parameters(event: MessagePosted) -> dict[str, object]:
-    if not event.files:
-        return {}
-    files = [
-        {"id": f.id, "name": f.name, "mimetype": f.mimetype, "size": f.size} for f in event.files
-    ]
-    return {"slack_files": files}
+def _attachment(file: SlackFile) -> Attachment:
+    name = file.name[:MAX_FILE_NAME]
+    return Attachment(id=file.id, name=name, mimetype=file.mimetype[:100], size=file.size)
 
 
 def _meant_nothing(event: MessageEdited, facts: Facts) -> bool:

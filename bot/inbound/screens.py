@@ -8,13 +8,19 @@ from dataclasses import dataclass
 
 from agent_engine.commands import TaskLine
 from agent_engine.ports import Clock
+from agent_engine.safeguards import StandingRule
 from agent_engine.types import AgentProfile, ChannelId, JsonObject, RunSnapshot
 from bot.inbound.sentences import OFFLINE_PROMPTS, PROMPTS
 from bot.inbound.words import VERB_HELP, Verb, escaped
 from bot.outbound.blocks import ids
-from bot.outbound.blocks.agent_modal import FormErrors, agent_modal, read_agent_form
+from bot.outbound.blocks.agent_modal import (
+    FormErrors,
+    agent_modal,
+    how_it_plans,
+    read_agent_form,
+)
 from bot.outbound.blocks.help import help_content, introduction_content
-from bot.outbound.blocks.parts import actions, button, section
+from bot.outbound.blocks.parts import actions, button, quiet, section
 from bot.outbound.blocks.plan import plan_content
 from bot.outbound.blocks.rating_form import (
     StepRatings,
@@ -24,8 +30,10 @@ from bot.outbound.blocks.rating_form import (
     why_modal,
     why_prompt,
 )
+from bot.outbound.blocks.rules_list import rules_content
 from bot.outbound.blocks.tasks_list import tasks_content
 from bot.outbound.content import Content
+from bot.outbound.text import count
 
 __all__ = ["FormErrors", "Screens", "StepRatings"]
 
@@ -69,17 +77,27 @@ class Screens:
 
     def agent(self, profile: AgentProfile, channel_id: ChannelId) -> Content:
         """Describe the channel's agent, with a button that opens its form."""
-        tools = "all tools" if profile.tools is None else ", ".join(profile.tools) or "no tools"
+        tools = "all" if profile.tools is None else ", ".join(profile.tools) or "none"
+        model = profile.model or "the installation's"
         text = (
-            f"*{escaped(profile.name)}* is the agent of this channel: {profile.planner} planner, "
-            f"{escaped(tools)}, model {escaped(profile.model or 'of the installation')}."
+            f"*{escaped(profile.name)}* is the agent of this channel.\n"
+            f"How it plans: {how_it_plans(profile)} · Tools: {escaped(tools)} · "
+            f"Model: {escaped(model)}"
         )
         edit = button("Edit", ids.EditAgent(agent_id=profile.id, channel_id=channel_id))
         return Content(text=text, blocks=(section(text), actions([edit])))
 
-    def agent_form(self, profile: AgentProfile, channel_id: ChannelId) -> JsonObject:
-        """Return the modal that edits an agent."""
-        return agent_modal(profile, channel_id=channel_id, tools=self.tools)
+    def rules(self, rules: Sequence[StandingRule]) -> Content:
+        """List the standing rules of a channel, with buttons that revoke them."""
+        return rules_content(rules)
+
+    def agent_form(
+        self, profile: AgentProfile, channel_id: ChannelId, *, rules: int = 0
+    ) -> JsonObject:
+        """Return the modal that edits an agent; it says how many standing rules there are."""
+        modal = agent_modal(profile, channel_id=channel_id, tools=self.tools)
+        said = f"{count(rules, 'standing rule')} in this channel: {self.command_names[Verb.RULES]}"
+        return {**modal, "blocks": [*modal["blocks"], quiet(f"{said} lists them.")]}
 
     def read_agent(self, profile: AgentProfile, values: JsonObject) -> AgentProfile | FormErrors:
         """Return the agent as the submitted form wants it, or what is wrong with the form."""

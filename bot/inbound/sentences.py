@@ -9,6 +9,13 @@ STOPPED = "stopped by a person"
 NO_TASK_HERE = "There is no task in this thread yet. Mention me with a problem to start one."
 UNKNOWN_BUTTON = "That button is from an older version and does nothing any more."
 ALREADY_DECIDED = "That has been answered already."
+NOTHING_TO_DECIDE = "That task has ended or is being stopped: there is nothing to decide any more."
+NOT_YOURS_TO_DECIDE = "This is not yours to decide: the message says who can."
+MAY_NOT_APPROVE_LIKE_THIS = "You may not approve the call with these arguments: an admin can."
+RULE_IS_GONE = "That rule does not hold any more."
+RULE_REVOKED = "Revoked: {allowed}. Such calls are asked about again."
+ADMINS_EXTEND_BUDGETS = "Only an admin can add to a budget of the day."
+GOES_ON = "It goes on, with {room}."
 ALREADY_ENDED = "That task has already ended."
 STILL_RUNNING = "That task is still running."
 MEMBERS_ONLY = "Only members of the channel can change its agent."
@@ -85,6 +92,27 @@ def may_not_stop(requester: UserId | None) -> str:
     return f"Only {who} or an admin can stop this task. You can steer it by replying in its thread."
 
 
+def may_not_decide(deciders: str) -> str:
+    """Say who may decide about a tool call."""
+    return f"Only {deciders} can decide this."
+
+
+def already_decided(by: str, did: str) -> str:
+    """Say who was faster."""
+    return f"{by[:1].upper()}{by[1:]} has {did} that already."
+
+
+def may_not_revoke(maker: UserId) -> str:
+    """Say who may take a standing rule back."""
+    return f"Only <@{maker}>, who made this rule, or an admin can revoke it."
+
+
+def may_not_extend(requester: UserId | None) -> str:
+    """Say who may raise a task's limits."""
+    who = f"<@{requester}> or an admin" if requester else "an admin"
+    return f"Only {who} can extend this task."
+
+
 def not_a_member(bot: UserId, *, said: str) -> str:
     """Say how to get the bot to where a command was given, with the text, so it is not lost."""
     return (
@@ -93,8 +121,14 @@ def not_a_member(bot: UserId, *, said: str) -> str:
     )
 
 
-def slack_refused(error: str) -> str:
-    """Say that Slack did not take our message."""
+def slack_refused(error: str, *, needed: str = "") -> str:
+    """Say that Slack did not take our message; ``needed`` is the scope that the app lacks."""
+    if error == "missing_scope":
+        scope = f" `{needed}`" if needed else ""
+        return (
+            f"I may not write here, for the app lacks the scope{scope}: whoever installed me has "
+            "to add it and install the app again."
+        )
     return f"Slack did not let me post here ({error})."
 
 

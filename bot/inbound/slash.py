@@ -89,6 +89,8 @@ class SlashDesk:
             case Verb.TASKS | Verb.STOP | Verb.STATUS:
                 # A command cannot be given in a thread: the list has the Stop buttons.
                 return self._needless(order) or await self._screen(Verb.TASKS, command)
+            case Verb.RULES:
+                return self._needless(order) or await self._screen(Verb.RULES, command)
             case Verb.HELP:
                 return self._help(order)
             case None:
@@ -121,7 +123,9 @@ class SlashDesk:
         facts = await self._facts(command)
         if why_unwelcome(facts):
             return Content(text=refusal(facts))
-        view = self._around.desk.screens.agent_form(facts.agent, command.channel_id)
+        desk = self._around.desk
+        rules = await desk.rules(self._place(command))
+        view = desk.screens.agent_form(facts.agent, command.channel_id, rules=len(rules))
         try:
             async with asyncio.timeout(OPEN_S):
                 await self._around.talk.open_view(command.trigger_id, view)
@@ -155,7 +159,7 @@ class SlashDesk:
     def _not_posted(self, refused: SlackRefusedError, *, said: str) -> Content:
         logger.info("problem_not_posted", extra={"error": refused.error})
         if refused.error not in _NOT_HERE:
-            return Content(text=sentences.slack_refused(refused.error))
+            return Content(text=sentences.slack_refused(refused.error, needed=refused.needed))
         bot = self._around.whoami.us.user_id
         return Content(text=sentences.not_a_member(bot, said=_safe(said)))
 

@@ -25,9 +25,10 @@ class Verb(StrEnum):
     AGENT = "agent"
     STOP = "stop"
     STATUS = "status"
+    RULES = "rules"
 
 
-MENTION_VERBS = frozenset({Verb.HELP, Verb.TASKS, Verb.AGENT, Verb.STOP, Verb.STATUS})
+MENTION_VERBS = frozenset({Verb.HELP, Verb.TASKS, Verb.AGENT, Verb.STOP, Verb.STATUS, Verb.RULES})
 """The verbs that a mention knows; to solve something one just says it."""
 
 
@@ -37,6 +38,7 @@ VERB_HELP = {
     Verb.AGENT: "shows and changes the agent of this channel.",
     Verb.STATUS: "says how the tasks here stand; in a thread, mention me with `status`.",
     Verb.STOP: "lists what can be stopped; in a thread, mention me with `stop`.",
+    Verb.RULES: "lists what is always allowed in this channel without asking, and revokes it.",
     Verb.HELP: "says what I can do; every command also takes `help`.",
 }
 """What each verb does, to be read behind its command."""

@@ -1,5 +1,7 @@
 """How records look on the wire: Slack's JSON for messages, channels, users, files, views. Pure."""
 
+from urllib.parse import quote
+
 from bot.local_slack.core import Core
 from bot.local_slack.records import Channel, ChannelKind, Json, Message, Person, SharedFile, View
 
@@ -108,6 +110,7 @@ def user_json(core: Core, person: Person) -> Json:
 
 def file_json(core: Core, file: SharedFile) -> Json:
     """Give a file as messages and files.info show it."""
+    name = quote(file.name, safe="")
     url = f"{core.base_url}/files-pri/{core.state.team_id}-{file.id}/"
     filetype = _FILE_TYPES.get(file.mimetype) or file.name.rpartition(".")[2] or "binary"
     return {
@@ -124,9 +127,9 @@ def file_json(core: Core, file: SharedFile) -> Json:
         "mode": "hosted",
         "is_external": False,
         "is_public": False,
-        "url_private": url + file.name,
-        "url_private_download": f"{url}download/{file.name}",
-        "permalink": f"{core.base_url}/files/{file.user}/{file.id}/{file.name}",
+        "url_private": url + name,
+        "url_private_download": f"{url}download/{name}",
+        "permalink": f"{core.base_url}/files/{file.user}/{file.id}/{name}",
         "channels": list(file.channels),
         "file_access": "visible",
     }

@@ -20,7 +20,9 @@ from agent_engine.types import (
     WaitKind,
 )
 from bot.agents_file import DEFAULT_AGENT, DEFAULT_NAME
+from bot.outbound.asked import approvals, reminders, whole_calls
 from bot.outbound.blocks.answer import ANSWER_FILE, AnswerMessages, answer_messages, resent
+from bot.outbound.blocks.ending import is_unhappy, needs_notice
 from bot.outbound.blocks.notice import end_content
 from bot.outbound.blocks.plan import has_real_steps, plan_content, plan_hash, waits_for_people
 from bot.outbound.blocks.question import closed_content, question_content
@@ -36,7 +38,7 @@ _TAKEN_IN_WITHIN = timedelta(minutes=1)
 """Between a person's message and the run it started; older ones started earlier runs."""
 _CLOCKS_APART = timedelta(seconds=5)
 """How far Slack's clock may be ahead of ours."""
-_FOR_PEOPLE = frozenset({WaitKind.QUESTION, WaitKind.REPEAT})
+_QUESTIONS = frozenset({WaitKind.QUESTION, WaitKind.REPEAT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,13 +89,15 @@ class Desired:
     """Whether that has ended with an answer."""
 
 
-def desired(
+def desired(  # noqa: PLR0913  # the rows, and what is known of this Slack
     runs: Sequence[RunSnapshot],
     posts: Mapping[str, Post],
     *,
     shown_status: str | None,
     early_plan: bool = False,
+    takes_files: bool = True,
     scales: Mapping[RunId, float] | None = None,
+    remind_before: datetime | None = None,
 ) -> Desired:
     """Say what the thread of these runs should show.
 
@@ -102,7 +106,9 @@ def desired(
         posts: what was intended and posted for them, by key.
         shown_status: the session status that Slack shows; None when never set.
         early_plan: this Slack shows no session status, so a plan message is the first sign.
+        takes_files: whether this Slack lets us upload; if not, answers say where their files are.
         scales: below 1 for runs whose messages this Slack found too long.
+        remind_before: people are reminded of what they were asked before this; None: never.
     """
     scales = scales or {}
     found: list[Wanted] = []
@@ -110,7 +116,15 @@ def desired(
     for run in runs:
         if run.thread is not None:
             scale = scales.get(run.run_id, 1.0)
-            view = _RunView(run, run.thread, posts, _answer(run, scale), scale, early_plan)
+            view = _RunView(
+                run,
+                run.thread,
+                posts,
+                _answer(run, scale, takes_files=takes_files),
+                scale,
+                early_plan,
+                remind_before,
+            )
             asked_at_s = _asked_at(run).timestamp()
             found += (replace(wanted, asked_at_s=asked_at_s) for wanted in view.messages())
             files += view.files()
@@ -154,6 +168,7 @@ class _RunView:
     answer: AnswerMessages
     scale: float
     early_plan: bool
+    remind_before: datetime | None
 
     def messages(self) -> Iterator[Wanted]:
         persona = persona_of(self.run.agent)
@@ -165,11 +180,16 @@ class _RunView:
     def _kinds(self) -> Iterator[Wanted]:
         yield from self._answers()
         yield from self._questions()
-        yield from self._plan()
+        yield from self._asked()
         yield from self._end()
+        yield from self._plan()
 
     def files(self) -> Iterator[WantedFile]:
         run, whole = self.run, self.answer.whole
+        for wait, said in whole_calls(run):
+            post = self._post(f"approval-file:{wait.id}", PostKind.NOTICE, step=wait.step)
+            name = f"call-of-step-{wait.step}.txt"
+            yield WantedFile(post=post, run=run, name=name, path=None, text=said)
         if run.answer is None or run.end is None:
             return
         if whole is not None:
@@ -195,7 +215,7 @@ class _RunView:
     def _questions(self) -> Iterator[Wanted]:
         open_ids: set[str] = set()
         for wait in self.run.waits:
-            if wait.kind in _FOR_PEOPLE:
+            if wait.kind in _QUESTIONS:
                 open_ids.add(wait.id)
                 yield from self._question(wait)
         prefix = f"run:{self.run.run_id}:question:"
@@ -228,13 +248,25 @@ class _RunView:
             urgency=Urgency.PLAN,
         )
 
+    def _asked(self) -> Iterator[Wanted]:
+        """Say what is up to people: calls to be approved, and what they may have forgotten."""
+        reminding = reminders(self.run, self.posts, before=self.remind_before)
+        for asked in (*approvals(self.run, self.posts), *reminding):
+            content = asked.content
+            yield Wanted(
+                post=self._post(asked.name, asked.kind, step=asked.step),
+                content=content,
+                resent=asked.again,
+                body_hash=body_hash(content.text, content.blocks),
+                urgency=asked.urgency,
+            )
+
     def _plan(self) -> Iterator[Wanted]:
         run = self.run
-        answered = _is_answered(run)
         is_new = not self._is_known("plan")
         if self._is_abandoned("plan"):
             return
-        if is_new and not self._is_plan_worth_posting(answered=answered):
+        if is_new and not self._is_plan_worth_posting():
             return
         yield Wanted(
             post=self._post("plan", PostKind.PLAN),
@@ -243,26 +275,32 @@ class _RunView:
             urgency=Urgency.PLAN if run.end is None else Urgency.NOTICE,
             patient=run.end is not None,
             is_last=run.end is not None,
-            only_if_free=answered and not self._is_posted("plan"),
+            only_if_free=self._has_last_words and not self._is_posted("plan"),
         )
 
-    def _is_plan_worth_posting(self, *, answered: bool) -> bool:
+    @property
+    def _has_last_words(self) -> bool:
+        """Whether another message tells how the run ended."""
+        return self.run.end is not None and (self.run.answer is not None or needs_notice(self.run))
+
+    def _is_plan_worth_posting(self) -> bool:
         run = self.run
-        if answered:
-            return has_real_steps(run.plan) and not self._is_known("answer:0")
+        if self._has_last_words:
+            is_told = self._is_known("answer:0") or self._is_known("end")
+            return has_real_steps(run.plan) and not is_told
         if run.end is not None:
             return has_real_steps(run.plan)
         return has_real_steps(run.plan) or run.queue_place is not None or self.early_plan
 
     def _end(self) -> Iterator[Wanted]:
-        """Say an unhappy end where no plan message says it."""
+        """Say an unhappy end where neither an answer nor the plan message says it."""
         run = self.run
-        if run.end is None or run.end.reason is EndReason.ANSWERED:
+        if not is_unhappy(run) or run.answer is not None:
             return
-        is_said_by_plan = not self._is_abandoned("plan") and (
+        has_plan = not self._is_abandoned("plan") and (
             self._is_known("plan") or has_real_steps(run.plan)
         )
-        if is_said_by_plan:
+        if has_plan and not needs_notice(run):
             return
         content = end_content(run)
         yield Wanted(
@@ -314,11 +352,11 @@ def _asked_at(run: RunSnapshot) -> datetime:
     return max(said, default=run.created_at)
 
 
-def _answer(run: RunSnapshot, scale: float) -> AnswerMessages:
+def _answer(run: RunSnapshot, scale: float, *, takes_files: bool) -> AnswerMessages:
     """Render the run's answer, which is costly, once; nothing before the run has ended."""
     if run.answer is None or run.end is None:
         return AnswerMessages(contents=())
-    return answer_messages(run, run.answer, scale=scale)
+    return answer_messages(run, run.answer, scale=scale, takes_files=takes_files)
 
 
 def _session(runs: Sequence[RunSnapshot], shown: str | None) -> SessionStatus | None:

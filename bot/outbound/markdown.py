@@ -36,6 +36,7 @@ _DEFINITION = re.compile(
     r"(?m)^(?P<before>[ \t>]*)\[(?P<label>[^\]\n]{1,300})\]:[ \t]*(?P<url>\S*)"
 )
 _IMAGE_REFERENCE = re.compile(r"!(?=\[)")
+_BRACKET = re.compile(r"(?P<marks>\\*)<")
 _MENTION = re.compile(r"<(?=[!@#])")
 _CALL_ALL = re.compile(r"@(?=(?:channel|here|everyone|group)\b)", re.IGNORECASE)
 _MAX_ROUNDS = 6
@@ -114,11 +115,17 @@ def _safer_code(code: str) -> str:
 
 def _safer_text(text: str) -> str:
     text = _SLACK_LINK.sub(_from_slack_link, text)
-    text = text.replace("<", "&lt;")
+    text = _BRACKET.sub(_as_entity, text)
     text = _LINK.sub(_safe_link, text)
     text = _DEFINITION.sub(_safe_definition, text)
     text = _IMAGE_REFERENCE.sub("", text)
     return _CALL_ALL.sub("@" + _WORD_JOINER, text)
+
+
+def _as_entity(found: re.Match[str]) -> str:
+    """An escaped bracket loses its backslash, which would escape the entity and show it."""
+    marks = found["marks"]
+    return marks[: len(marks) // 2 * 2] + "&lt;"
 
 
 def _from_slack_link(found: re.Match[str]) -> str:

@@ -22,6 +22,7 @@ from bot.outbound.slack_client import EDIT, POST, SlackClient
 from bot.outbound.slack_values import Pace, Upload
 from bot.outbound.streaming import STREAMING, AnswerStreams, is_half
 from bot.outbound.turns import Ask, Limit, NotNowError, Turns
+from bot.outbound.unsent_files import not_there
 from bot.ports import PostStore
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ LOOKUP_PAUSES_S = (0.0, 2.0, 5.0)
 LOOKUP_PAGES = 10
 LOOKUP_SKEW = timedelta(minutes=5)
 """How far Slack's clock and the database's may be apart."""
-MAX_FILE_BYTES = 100_000_000
+MAX_FILE_BYTES = 50_000_000
 
 _GONE = frozenset({"message_not_found"})
 _NOT_EDITABLE = frozenset({"cant_update_message", "edit_window_closed", "streaming_state_conflict"})
@@ -109,6 +110,7 @@ class Poster:
             return
         content = await self._content_of(wanted)
         if content is None:
+            await self.show(not_there(wanted, most_mb=MAX_FILE_BYTES / 1_000_000), None)
             await self._posts.abandoned(post.key, reason="file_gone")
             return
         upload = Upload(name=wanted.name, content=content)

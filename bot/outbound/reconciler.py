@@ -10,6 +10,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import NamedTuple
 
 from agent_engine.errors import RetryableError
@@ -26,6 +27,7 @@ from bot.outbound.signs import Signs
 from bot.outbound.slack_client import POST, SlackClient
 from bot.outbound.streaming import AnswerStreams
 from bot.outbound.turns import Limit, NotNowError, Turns
+from bot.outbound.unsent_files import refused
 from bot.ports import Leases, PostStore, ThreadStore
 
 logger = logging.getLogger(__name__)
@@ -81,6 +83,7 @@ class Reconciler:
         on_lost: OnLost | None = None,
         files: TaskFiles | None = None,
         bot_id: str | None = None,
+        remind_after: timedelta | None = None,
         sleep: Sleep = asyncio.sleep,
         growing: GrowingAnswers | None = None,
     ) -> None:
@@ -92,6 +95,7 @@ class Reconciler:
         self._clock = clock
         self._workspace_id = workspace_id
         self._on_lost = on_lost
+        self._remind_after = remind_after
         self._turns = Turns(wait_for=self._wait_s, clock=clock)
         self._signs = Signs(slack=slack, turns=self._turns, clock=clock)
         self._streams = AnswerStreams(
@@ -297,7 +301,9 @@ class Reconciler:
             known,
             shown_status=shown,
             early_plan=not self._slack.shows_status,
+            takes_files=self._slack.takes_files,
             scales=self._scales,
+            remind_before=self._clock.now() - self._remind_after if self._remind_after else None,
         )
 
     async def _signed(self, showing: Awaitable[list[NotNowError]]) -> list[NotNowError]:
@@ -324,18 +330,22 @@ class Reconciler:
                     unanswered.add(message.post.run_id)
             except SlackRefusedError as refused:
                 await self._refused(message, refused)
-        for file in wanted.files:
-            if file.run.run_id not in unanswered:
+        for file in (f for f in wanted.files if f.run.run_id not in unanswered):
+            try:
                 await self._hand_over(file, known.get(file.post.key))
+            except NotNowError as wait:
+                waits.append(wait)
         return waits
 
     async def _hand_over(self, file: WantedFile, post: Post | None) -> None:
         try:
             await self._poster.hand_over(file, post)
-        except SlackRefusedError as refused:
-            await self._poster.give_up(file.post.key, reason=refused.error)
-            _raise_if_lost(refused)
-            logger.warning("file_refused", extra={"error": refused.error})
+        except SlackRefusedError as refusal:
+            if refusal.error not in LOST_CHANNEL | LOST_THREAD:
+                await self._poster.show(refused(file, refusal), None)
+            await self._poster.give_up(file.post.key, reason=refusal.error)
+            _raise_if_lost(refusal)
+            logger.warning("file_refused", extra={"error": refusal.error})
 
     async def _refused(self, wanted: Wanted, refused: SlackRefusedError) -> None:
         """Do what can be done about a message that Slack does not take."""

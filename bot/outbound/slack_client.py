@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -21,13 +21,16 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from agent_engine.ports import Clock
+from agent_engine.redaction import Redaction
 from agent_engine.types import ChannelId, JsonObject, Thread, UserId, WorkspaceId
 from bot.errors import SlackRefusedError
 from bot.outbound.blocks import ids
 from bot.outbound.content import Block, Content, block_types
+from bot.outbound.downloads import Downloads, Source
 from bot.outbound.pacing import Pacer, Sleep, Urgency
 from bot.outbound.personas import Personas
 from bot.outbound.proxies import reach_directly
+from bot.outbound.redacting_web import RedactingWebClient
 from bot.outbound.slack_values import (
     AT_ONCE,
     Identity,
@@ -53,6 +56,8 @@ SESSION_STATUS = "agents.sessions.setStatus"
 STATUS_LINE = "assistant.threads.setStatus"
 POST = "chat.postMessage"
 EDIT = "chat.update"
+UPLOAD = "files.getUploadURLExternal"
+UPLOAD_SCOPE = "files:write"
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _STATUS_WORDS = {"processing": "is working…", "suspended": "waits for an answer…"}
@@ -67,14 +72,24 @@ _SendBlocks = Callable[[Sequence[Block]], Awaitable[AsyncSlackResponse]]
 
 @asynccontextmanager
 async def open_slack(
-    *, token: str, clock: Clock, base_url: str = SLACK_API_URL, sleep: Sleep = asyncio.sleep
+    *,
+    token: str,
+    clock: Clock,
+    base_url: str = SLACK_API_URL,
+    sleep: Sleep = asyncio.sleep,
+    redaction: Redaction | None = None,
 ) -> AsyncIterator["SlackClient"]:
-    """Open a client with a connection pool of its own; closed on the way out."""
+    """Open a client with a connection pool of its own; closed on the way out.
+
+    Nothing is sent that ``redaction`` would take out; None for one that knows the usual kinds.
+    """
+    redaction = redaction or Redaction()
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     timeout = aiohttp.ClientTimeout(total=UPLOAD_TIMEOUT_S)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         web = reach_directly(
-            AsyncWebClient(
+            RedactingWebClient(
+                redaction,
                 token=token,
                 base_url=base_url,
                 session=session,
@@ -85,15 +100,22 @@ async def open_slack(
         if urlsplit(base_url).hostname in _LOOPBACK:
             web.proxy = None  # the SDK takes it from the environment, even for this machine
         calls = WebCalls(clock=clock, pacer=Pacer(clock=clock, sleep=sleep), sleep=sleep)
-        yield SlackClient(web=web, session=session, calls=calls, clock=clock)
+        yield SlackClient(web=web, session=session, calls=calls, clock=clock, redaction=redaction)
 
 
 class SlackClient:
     """What the bot can do in Slack. Every method raises SlackUnavailable- and SlackRefusedError."""
 
     def __init__(
-        self, *, web: AsyncWebClient, session: aiohttp.ClientSession, calls: WebCalls, clock: Clock
+        self,
+        *,
+        web: AsyncWebClient,
+        session: aiohttp.ClientSession,
+        calls: WebCalls,
+        clock: Clock,
+        redaction: Redaction | None = None,
     ) -> None:
+        self._redaction = redaction or Redaction()
         self._web = web
         self._session = session
         self._calls = calls
@@ -101,6 +123,7 @@ class SlackClient:
         self._refused_blocks: dict[str, float] = {}
         self._personas = Personas(clock.monotonic_s)
         self.streams = StreamCalls(web=web, calls=calls, personas=self._personas)
+        self._scopes: tuple[str, ...] = ()
 
     # -- ourselves -------------------------------------------------------------------------------
 
@@ -116,6 +139,7 @@ class SlackClient:
 
         said = await self._calls.make(Call(method="auth.test"), send)
         self._personas.know(scopes)
+        self._scopes = tuple(scopes)
         return Identity(
             workspace_id=WorkspaceId(str(said.get("team_id", ""))),
             workspace_name=str(said.get("team", "")),
@@ -129,6 +153,12 @@ class SlackClient:
     def shows_status(self) -> bool:
         """Whether this Slack can show what the agent does, as far as is known."""
         return not all(self._calls.is_refused(method) for method in (SESSION_STATUS, STATUS_LINE))
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether this Slack lets us upload files, as far as is known."""
+        known = not self._scopes or UPLOAD_SCOPE in self._scopes
+        return known and not self._calls.is_refused(UPLOAD)
 
     def refuses(self, method: str) -> bool:
         """Say whether Slack has refused the method for good within the last hour."""
@@ -436,6 +466,21 @@ class SlackClient:
 
     # -- files -----------------------------------------------------------------------------------
 
+    async def file_info(self, file_id: str) -> JsonObject:
+        """Return Slack's file object."""
+        said = await self._calls.make(
+            Call(method="files.info"), lambda: self._web.files_info(file=file_id)
+        )
+        return _object(said, "file")
+
+    async def download(self, source: Source, file: BinaryIO) -> int:
+        """Write a file's content and return its size. Raises DownloadError alone."""
+        web = self._web
+        downloads = Downloads(
+            self._session, token=web.token or "", base_url=web.base_url, proxy=web.proxy
+        )
+        return await downloads.save(source, file)
+
     async def upload_file(
         self,
         channel_id: ChannelId,
@@ -448,13 +493,12 @@ class SlackClient:
 
         Only the last of the three calls shows anything to people; ``maybe_done`` is about that one.
         """
+        content = await asyncio.to_thread(self._redaction.redact_file, upload.content)
         place = await self._calls.make(
             Call(method="files.getUploadURLExternal", urgency=urgency),
-            lambda: self._web.files_getUploadURLExternal(
-                filename=upload.name, length=len(upload.content)
-            ),
+            lambda: self._web.files_getUploadURLExternal(filename=upload.name, length=len(content)),
         )
-        await self._send_bytes(str(place.get("upload_url", "")), upload.content)
+        await self._send_bytes(str(place.get("upload_url", "")), content)
         file_id = str(place.get("file_id", ""))
         await self._calls.make(
             Call(method="files.completeUploadExternal", urgency=urgency, repeatable=False),

@@ -31,6 +31,8 @@ MIN_RETRY_AFTER_S = 0.5
 REFUSAL_MEMORY_S = 3_600.0
 """How long a method that this app may not use is not tried again."""
 
+MISSING_SCOPE = "missing_scope"
+SCOPE_FIX = "update the app from `treadle manifest`, reinstall it and start again"
 NOT_OFFERED = frozenset(
     {
         "unknown_method",
@@ -76,6 +78,7 @@ class WebCalls:
         self._pacer = pacer
         self._sleep = sleep
         self._refused: dict[str, tuple[str, float]] = {}
+        self._scope_said_until_s: dict[str, float] = {}
 
     async def make(self, call: Call, send: Send) -> dict[str, Any]:
         """Carry the call out and return Slack's answer.
@@ -145,9 +148,20 @@ class WebCalls:
             logger.log(logging.INFO if outcome else logging.DEBUG, "slack_called", extra=facts)
 
     def _remember(self, refused: SlackRefusedError) -> None:
+        if refused.error == MISSING_SCOPE:
+            self._say_missing_scope(refused)
         if refused.error in NOT_OFFERED and refused.method not in _NEVER_REMEMBERED:
             until_s = self._clock.monotonic_s() + REFUSAL_MEMORY_S
             self._refused[refused.method] = (refused.error, until_s)
+
+    def _say_missing_scope(self, refused: SlackRefusedError) -> None:
+        """Say with the fix what the app may not do; once an hour for each method."""
+        now_s = self._clock.monotonic_s()
+        if now_s < self._scope_said_until_s.get(refused.method, 0.0):
+            return
+        self._scope_said_until_s[refused.method] = now_s + REFUSAL_MEMORY_S
+        facts = {"method": refused.method, "needed": refused.needed, "fix": SCOPE_FIX}
+        logger.error("scope_missing", extra=facts)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -186,7 +200,8 @@ def _translated(error: SlackApiError, call: Call) -> SlackError:
         )
     if status >= _SERVER_ERROR or word in _TRANSIENT or not data:
         return SlackUnavailableError("Slack has trouble.", method=call.method, maybe_done=True)
-    return SlackRefusedError(word, method=call.method, details=_details(data))
+    needed = str(data.get("needed") or "")
+    return SlackRefusedError(word, method=call.method, details=_details(data), needed=needed)
 
 
 def _retry_after_s(response: object) -> float:

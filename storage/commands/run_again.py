@@ -38,7 +38,7 @@ def run_again(connection: Connection, command: RunAgain) -> Outcome:
         show_thread_id=ended.show_thread_id,
         requester=command.by,
         priority=ended.priority,
-        limits=Limits(**ended.limits),
+        limits=command.limits or Limits(**ended.limits),
     )
     run_id = add_run(connection, run)
     if command.keep_work:

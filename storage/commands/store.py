@@ -7,23 +7,30 @@ from sqlalchemy.engine import Connection
 
 from agent_engine.commands import (
     Amend,
+    BudgetExtended,
     Cancel,
     CancelChannel,
     CancelThread,
     Command,
     Decide,
+    ExtendBudget,
     Outcome,
     Rate,
     Repeated,
+    Revoked,
+    RevokeRule,
     RunAgain,
     Say,
+    Steered,
     TaskLine,
     Unrate,
 )
 from agent_engine.types import ChannelId, RunId, Thread, WorkspaceId, now_utc
 from storage.commands.decide import decide
+from storage.commands.on_record import Redact, settle_audit
 from storage.commands.rate import rate, unrate
 from storage.commands.run_again import run_again
+from storage.commands.safeguards import extend_budget, revoke_rule
 from storage.commands.say import amend, say
 from storage.commands.stop import stop_channel, stop_run, stop_thread
 from storage.compiled import fetch_values
@@ -38,8 +45,15 @@ _SEEN = select(deliveries.c.key).where(deliveries.c.key == bindparam("of_key"))
 class SqlCommandStore:
     """A ``CommandStore`` on the database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, redact: Redact = str) -> None:
+        """Carry commands out on the database.
+
+        Args:
+            database: where everything is stored.
+            redact: takes out of people's words what may not stand in the audit log.
+        """
         self._database = database
+        self._redact = redact
 
     async def carry_out(self, command: Command, *, keys: Sequence[str]) -> Outcome:
         """Carry the command out once; see the port.
@@ -49,7 +63,11 @@ class SqlCommandStore:
                 nothing is stored then, not even the keys.
         """
         known_by = list(dict.fromkeys(keys))
-        return await self._database.write(lambda c: _once(c, command, known_by))
+        redact = self._redact
+        outcome = await self._database.write(lambda c: _once(c, command, known_by, redact))
+        if _is_on_record(command, outcome):
+            await settle_audit(self._database)
+        return outcome
 
     async def tasks(
         self, workspace_id: WorkspaceId, *, channel_id: ChannelId | None, limit: int
@@ -64,24 +82,30 @@ class SqlCommandStore:
         return await self._database.read(lambda c: newest_run(c, thread))
 
 
-def _once(connection: Connection, command: Command, keys: Sequence[str]) -> Outcome:
+def _is_on_record(command: Command, outcome: Outcome) -> bool:
+    """Say whether the command may have put something into the audit log's outbox."""
+    decided = isinstance(command, Decide) and isinstance(outcome, Steered)
+    return decided or isinstance(outcome, Revoked | BudgetExtended)
+
+
+def _once(connection: Connection, command: Command, keys: Sequence[str], redact: Redact) -> Outcome:
     if keys:
         if any(fetch_values(connection, _SEEN, {"of_key": key}) for key in keys):
             return Repeated()
         now = now_utc()
         rows = [{"key": key, "received_at": now} for key in keys]
         insert_or_ignore(connection, deliveries, rows)
-    return _carry_out(connection, command)
+    return _carry_out(connection, command, redact)
 
 
-def _carry_out(connection: Connection, command: Command) -> Outcome:
+def _carry_out(connection: Connection, command: Command, redact: Redact) -> Outcome:
     match command:
         case Say():
             return say(connection, command)
         case Amend():
             return amend(connection, command)
-        case Decide():
-            return decide(connection, command)
+        case Decide() | RevokeRule() | ExtendBudget():
+            return _carry_out_on_record(connection, command, redact)
         case Cancel():
             return stop_run(connection, command)
         case CancelThread():
@@ -94,3 +118,15 @@ def _carry_out(connection: Connection, command: Command) -> Outcome:
             return rate(connection, command)
         case Unrate():
             return unrate(connection, command)
+
+
+def _carry_out_on_record(
+    connection: Connection, command: Decide | RevokeRule | ExtendBudget, redact: Redact
+) -> Outcome:
+    match command:
+        case Decide():
+            return decide(connection, command, redact)
+        case RevokeRule():
+            return revoke_rule(connection, command, redact)
+        case ExtendBudget():
+            return extend_budget(connection, command)

@@ -100,7 +100,7 @@ def test_every_target_for_people_is_in_the_docs():
     assert targets() - {"clean"} <= shown | said | {"lint", "bench"}
 
 
-HARMLESS = ("manifest", "tool", "ask", "doctor", "db")
+HARMLESS = ("manifest", "tool", "ask", "doctor", "db", "audit")
 
 
 def harmless() -> list[Any]:
@@ -133,7 +133,7 @@ def test_a_harmless_command_of_the_docs_works(command, home):
         check=False,
     )
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stdout + done.stderr
-    assert done.stdout.strip()
+    assert done.stdout.strip() or command[1:3] == ("audit", "export")  # of an empty log: no lines
 
 
 def _is_setting(name: str) -> bool:

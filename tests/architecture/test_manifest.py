@@ -10,6 +10,7 @@ import pytest
 from bot.inbound.listeners.events import EVENTS
 from bot.inbound.slash import command_names
 from bot.manifest import (
+    SCOPE_COSTS,
     ManifestError,
     as_yaml,
     command_list,
@@ -198,3 +199,8 @@ def test_an_address_slack_cannot_reach_is_refused(manifest, url):
 def test_a_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(ManifestError, match="is missing"):
         load_manifest(tmp_path / "manifest.yml")
+
+
+def test_the_cost_of_every_scope_is_known() -> None:
+    wanted = load_manifest()["oauth_config"]["scopes"]["bot"]
+    assert sorted(SCOPE_COSTS) == sorted(wanted)

@@ -10,23 +10,26 @@ FILE_LINES = 400
 FUNCTION_LINES = 50
 
 LONG_FILES = {
-    "agent_engine/loop.py": (640, "the loop is read from top to bottom"),
+    "agent_engine/loop.py": (500, "the loop is read from top to bottom"),
     "agent_engine/ports.py": (650, "all ports in one place; half of it is their documentation"),
     "agent_engine/tools/calculate.py": (560, "a grammar and its evaluation belong together"),
     "agent_engine/tools/paths.py": (470, "every safe operation on a path, each a system call"),
     "agent_engine/tools/sandbox/process.py": (450, "one process from its start to its last child"),
-    "agent_engine/types.py": (640, "all values of the engine in one place"),
-    "bot/app.py": (440, "the composition root: everything is opened here, in order"),
-    "bot/inbound/intake.py": (500, "one method per event that Slack sends"),
+    "agent_engine/types.py": (700, "all values of the engine in one place"),
+    "bot/agents_file.py": (420, "the layout of the whole file in one place"),
+    "bot/app.py": (470, "the composition root: everything is opened here, in order"),
+    "bot/inbound/intake.py": (520, "one method per event that Slack sends"),
     "bot/inbound/read_slack.py": (500, "one reader per event, all of one kind"),
     "bot/local_slack/state.py": (440, "the workspace's state and its queries"),
-    "bot/outbound/slack_client.py": (590, "one method per method of Slack's"),
-    "storage/mapping.py": (470, "one mapping per table"),
-    "storage/migrations/versions/0001_first.py": (470, "all tables of the first schema"),
-    "storage/tables.py": (460, "all tables in one place"),
+    "bot/outbound/reconciler.py": (410, "the loop and the order in which things are shown"),
+    "bot/outbound/slack_client.py": (620, "one method per method of Slack's"),
+    "storage/mapping.py": (510, "one mapping per table"),
+    "storage/migrations/versions/0001_first.py": (640, "all tables of the first schema"),
+    "storage/tables.py": (570, "all tables in one place"),
 }
 """The most lines each may have, and why it is more than usual."""
 LONG_FUNCTIONS = {
+    "storage/migrations/versions/0001_first.py _create_guard_tables": "as below",
     "storage/migrations/versions/0001_first.py upgrade": "all tables of the first schema",
 }
 

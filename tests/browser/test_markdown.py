@@ -49,6 +49,14 @@ MARKDOWN = {
     "escapes": (r"\*a\* \_b\_", "<p>*a* _b_</p>"),
     "raw html is text": ("<b>x</b>", "<p>&lt;b&gt;x&lt;/b&gt;</p>"),
     "fence": ("```text\na < b\n\n  c\n```", CODE.format("text", "a &lt; b\n\n  c")),
+    "a fence without a language is plain": (
+        "```\nif 1: 'x' # y\n```",
+        CODE.format("", "if 1: 'x' # y"),
+    ),
+    "a fence with one is tinted": (
+        "```python\nx = 1\n```",
+        CODE.format("python", "x = <span>1</span>"),
+    ),
     "open fence while streaming": ("```text\na", CODE.format("text", "a")),
     "nested list": (
         "- a\n  - b\n    1. c\n- d",

@@ -107,6 +107,44 @@ async def test_the_theme_follows_the_system_until_it_is_chosen(
     assert page.errors == []
 
 
+WIDE_THINGS = f"https://example.com/{'a' * 300} `{'b' * 300}`\n```{'c' * 300}```"
+WIDE_BLOCKS = [
+    {"type": "header", "text": {"type": "plain_text", "text": "h" * 140}},
+    {"type": "section", "text": {"type": "mrkdwn", "text": WIDE_THINGS}, "accessory": {
+        "type": "button", "action_id": "x", "text": {"type": "plain_text", "text": "w" * 70}}},
+    {"type": "section", "fields": [{"type": "mrkdwn", "text": WIDE_THINGS}] * 2},
+    {"type": "context", "elements": [{"type": "mrkdwn", "text": WIDE_THINGS}]},
+]  # fmt: skip
+TOO_WIDE = """(place) => [...document.querySelectorAll(`${place}, ${place} *`)]
+  .filter((node) => !node.closest("pre") && node.clientWidth > 0)
+  .filter((node) => node.scrollWidth > node.clientWidth + 1)
+  .map((node) => node.className)"""
+
+
+async def test_home_and_a_thread_hold_long_words_and_code_in_a_narrow_window(
+    browser: Browser, app: AppOnPage, workspace: LocalWorkspace
+) -> None:
+    app.stay_quiet()
+    ada = workspace.person("ada").id
+    await app.client.views_publish(user_id=ada, view={"type": "home", "blocks": WIDE_BLOCKS})
+    task = {"type": "task_card", "task_id": "a", "title": "t" * 200, "status": "pending"}
+    plan = {"type": "plan", "title": "p" * 200, "tasks": [task]}
+    markdown = {"type": "markdown", "text": WIDE_THINGS.replace("```", "\n```\n")}
+    root = await workspace.person("grace").post("general", "look")
+    await app.say(
+        workspace.channel("general").id, "x", thread_ts=root, blocks=[plan, markdown, *WIDE_BLOCKS]
+    )
+    page = await OpenPage.open(browser, workspace, width=400)
+    await page.go("home")
+    await expect(page.main).to_contain_text("example.com")
+    assert await page.tab.evaluate(TOO_WIDE, ".home-scroll") == []
+    await page.tab.goto(f"{workspace.url}/?user={ada}#/{workspace.channel('general').id}/{root}")
+    await expect(page.thread).to_contain_text("example.com")
+    assert await page.tab.evaluate(TOO_WIDE, "#thread .msg") == []
+    await page.close()
+    assert page.errors == []
+
+
 async def test_in_a_narrow_window_the_thread_takes_the_whole_view(
     browser: Browser, workspace: LocalWorkspace
 ) -> None:

@@ -1,6 +1,6 @@
 """Every store comes to the snapshot that ``run_state.apply`` says, whatever happened."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import HealthCheck, given, settings
@@ -21,16 +21,20 @@ from agent_engine.in_memory import InMemoryRunStore
 from agent_engine.ports import Fence, RunStore
 from agent_engine.run_state import apply
 from agent_engine.types import (
+    APPROVE,
+    DENY,
     ActionType,
     AgentAction,
     AgentId,
     AgentObservation,
     AgentProfile,
     Answer,
+    ApprovedCall,
     Check,
     EndReason,
     ModelCall,
     Plan,
+    ProposedCall,
     Resolution,
     RunEnd,
     RunId,
@@ -86,6 +90,15 @@ OBSERVATIONS = st.builds(
     full_output=st.none() | st.text(max_size=20),
     files=st.lists(st.text(max_size=5), max_size=2).map(tuple),
 )
+PROPOSED = st.builds(
+    ProposedCall,
+    tool=WORDS,
+    arguments=OBJECTS,
+    digest=WORDS,
+    because=st.text(max_size=8),
+    approvers=st.lists(WORDS.map(UserId), max_size=2).map(tuple),
+    like=st.none() | OBJECTS,
+)
 CALLS = st.builds(
     ModelCall,
     model=WORDS,
@@ -95,6 +108,7 @@ CALLS = st.builds(
     usd=st.none() | AMOUNTS,
     duration_s=AMOUNTS,
     estimated=st.booleans(),
+    reservation=st.none() | WORDS,
 )
 
 
@@ -107,6 +121,8 @@ class Story:
     version: int = 0
     waits: int = 0
     asleep: bool = False
+    approved: dict[int, ApprovedCall] = field(default_factory=dict)
+    """What people approved and no step has started under yet."""
 
     def event(self) -> RunEvent:
         return self.draw(st.sampled_from(self.possible()))()
@@ -116,7 +132,7 @@ class Story:
         if self.asleep:  # nothing but accounts may still come with the same commit
             return [self.model]
         if self.in_status(StepStatus.PENDING):
-            choices += [self.start, self.start]
+            choices += [self.start, self.start, self.ask]
         if self.in_status(StepStatus.STARTED, StepStatus.WAITING):
             choices += [self.finish, self.finish, self.restart]
         if self.in_status(StepStatus.STARTED):
@@ -176,10 +192,54 @@ class Story:
 
     def _started(self, step: Step) -> StepStarted:
         at, attempt = self.draw(TIMES), step.attempt + 1
+        allowed = self.approved.pop(step.number, None) or step.approved
+        under = self.draw(st.sampled_from([None, allowed]))
         self.steps[step.number] = replace(
-            step, status=StepStatus.STARTED, attempt=attempt, started_at=at
+            step,
+            status=StepStatus.STARTED,
+            attempt=attempt,
+            started_at=at,
+            approved=under or step.approved,
         )
-        return StepStarted(step=step.number, attempt=attempt, parameters=self.draw(OBJECTS), at=at)
+        return StepStarted(
+            step=step.number,
+            attempt=attempt,
+            parameters=self.draw(OBJECTS),
+            approved=under,
+            at=at,
+        )
+
+    def ask(self) -> WaitOpened:
+        """Ask a person about a step that has not started; they may have answered already."""
+        step = self.pick(StepStatus.PENDING)
+        call = self.draw(PROPOSED)
+        answers = st.builds(
+            Resolution,
+            value=st.sampled_from([APPROVE, DENY]),
+            by=WORDS.map(UserId),
+            at=TIMES,
+            arguments=st.none() | OBJECTS,
+            remark=WORDS,
+        )
+        answer = self.draw(st.none() | answers)
+        if answer is not None and answer.value == APPROVE:
+            self.approved[step.number] = ApprovedCall(
+                arguments=answer.arguments or call.arguments,
+                digest=call.digest if answer.arguments is None else self.draw(WORDS),
+                by=answer.by,
+            )
+        self.waits += 1
+        self.steps[step.number] = replace(step, status=StepStatus.WAITING)
+        wait = Wait(
+            id=f"w{self.waits}",
+            kind=WaitKind.APPROVAL,
+            step=step.number,
+            opened_at=self.draw(TIMES),
+            choices=(APPROVE, DENY),
+            call=call,
+            resolution=answer,
+        )
+        return WaitOpened(wait=wait)
 
     def finish(self) -> StepFinished:
         step = self.pick(StepStatus.STARTED, StepStatus.WAITING)
@@ -214,6 +274,8 @@ class Story:
             by=st.none() | WORDS.map(UserId),
             at=TIMES,
             success=st.booleans(),
+            arguments=st.none() | OBJECTS,
+            remark=WORDS,
         )
         wait = self.draw(
             st.builds(
@@ -226,6 +288,7 @@ class Story:
                 question=WORDS,
                 choices=st.lists(st.text(max_size=4), max_size=2).map(tuple),
                 asked_of=st.none() | WORDS.map(UserId),
+                call=st.none() | PROPOSED,
                 resolution=st.none() | resolutions,
             )
         )

@@ -122,3 +122,11 @@ async def test_what_no_database_can_hold_is_replaced_in_plain_text(house: House)
     stored = await house.agents.agent(WORKSPACE, house.agent.id)
     assert stored is not None
     assert stored.name == "A\ufffdB\ufffdC😀"
+
+
+async def test_keeping_house_does_all_of_it(house: House) -> None:
+    command = CancelChannel(workspace_id=WORKSPACE, channel_id=CHANNEL, reason="x")
+    await house.commands.carry_out(command, keys=["k1", "k2"])
+    store = SqlHousekeeping(house.database)
+    kept = await store.keep(now=now_utc() + timedelta(days=2), deliveries_kept=timedelta(days=1))
+    assert kept == {"audit_settled": 0, "deliveries": 2, "cached": 0, "reservations": 0}

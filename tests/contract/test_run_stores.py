@@ -8,7 +8,7 @@ from typing import Protocol
 import pytest
 
 from agent_engine.commands import Cancel, Decide, Steered
-from agent_engine.errors import FencedError
+from agent_engine.errors import FencedError, UnapprovedError
 from agent_engine.events import (
     PlanMade,
     RunEvent,
@@ -20,10 +20,15 @@ from agent_engine.events import (
 from agent_engine.in_memory import InMemoryRunStore
 from agent_engine.ports import Fence, NotRunnable, RunStore
 from agent_engine.types import (
+    APPROVE,
+    DENY,
     AgentId,
     AgentObservation,
     AgentProfile,
+    ApprovedCall,
     CancelRequest,
+    JsonObject,
+    ProposedCall,
     Resolution,
     RunId,
     RunSnapshot,
@@ -52,7 +57,9 @@ class Outside(Protocol):
 
     async def add(self, task: Task) -> RunId: ...
     async def say(self, run_id: RunId, name: str) -> None: ...
-    async def decide(self, run_id: RunId, wait_id: str, value: str) -> bool: ...
+    async def decide(
+        self, run_id: RunId, wait_id: str, value: str, arguments: JsonObject | None = None
+    ) -> bool: ...
     async def cancel(self, run_id: RunId, reason: str) -> None: ...
     async def run_of(self, task: Task) -> RunId | None: ...
 
@@ -69,8 +76,11 @@ class InMemory:
     async def say(self, run_id: RunId, name: str) -> None:
         self.store.tell(run_id, message(name))
 
-    async def decide(self, run_id: RunId, wait_id: str, value: str) -> bool:
-        return self.store.decide(run_id, wait_id, Resolution(value=value, by=ALICE))
+    async def decide(
+        self, run_id: RunId, wait_id: str, value: str, arguments: JsonObject | None = None
+    ) -> bool:
+        resolution = Resolution(value=value, by=ALICE, arguments=arguments)
+        return self.store.decide(run_id, wait_id, resolution)
 
     async def cancel(self, run_id: RunId, reason: str) -> None:
         self.store.cancel(run_id, reason, by=ALICE)
@@ -95,8 +105,10 @@ class InDatabase:
     async def say(self, run_id: RunId, name: str) -> None:
         await self._house.say(name, ts=self._ts[run_id])
 
-    async def decide(self, run_id: RunId, wait_id: str, value: str) -> bool:
-        command = Decide(run_id=run_id, wait_id=wait_id, value=value, by=ALICE)
+    async def decide(
+        self, run_id: RunId, wait_id: str, value: str, arguments: JsonObject | None = None
+    ) -> bool:
+        command = Decide(run_id=run_id, wait_id=wait_id, value=value, by=ALICE, arguments=arguments)
         outcome = await self._house.commands.carry_out(command, keys=[])
         return isinstance(outcome, Steered)
 
@@ -309,3 +321,153 @@ async def test_a_commit_that_fails_half_way_leaves_nothing(outside: Outside) -> 
             StepStarted(step=1, attempt=1),
         )
     assert await outside.store.load(run.run_id) == before
+
+
+# -- approvals -----------------------------------------------------------------------------------
+
+ASKED = ProposedCall(tool="api_call", arguments={"n": 1}, digest="d1", like={"tool": "api_call"})
+AS_ASKED = ApprovedCall(arguments={"n": 1}, digest="d1", by=ALICE)
+
+
+async def ask(outside: Outside, *thoughts: str) -> RunSnapshot:
+    """Begin a run whose first step waits for an approval."""
+    run = await start(outside, *(thoughts or ("a",)))
+    wait = Wait(id="w1", kind=WaitKind.APPROVAL, step=1, choices=(APPROVE, DENY), call=ASKED)
+    await commit(outside, run, WaitOpened(wait=wait))
+    return run
+
+
+def under(approved: ApprovedCall, *, step: int = 1, attempt: int = 1) -> StepStarted:
+    return StepStarted(step=step, attempt=attempt, approved=approved)
+
+
+async def test_a_step_that_has_not_started_can_wait_for_an_approval(outside: Outside) -> None:
+    run = await ask(outside)
+    asked = await outside.store.load(run.run_id)
+    assert (asked.steps[0].status, asked.steps[0].attempt) == (StepStatus.WAITING, 0)
+    assert [wait.call for wait in asked.waits] == [ASKED]
+    assert asked.usage.iterations == 0
+
+
+async def test_the_start_of_a_step_uses_its_approval_up(outside: Outside) -> None:
+    run = await ask(outside)
+    assert await outside.decide(run.run_id, "w1", APPROVE)
+    await commit(outside, run, under(AS_ASKED))
+    started = await outside.store.load(run.run_id)
+    assert (started.waits, started.steps[0].approved) == ((), AS_ASKED)
+    assert started.steps[0].status is StepStatus.STARTED
+    assert started.usage.iterations == 1
+    assert not await outside.decide(run.run_id, "w1", DENY)
+
+
+async def test_changed_arguments_may_have_another_digest(outside: Outside) -> None:
+    run = await ask(outside)
+    assert await outside.decide(run.run_id, "w1", APPROVE, {"n": 2})
+    resolution = (await outside.store.load(run.run_id)).waits[0].resolution
+    assert resolution is not None
+    assert resolution.arguments == {"n": 2}
+    changed = ApprovedCall(arguments={"n": 2}, digest="d2", by=ALICE)
+    await commit(outside, run, under(changed))
+    assert (await outside.store.load(run.run_id)).steps[0].approved == changed
+    changed_again = replace(changed, digest="d3")
+    with pytest.raises(UnapprovedError):
+        await commit(outside, run, under(changed_again, attempt=2))
+
+
+async def test_a_denied_step_is_started_without_an_approval(outside: Outside) -> None:
+    run = await ask(outside)
+    assert await outside.decide(run.run_id, "w1", DENY)
+    with pytest.raises(UnapprovedError):
+        await commit(outside, run, under(AS_ASKED))
+    await commit(outside, run, StepStarted(step=1, attempt=1))
+    started = await outside.store.load(run.run_id)
+    assert (started.waits, started.steps[0].approved) == ((), None)
+    assert started.usage.iterations == 1
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        under(replace(AS_ASKED, digest="d2")),
+        under(replace(AS_ASKED, by=None)),
+        under(AS_ASKED, step=2),
+    ],
+    ids=["another call", "another person", "another step"],
+)
+async def test_nothing_else_may_use_an_approval(outside: Outside, claimed: StepStarted) -> None:
+    run = await ask(outside, "a", "b")
+    await outside.decide(run.run_id, "w1", APPROVE)
+    before = await outside.store.load(run.run_id)
+    with pytest.raises(UnapprovedError):
+        await commit(outside, run, claimed)
+    with pytest.raises(UnapprovedError):
+        await outside.store.commit(
+            Fence(run.run_id, run.epoch),
+            [],
+            starts=[claimed],
+            known_inbox_seq=before.inbox_seq,
+            worked_s=0.0,
+        )
+    assert await outside.store.load(run.run_id) == before
+
+
+async def test_nobody_starts_before_the_person_has_spoken(outside: Outside) -> None:
+    run = await ask(outside)
+    before = await outside.store.load(run.run_id)
+    with pytest.raises(UnapprovedError):
+        await commit(outside, run, under(AS_ASKED))
+    assert await outside.store.load(run.run_id) == before
+
+
+async def test_a_step_may_be_repeated_under_its_approval_and_not_under_another(
+    outside: Outside,
+) -> None:
+    run = await ask(outside)
+    await outside.decide(run.run_id, "w1", APPROVE)
+    await commit(outside, run, under(AS_ASKED))
+    taken_over = await begin(outside, run.run_id)
+    assert taken_over.steps[0].approved == AS_ASKED
+    other = replace(AS_ASKED, digest="d2")
+    with pytest.raises(UnapprovedError):
+        await commit(outside, taken_over, under(other, attempt=2))
+    await commit(outside, taken_over, under(AS_ASKED, attempt=2))
+    again = await outside.store.load(run.run_id)
+    assert (again.steps[0].attempt, again.steps[0].approved) == (2, AS_ASKED)
+
+
+async def test_a_worker_that_was_replaced_cannot_use_the_approval(outside: Outside) -> None:
+    old = await ask(outside)
+    await commit(outside, old, Slept())
+    await outside.decide(old.run_id, "w1", APPROVE)
+    new = await begin(outside, old.run_id)
+    assert new.waits[0].resolution is not None
+    with pytest.raises(FencedError):
+        await commit(outside, old, under(AS_ASKED))
+    await commit(outside, new, under(AS_ASKED))
+    with pytest.raises(FencedError):
+        await commit(outside, new, under(AS_ASKED))
+
+
+async def test_what_is_said_meanwhile_does_not_answer_a_request_for_approval(
+    outside: Outside,
+) -> None:
+    run = await ask(outside)
+    await outside.say(run.run_id, "m2")
+    told = await outside.store.load(run.run_id)
+    assert told.waits[0].resolution is None
+    assert [message.id for message in told.unread] == ["m2"]
+
+
+async def test_an_approved_step_does_not_start_while_something_was_said(outside: Outside) -> None:
+    run = await ask(outside)
+    await outside.decide(run.run_id, "w1", APPROVE)
+    known = (await outside.store.load(run.run_id)).inbox_seq
+    await outside.say(run.run_id, "m2")
+    fence = Fence(run.run_id, run.epoch)
+    await outside.store.commit(
+        fence, [], starts=[under(AS_ASKED)], known_inbox_seq=known, worked_s=0.0
+    )
+    after = await outside.store.load(run.run_id)
+    assert (after.steps[0].status, after.steps[0].approved) == (StepStatus.WAITING, None)
+    await commit(outside, run, under(AS_ASKED))
+    assert (await outside.store.load(run.run_id)).steps[0].approved == AS_ASKED

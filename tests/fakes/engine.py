@@ -128,7 +128,7 @@ class Folders:
 class Bench:
     """A loop over runs in memory, with scripted parts."""
 
-    def __init__(self, planner, tools, folder, *, listener=None, **equipment):
+    def __init__(self, planner, tools, folder, *, caller=None, listener=None, **equipment):
         self.planner = planner
         self.store = InMemoryRunStore()
         self.watch = SignalWatch(self.store)
@@ -141,7 +141,7 @@ class Bench:
                 "planner_name": "scripted",
                 "writer": EchoWriter,
                 "judge": None,
-                "tools": ToolCaller(tools, SystemClock()),
+                "tools": caller or ToolCaller(tools, SystemClock()),
                 "folders": Folders(folder),
                 **equipment,
             }

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from agent_engine.clock import SystemClock
 from agent_engine.ports import ToolContext
-from agent_engine.tools.call import ToolCaller
+from agent_engine.tools.call import Guards, ToolCaller
 from agent_engine.tools.mcp.servers import McpServer, StdioServer
 from agent_engine.tools.mcp.source import McpTools
 from agent_engine.tools.mcp.supervisor import Backoff
-from agent_engine.types import AgentObservation, JsonObject
+from agent_engine.tools.policy import ToolPolicy, ToolRule
+from agent_engine.types import AgentObservation, Asks, JsonObject
 from tests.fakes.tools import tool_context
 
 SCRIPT = Path(__file__).with_name("mcp_server.py")
@@ -67,7 +68,9 @@ class Town:
 
     def __init__(self, *servers: McpServer, folder: Path, **more: object) -> None:
         self.tools = McpTools(servers, SystemClock(), **{"backoff": QUICK, **more})  # type: ignore[arg-type]
-        self.caller = ToolCaller([], SystemClock(), sources=[self.tools])
+        # Whether people are asked is the call path's business, and tested there.
+        unasked = Guards(policy=ToolPolicy([ToolRule(tool="*", asks=Asks.NEVER)]))
+        self.caller = ToolCaller([], SystemClock(), sources=[self.tools], guards=unasked)
         self.context: ToolContext = tool_context(folder)
 
     def names(self, allowed: tuple[str, ...] | None = None) -> list[str]:

@@ -86,9 +86,9 @@ def answered(run, text="It was the **cache**.", **more):
     return replace(run, status=TaskStatus.COMPLETED, end=end, answer=Answer(text=text, **more))
 
 
-def ended(run, reason, sentence=""):
+def ended(run, reason, sentence="", *, by=None):
     status = TaskStatus.CANCELLED if reason is EndReason.STOPPED else TaskStatus.ERROR
-    return replace(run, status=status, end=RunEnd(reason=reason, sentence=sentence, at=AT))
+    return replace(run, status=status, end=RunEnd(reason=reason, sentence=sentence, by=by, at=AT))
 
 
 HOSTILE = st.sampled_from(

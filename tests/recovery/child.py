@@ -37,6 +37,7 @@ from bot.logs import configure_logs
 from bot.model_source import ModelSource
 from bot.settings import Settings
 from storage.database import Database
+from tests.recovery.approving import guard_tools, with_approver
 
 BEFORE, AFTER, ANY = "before", "after", "any"
 _WRITE = re.compile(r"\s*(INSERT|UPDATE|DELETE)\s+(?:INTO\s+|FROM\s+)?(\S+)", re.IGNORECASE)
@@ -78,6 +79,8 @@ async def _run(request: dict[str, Any], connection: socket.socket) -> None:
     bot.app.find_model = partial(_found_model, request.get("model_url"))
     bot.equipment.learn_native_tools = _nothing_to_learn
     bot.outbound.streaming.PAUSE_S = _QUICK_PAUSE_S
+    if request.get("approves"):
+        guard_tools()
     # Slack's index lags behind; the local workspace's does not.
     bot.outbound.posting.LOOKUP_PAUSES_S = _QUICK_LOOKUP_PAUSES_S
     bot.inbound.seen.FLUSH_EVERY_S = _QUICK_FLUSH_S
@@ -87,8 +90,12 @@ async def _run(request: dict[str, Any], connection: socket.socket) -> None:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
+
+    async def run() -> None:
         await run_bot(settings, role=Role(request.get("role", "all")), ready=ready)
+
+    try:
+        await (with_approver(run, ready) if request.get("approves") else run())
     except asyncio.CancelledError:
         return
 

@@ -43,6 +43,8 @@ class House:
     database_url: str | None = None
     """None for a SQLite file in the home folder."""
     lives: int = 0
+    approves: bool = False
+    """Its bots ask before they write a file, and somebody approves."""
     asked: int = 0
     """How many tasks there have to be."""
     model_url: str | None = None
@@ -68,6 +70,7 @@ class House:
             wish=at_write,
             harmful=harmful,
             model_url=self.model_url,
+            approves=self.approves,
         )
         async with running_bot(self.zygote, life) as bot:
             if role != "worker":
@@ -192,7 +195,12 @@ class Builder:
 
     @asynccontextmanager
     async def house(
-        self, name: str, *, model_url: str | None = None, is_direct: bool = False
+        self,
+        name: str,
+        *,
+        model_url: str | None = None,
+        is_direct: bool = False,
+        approves: bool = False,
     ) -> AsyncIterator[House]:
         """Open a workspace and a database for the length of the block."""
         home = self.folder / name.replace("#", "-")
@@ -214,4 +222,5 @@ class Builder:
                 database_url=url,
                 model_url=model_url,
                 is_direct=is_direct,
+                approves=approves,
             )

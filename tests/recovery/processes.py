@@ -40,6 +40,8 @@ class Life:
     """The names of tools that are not to be repeated unasked."""
     model_url: str | None = None
     """Where its language model is; None for the offline model."""
+    approves: bool = False
+    """It asks before it writes a file, and somebody approves with another name (``approving``)."""
 
 
 @contextmanager

@@ -10,11 +10,15 @@ from sqlalchemy import func, select
 
 from storage.database import Database
 from storage.tables import (
+    audit_entries,
+    audit_outbox,
     events,
     feedback,
     plans,
     posts,
+    reservations,
     runs,
+    standing_rules,
     steps,
     tasks,
     threads,
@@ -46,8 +50,21 @@ _KEPT = {
         "queued",
     ),
     plans: ("version", "open_ended", "because", "planner"),
-    steps: ("number", "action", "depends_on", "status", "observation", "surprise"),
-    waits: ("step", "kind", "question", "choices", "value", "success"),
+    steps: ("number", "action", "depends_on", "status", "observation", "surprise", "approved"),
+    waits: (
+        "step",
+        "kind",
+        "question",
+        "choices",
+        "call",
+        "value",
+        "success",
+        "arguments",
+        "remark",
+        "over",
+    ),
+    standing_rules: ("tool", "created_by", "revoked_by"),
+    reservations: ("tokens",),
     posts: ("kind", "state", "step"),
     feedback: ("choice", "rating", "retracted_at"),
     wakeups: ("kind",),
@@ -81,6 +98,7 @@ async def is_settled(database: Database, *, tasks_at_least: int) -> bool:
             connection.execute(_HOW_MANY_TASKS).scalar_one() >= tasks_at_least
             and none(select(runs.c.id).where(runs.c.end_reason.is_(None)))
             and none(select(wakeups.c.id))
+            and none(select(audit_outbox.c.id))
             and none(select(posts.c.seq).where(posts.c.state == "intended"))
             and none(select(threads.c.id).where(threads.c.dirty_seq > threads.c.shown_seq))
         )
@@ -104,6 +122,30 @@ async def repeated_steps(database: Database) -> Sequence[str]:
             if kind == "StepFinished":
                 finished.add((run_id, step))
         return wrong
+
+    return await database.read(read)
+
+
+async def unrecorded(database: Database) -> Sequence[str]:
+    """Name what is wrong with the record: one entry per attempt of a tool call, no other."""
+
+    def read(connection: Any) -> Sequence[str]:
+        attempts = connection.execute(
+            select(events.c.run_id, events.c.step, events.c.attempt, steps.c.action)
+            .join(steps, (steps.c.run_id == events.c.run_id) & (steps.c.number == events.c.step))
+            .where(events.c.kind == "StepStarted")
+        )
+        expected = Counter(
+            f"{run_id}:{step}:{attempt}"
+            for run_id, step, attempt, action in attempts
+            if action["action_type"] == "use_tool"
+        )
+        calls = select(audit_entries.c.key).where(audit_entries.c.action == "tool_call")
+        found = Counter(key for (key,) in connection.execute(calls))
+        return [
+            *(f"{key} is not on record" for key in expected - found),
+            *(f"{key} is on record and never happened" for key in found - expected),
+        ]
 
     return await database.read(read)
 

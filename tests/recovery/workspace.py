@@ -54,7 +54,7 @@ class Doorman:
 
     def _point(self, request: web.Request) -> str | None:
         parts = request.path.strip("/").split("/")
-        if parts[0] not in ("api", "upload"):
+        if parts[0] not in ("api", "upload", "files-pri"):
             return None
         name = parts[1] if parts[0] == "api" else parts[0]
         self._counts[name] += 1

@@ -43,6 +43,33 @@ def _settings_of_this_machine():
     return [name for name in os.environ if name.startswith(ours)]  # noqa: TID251 - as above
 
 
+RULE = "[[tools.rules]]\ntool = 'calculate'\nask = 'always'\n"
+
+
+def test_a_call_that_needs_a_person_is_refused_where_nobody_sits(treadle, tmp_path):
+    (tmp_path / "treadle.toml").write_text(RULE)
+    refused = treadle("tool", "calculate", '{"expression": "17*23"}')
+    assert refused.exit_code == 3
+    said = json.loads(refused.stdout)
+    assert "a person has to approve it" in said["error"]
+    assert said["needs_approval"]["arguments"] == {"expression": "17*23"}
+
+
+def test_a_call_that_needs_a_person_is_made_with_their_word(treadle, tmp_path):
+    (tmp_path / "treadle.toml").write_text(RULE)
+    done = treadle("tool", "calculate", '{"expression": "17*23"}', "--yes")
+    assert (done.exit_code, "391" in done.stdout) == (0, True)
+
+
+def test_a_task_that_asks_for_approval_is_returned_with_the_call(treadle, tmp_path):
+    (tmp_path / "treadle.toml").write_text(RULE)
+    waiting = treadle("ask", "calculate 17*23", "--json")
+    assert waiting.exit_code == 3
+    (wait,) = json.loads(waiting.stdout)["waits"]
+    assert wait["call"]["tool"] == "calculate"
+    assert wait["choices"] == ["approve", "deny"]
+
+
 # -- ask -----------------------------------------------------------------------------------------
 
 
@@ -50,6 +77,15 @@ def test_ask_prints_the_answer(treadle):
     done = treadle("ask", "calculate 17*23")
     assert done.exit_code == 0
     assert "391" in done.stdout
+
+
+def test_ask_into_a_pipe_prints_the_markdown_with_nothing_around_it(treadle):
+    code = "run this\n```bash\nseq 1 99 | tr '\\n' ' '; printf '\\033[31mred'\n```"
+    done = treadle("ask", f"calculate 17*23 then {code}")
+    assert "`17*23` = **391**\n" in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+    assert max(len(line) for line in done.stdout.splitlines()) > 200
+    assert [line for line in done.stderr.splitlines() if line.endswith(" ")] == []
 
 
 def test_ask_as_json_is_one_object_with_nothing_around_it(treadle):
@@ -114,7 +150,16 @@ def test_tool_list_shows_all_of_them(treadle):
 def test_doctor_looks_at_everything_and_says_each_fix(treadle):
     done = treadle("doctor", "--json")
     findings = {finding["subject"]: finding for finding in json.loads(done.stdout)}
-    assert set(findings) == {"settings", "database", "model", "sandbox", "mcp", "slack"}
+    assert set(findings) == {
+        "settings",
+        "database",
+        "model",
+        "sandbox",
+        "web search",
+        "api calls",
+        "mcp",
+        "slack",
+    }
     assert done.exit_code == 0
     assert findings["database"]["level"] == "good"
     assert all(f["fix"] for f in findings.values() if f["level"] != "good")
@@ -128,6 +173,26 @@ def test_all_bad_settings_are_listed_at_once_and_no_secret_with_them(treadle, co
     assert all(name in said for name in BAD)
     assert "hunter2" not in said
     assert "Traceback" not in said
+
+
+def test_doctor_changes_nothing(treadle, tmp_path):
+    for _ in range(2):
+        said = treadle("doctor").stdout
+        assert "`treadle run` will make" in said
+    assert list(tmp_path.iterdir()) == []
+    treadle("db", "upgrade")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert "answers and is up to date" in treadle("doctor").stdout
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_doctor_says_that_the_home_folder_cannot_be_made(treadle, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = treadle("doctor", "--json", TREADLE_HOME=str(tmp_path / "file" / "below"))
+    findings = {finding["subject"]: finding for finding in json.loads(done.stdout)}
+    assert done.exit_code == 1
+    assert (findings["settings"]["level"], findings["database"]["level"]) == ("bad", "bad")
+    assert "TREADLE_HOME" in findings["settings"]["fix"]
 
 
 def test_doctor_says_that_a_database_cannot_be_used(treadle, tmp_path):
@@ -181,13 +246,6 @@ def test_a_home_that_cannot_be_written_is_one_sentence(treadle, tmp_path, comman
     done = treadle(*command, **where, **TOKENS)
     assert done.exit_code == 2
     assert one_sentence(done.stderr).startswith("TREADLE_HOME: ")
-
-
-def test_a_read_only_home_is_one_sentence(treadle, monkeypatch):
-    # Permissions do not bind root, so the system's answer is given for it.
-    monkeypatch.setattr("bot.cli.os.access", lambda _path, _mode: False)
-    done = treadle("db", "upgrade")
-    assert (done.exit_code, "read-only" in one_sentence(done.stderr)) == (2, True)
 
 
 # -- db ------------------------------------------------------------------------------------------

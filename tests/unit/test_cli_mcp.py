@@ -14,6 +14,7 @@ command = "{sys.executable}"
 args = ["{SCRIPT}"]
 env = ["TOKEN"]
 for_every_agent = true
+ask = "never"
 
 [[mcp_servers]]
 name = "gone"

@@ -23,11 +23,16 @@ QUESTION = {
 
 
 @asynccontextmanager
-async def treadle(*arguments, **environment):
-    """Start the command with these settings and no others of ours; ends it if it still runs."""
+async def treadle(*arguments, read_only=None, **environment):
+    """Start the command with these settings and no others of ours; ends it if it still runs.
+
+    What is ``read_only`` lies on a read-only disk for it, which binds root too.
+    """
+    bind = ("bwrap", "--dev-bind", "/", "/", "--ro-bind", read_only, read_only, "--")
     foreign = ("TREADLE_", "SLACK_", "OPENAI_")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}  # noqa: TID251 - a child's
     process = await asyncio.create_subprocess_exec(
+        *(bind if read_only else ()),
         sys.executable,
         "-m",
         "bot",
@@ -46,9 +51,10 @@ async def treadle(*arguments, **environment):
             await process.communicate()
 
 
-async def outcome(*arguments, **environment):
+async def outcome(*arguments, read_only=None, **environment):
     """Run the command to its end; return exit code, standard output and standard error."""
-    async with asyncio.timeout(PATIENCE_S), treadle(*arguments, **environment) as process:
+    process_of = treadle(*arguments, read_only=read_only, **environment)
+    async with asyncio.timeout(PATIENCE_S), process_of as process:
         out, err = await process.communicate()
         return process.returncode, out.decode(), err.decode()
 
@@ -88,6 +94,32 @@ async def test_a_second_run_stops_with_one_sentence_and_sigterm_ends_the_first_c
         assert slack.bot_token.encode() not in err
 
 
+@pytest.mark.parametrize(
+    ("scope", "level", "cost"),
+    [
+        ("files:write", "degraded", "files that agents make cannot be uploaded"),
+        ("chat:write", "bad", "nothing can be said"),
+    ],
+)
+async def test_doctor_says_what_each_missing_scope_costs(tmp_path, scope, level, cost):
+    manifest = load_manifest()
+    manifest["oauth_config"]["scopes"]["bot"].remove(scope)
+    async with LocalWorkspace(LocalWorkspaceConfig(manifest=manifest)) as slack:
+        code, out, _ = await outcome(
+            "doctor",
+            "--json",
+            TREADLE_HOME=str(tmp_path),
+            SLACK_BOT_TOKEN=slack.bot_token,
+            SLACK_APP_TOKEN=slack.app_token,
+            SLACK_API_URL=slack.api_url,
+            OPENAI_BASE_URL="http://127.0.0.1:9/v1",
+        )
+    finding = next(f for f in json.loads(out) if f["subject"] == "slack")
+    assert (finding["level"], code) == (level, 1)
+    assert f"without {scope}: {cost}" in finding["said"]
+    assert "reinstall" in finding["fix"]
+
+
 async def test_a_refused_token_is_one_sentence_that_names_the_setting(settings):
     wrong = {**settings, "SLACK_BOT_TOKEN": "xoxb-0-wrong-token"}
     code, _, err = await outcome("run", **wrong)
@@ -102,6 +134,33 @@ async def test_run_says_in_one_sentence_that_its_database_cannot_be_used(setting
     code, _, err = await outcome("run", **settings)
     assert code == 1
     assert "of the database does not exist." in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.needs_bubblewrap
+@pytest.mark.parametrize("command", [("run",), ("ask", "calculate 17*23"), ("db", "upgrade")])
+async def test_a_home_on_a_read_only_disk_is_one_sentence(settings, tmp_path, command):
+    code, out, err = await outcome(*command, read_only=str(tmp_path), **settings)
+    assert (code, out) == (2, "")
+    assert err.strip().splitlines() == [
+        f"TREADLE_HOME: {tmp_path} cannot be used (it is read-only): name a folder I can write to."
+    ]
+
+
+@pytest.mark.needs_bubblewrap
+async def test_doctor_says_that_the_disk_is_read_only(settings, tmp_path):
+    code, out, _ = await outcome("doctor", "--json", read_only=str(tmp_path), **settings)
+    levels = {finding["subject"]: finding["level"] for finding in json.loads(out)}
+    assert (code, levels["settings"], levels["database"]) == (1, "bad", "bad")
+
+
+@pytest.mark.needs_bubblewrap
+async def test_a_database_on_a_read_only_disk_is_one_sentence(settings, tmp_path):
+    await outcome("db", "upgrade", **settings)
+    file = str(tmp_path / "treadle.db")
+    code, _, err = await outcome("run", read_only=file, **settings)
+    assert code == 1
+    assert err.strip().splitlines()[-1].startswith(f"The database {file} cannot be written")
     assert "Traceback" not in err
 
 

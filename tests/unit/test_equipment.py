@@ -89,7 +89,7 @@ async def test_runs_do_not_share_which_model_answered_last(tmp_path):
         outfitter = Outfitter(settings(tmp_path), source, stack)
         one, other = outfitter.equip(profile()).model, outfitter.equip(profile()).model
         assert one is not other
-        assert one._models == other._models
+        assert one._model._models == other._model._models
 
 
 async def test_a_model_has_the_price_of_its_name_in_the_file(tmp_path):

@@ -1,12 +1,17 @@
 import re
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from agent_engine.ports import Price
-from agent_engine.types import AgentId, FollowUps, PlannerKind, WorkspaceId
+from agent_engine.safeguards import Budget, BudgetOf
+from agent_engine.tools.calculate import calculate
+from agent_engine.types import AgentId, Asks, FollowUps, PlannerKind, UserId, WorkspaceId
 from bot.agents_file import AgentsFile, model_names, parse_agents_file, read_agents_file
+from bot.rule_tables import unknown_tools
+from bot.tool_rules import tool_policy
 
 WORKSPACE = WorkspaceId("T1")
 EXAMPLE = Path(__file__).parents[2] / "treadle.example.toml"
@@ -56,6 +61,14 @@ def test_prices_become_the_engines_values():
         ("[agents.a]\nchannels = ['general']\n", "neither a channel id"),
         ("[agents.a]\nmax_concurrent = 0\n", "greater than or equal to 1"),
         ("[agents.A]\n", "[agents.A]: use lower-case letters"),
+        ("[[tools.rules]]\ntool = 'calculate'\n", "says nothing: give it one of ask"),
+        ("[[tools.rules]]\ntool = 'x'\nask = 'maybe'\n", "tools.rules.0.ask"),
+        ("[[tools.rules]]\ntool = 'x'\napprovers = ['bob']\n", "tools.rules.0.approvers"),
+        ("[[tools.rules]]\ntool = 'x'\nonly_for = ['requester']\n", "tools.rules.0.only_for"),
+        ("[budgets]\nperson_usd_per_day = 2.0\n", "no model has a price"),
+        ("[budgets]\nperson_usd_per_dya = 2.0\n", "did you mean person_usd_per_day?"),
+        ("[slack]\nremind_after_hours = -1\n", "slack.remind_after_hours"),
+        ("[slack]\nextend = 'all'\n", "slack.extend"),
         ("[agents.default]\n", "write the default agent as [agent]"),
         ("[agent]\nchannels = ['C12']\n", "leave it out"),
         ("[agents.a]\nchannels = ['C12']\n[agents.b]\nchannels = ['C12']\n", "C12 is given to a"),
@@ -135,3 +148,29 @@ def test_a_key_in_the_file_is_refused_and_not_repeated(entry):
     assert len(problems) == 1
     assert "api_key_env" in problems[0]
     assert "secret" not in problems[0]
+
+
+def test_budgets_of_a_day_and_the_time_of_reminders_are_read():
+    file = parse(
+        "[budgets]\nperson_tokens_per_day = 100\nworkspace_usd_per_day = 2.0\n"
+        "workspace_tokens_per_day = 9\n[slack]\nremind_after_hours = 1.5\n"
+    )
+    person = Budget(of=BudgetOf.PERSON, tokens=100)
+    assert list(file.day_budgets()) == [
+        person,
+        Budget(of=BudgetOf.WORKSPACE, tokens=9, usd=2.0),
+    ]
+    assert file.slack.remind_after == timedelta(hours=1.5)
+    assert parse("[slack]\nremind_after_hours = 0\n").slack.remind_after is None
+
+
+def test_rules_become_a_policy_and_unknown_tools_are_named():
+    file = parse(
+        "[[tools.rules]]\ntool = 'calc*'\nask = 'always'\napprovers = ['U2']\n"
+        "[[tools.rules]]\ntool = 'mcp_wiki_read'\nask = 'never'\n"
+        "[[tools.rules]]\ntool = 'calculaet'\nask = 'never'\n"
+    )
+    ruling = tool_policy(file).ruling(calculate(), {}, requester=UserId("U1"))
+    assert (ruling.asks, ruling.approvers) == (Asks.ALWAYS, (UserId("U2"),))
+    (problem,) = unknown_tools(file.tools.rules, ["calculate", "mcp_wiki_*"])
+    assert "names the tool 'calculaet', which does not exist" in problem

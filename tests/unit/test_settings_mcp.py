@@ -2,7 +2,8 @@
 
 import pytest
 
-from agent_engine.tools.mcp.servers import Ask, HttpServer, StdioServer
+from agent_engine.tools.mcp.servers import HttpServer, StdioServer
+from agent_engine.types import Asks
 from bot.mcp_servers import mcp_servers
 from bot.settings import Purpose, SettingsError, read_settings
 
@@ -44,7 +45,7 @@ def test_headers_are_filled_from_the_environment(read):
     assert made.reached == HttpServer(
         url="http://10.0.0.1/mcp", headers=headers, secrets=("wiki-secret",)
     )
-    assert made.ask is Ask.FIRST_TIME
+    assert made.ask is Asks.FIRST_TIME
 
 
 def test_secrets_are_in_no_representation(read):

@@ -12,9 +12,9 @@ from typing import Final
 
 from agent_engine.tools.declare import canonical_json
 from agent_engine.tools.mcp.schemas import UnusableSchemaError, usable_schema
-from agent_engine.tools.mcp.servers import Ask, McpServer
+from agent_engine.tools.mcp.servers import McpServer
 from agent_engine.tools.mcp.words import clean_text, tool_names
-from agent_engine.types import JsonObject
+from agent_engine.types import Asks, JsonObject
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class OfferedTool:
     """What the server calls it."""
     description: str
     schema: JsonObject
-    ask: Ask
+    ask: Asks
     idempotent: bool
     pin: str
     """A hash of what the server said of it."""
@@ -134,7 +134,7 @@ def _offered(server: McpServer, tool: ListedTool, *, name: str, pins: Pins) -> O
         raw_name=tool.name,
         description=f"Tool of the MCP server {server.name}: {said}",
         schema=schema,
-        ask=Ask.ALWAYS if changed else server.ask or (Ask.NEVER if harmless else Ask.ALWAYS),
+        ask=Asks.ALWAYS if changed else server.ask or (Asks.NEVER if harmless else Asks.ALWAYS),
         idempotent=harmless or (server.trust_annotations and tool.repeatable and not changed),
         pin=pin_of(tool),
     )

@@ -5,21 +5,13 @@ Plain values. It must not read the environment or import the protocol's library.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from agent_engine.types import Asks
+
 LEAST_SECRET_CHARS: Final = 6
 """Shorter values of the environment are too common to be blotted out of texts."""
-
-
-class Ask(StrEnum):
-    """When a person is asked before a tool is called."""
-
-    ALWAYS = "always"
-    FIRST_TIME = "first_time"
-    """Once in a task."""
-    NEVER = "never"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +53,7 @@ class McpServer:
     denied: tuple[str, ...] = ()
     for_every_agent: bool = False
     """Whether agents without a list of tools have it too; else only those that name it."""
-    ask: Ask | None = None
+    ask: Asks | None = None
     """None: always, but for tools that a trusted server says only read."""
     trust_annotations: bool = False
     """Whether what the server says of its tools' harmlessness is believed."""

@@ -6,7 +6,6 @@ from typing import Final
 from agent_engine.ports import ToolContext, ToolTraits
 from agent_engine.tools.mcp.listing import OfferedTool
 from agent_engine.tools.mcp.results import result_of
-from agent_engine.tools.mcp.servers import Ask
 from agent_engine.tools.mcp.supervisor import WAIT_S, Supervisor
 from agent_engine.tools.shorten import cut_text
 from agent_engine.types import JsonObject
@@ -39,17 +38,13 @@ class McpTool:
         return self.offered.schema
 
     @property
-    def ask(self) -> Ask:
-        """When a person is to be asked before a call."""
-        return self.offered.ask
-
-    @property
     def traits(self) -> ToolTraits:
         """What the call path must know."""
         return ToolTraits(
             timeout_s=self.supervisor.server.timeout_s + WAIT_S + _MARGIN_S,
             idempotent=self.offered.idempotent,
             untrusted=True,
+            asks=self.offered.ask,
         )
 
     async def execute(self, arguments: JsonObject, context: ToolContext) -> JsonObject:

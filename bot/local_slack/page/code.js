@@ -59,7 +59,7 @@ export async function copy(text) {
 }
 
 function tinted(text, language) {
-  if (text.length > LONGEST_TINTED || PLAIN.has(language)) return [text];
+  if (!language || text.length > LONGEST_TINTED || PLAIN.has(language)) return [text];
   const out = [];
   let end = 0;
   for (const match of text.matchAll(TOKEN)) {

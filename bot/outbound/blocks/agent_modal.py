@@ -26,8 +26,9 @@ from bot.outbound.blocks.forms import (
     select_field,
     text_field,
 )
-from bot.outbound.blocks.parts import quiet
+from bot.outbound.blocks.parts import context, quiet
 from bot.outbound.content import Block
+from bot.outbound.text import escape
 
 NO_TOOLS = "-none-"
 MAX_NAME = 80
@@ -60,6 +61,7 @@ def agent_modal(
     chosen = (NO_TOOLS,) if profile.tools == () else profile.tools or ()
     choices = [*(Choice(name, name) for name in names), Choice(NO_TOOLS, "No tools at all")]
     blocks = [
+        context(_where(channel_id)),
         text_field("name", "Name", value=profile.name),
         _instructions(profile),
         text_field(
@@ -76,6 +78,12 @@ def agent_modal(
     ]
     form = ids.AgentForm(agent_id=profile.id, channel_id=channel_id)
     return modal(form, title="Agent", blocks=blocks)
+
+
+def how_it_plans(profile: AgentProfile) -> str:
+    """Return what the form calls the agent's planner, as part of a sentence."""
+    label = next((c.label for c in _PLANNERS if c.value == profile.planner), str(profile.planner))
+    return label[:1].lower() + label[1:]
 
 
 def read_agent_form(values: JsonObject, profile: AgentProfile) -> AgentProfile | FormErrors:
@@ -106,6 +114,13 @@ def read_agent_form(values: JsonObject, profile: AgentProfile) -> AgentProfile |
 
 
 # ------------------------------------------------------------------------------------------------
+
+
+def _where(channel_id: ChannelId) -> str:
+    """Say, in safe mrkdwn, which agent this is and how far a change goes."""
+    if channel_id.startswith("D"):
+        return "The agent of your direct messages. What you change holds there only."
+    return f"The agent of <#{escape(channel_id)}>. What you change holds in this channel only."
 
 
 def _instructions(profile: AgentProfile) -> Block:

@@ -1,10 +1,12 @@
-"""The words that end a task, as messages: parts, sources, files, a small line, thumbs. Pure."""
+"""The words that end a task, as messages: parts, sources, a small line, thumbs. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from agent_engine.types import HIGHEST_RATING, LOWEST_RATING, Answer, RunSnapshot, StepStatus
 from bot.outbound.blocks import ids, wording
+from bot.outbound.blocks.ending import again_buttons, end_sentence, is_unhappy
 from bot.outbound.blocks.parts import actions, button, context, quiet, section
 from bot.outbound.content import MAX_TEXT, Block, Content
 from bot.outbound.markdown import (
@@ -22,8 +24,13 @@ from bot.outbound.text import cut, escape, one_line
 ANSWER_FILE = "answer.md"
 RESENT = "Sent again after a restart: the first one may have been lost."
 
+NO_UPLOADS = (
+    "I may not upload files here, so whoever runs me has to hand over {names} "
+    "(the app lacks the scope files:write)."
+)
+
 _MAX_SOURCES = 5
-_MAX_FILES_NAMED = 10
+_MAX_NAMED = 5
 _MIN_PART = 1_000
 
 
@@ -36,26 +43,36 @@ class AnswerMessages:
     """The whole Markdown, to be handed over as a file, where it is too long for messages."""
 
 
-def answer_messages(run: RunSnapshot, answer: Answer, *, scale: float = 1.0) -> AnswerMessages:
-    """Render an answer. ``scale`` below 1 makes smaller messages, for a server that wants them."""
+def answer_messages(
+    run: RunSnapshot, answer: Answer, *, scale: float = 1.0, takes_files: bool = True
+) -> AnswerMessages:
+    """Render an answer.
+
+    ``scale`` below 1 makes smaller messages, for a server that wants them. Where Slack does not
+    take files, the answer says so, and a long one stays in messages.
+    """
     text = safe_markdown(answer.text).strip() or "(The answer is empty.)"
     parts = split_markdown(
         text,
         max_chars=max(_MIN_PART, int(MAX_PART_CHARS * scale)),
         max_bytes=max(_MIN_PART, int(MAX_PART_BYTES * scale)),
     )
-    whole = text if len(parts) > MAX_PARTS else None
+    whole = text if len(parts) > MAX_PARTS and takes_files else None
     shown = parts if whole is None else parts[:1]
-    beginning = f"This is the beginning; the whole answer is in {ANSWER_FILE}." if whole else ""
+    note = f"This is the beginning; the whole answer is in {ANSWER_FILE}." if whole else ""
+    if answer.files and not takes_files:
+        note = NO_UPLOADS.format(names=_named(answer.files))
     last = len(shown) - 1
     contents = tuple(
         _content(
             part,
-            below=_closing(run, answer, note=beginning) if number == last else (),
+            below=_closing(run, answer, note=note) if number == last else (),
             thumbs=_thumbs(run) if number == last else None,
         )
         for number, part in enumerate(shown)
     )
+    if is_unhappy(run):
+        contents = (_with_ending(contents[0], end_sentence(run)), *contents[1:])
     return AnswerMessages(contents=contents, whole=whole)
 
 
@@ -66,6 +83,18 @@ def resent(content: Content) -> Content:
         content,
         blocks=(remark, *content.blocks),
         plain_blocks=(remark, *(content.plain_blocks or ())),
+    )
+
+
+def _with_ending(content: Content, sentence: str) -> Content:
+    """Say first that this is not the answer that was asked for; notifications show it too."""
+    said = section(f"*{sentence}*")
+    return replace(
+        content,
+        text=cut(f"{sentence}\n{content.text}", MAX_TEXT),
+        text_is_whole=content.text_is_whole and len(sentence) + len(content.text) < MAX_TEXT,
+        blocks=(said, *content.blocks),
+        plain_blocks=(said, *(content.plain_blocks or ())),
     )
 
 
@@ -105,12 +134,16 @@ def _closing(run: RunSnapshot, answer: Answer, *, note: str) -> tuple[Block, ...
     if sources := sources_of(run):
         links = " · ".join(f"<{escape(url)}|{_label(title)}>" for url, title in sources)
         blocks.append(context(f"Looked at: {links}"))
-    if answer.files:
-        names = [one_line(path, 60) for path in answer.files[:_MAX_FILES_NAMED]]
-        more = len(answer.files) - len(names)
-        blocks.append(quiet("Files: " + ", ".join(names) + (f" and {more} more" if more else "")))
     label = f" · {one_line(answer.label, 100)}" if answer.label else ""
-    return (*blocks, quiet(wording.used(run.usage) + label))
+    blocks.append(quiet(wording.used(run.usage) + label))
+    again = again_buttons(run)
+    return (*blocks, actions(again)) if again else tuple(blocks)
+
+
+def _named(files: Sequence[str]) -> str:
+    names = [one_line(path, 60) for path in files[:_MAX_NAMED]]
+    more = len(files) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
 
 
 def _label(title: str) -> str:

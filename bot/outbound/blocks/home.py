@@ -71,6 +71,8 @@ def _agents(facts: HomeFacts) -> list[Block]:
 
 def _agent(line: AgentLine) -> Block:
     places = " ".join(f"<#{escape(channel)}>" for channel in line.channels[:MAX_CHANNELS])
+    if (more := len(line.channels) - MAX_CHANNELS) > 0:
+        places += f" and {count(more, 'more channel')}"
     tools = line.profile.tools
     has = "all tools" if tools is None else count(len(tools), "tool")
     name = escape(one_line(line.profile.name, 80)) or "agent"

@@ -53,6 +53,62 @@ class DecideWait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecideCall:
+    """*Approve* or *Always allow this here* under a question about a tool call."""
+
+    run_id: RunId
+    wait_id: str
+    value: str
+    """``approve`` or ``always``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeCall:
+    """*Approve with changes…*: opens the form with the arguments."""
+
+    run_id: RunId
+    wait_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenyCall:
+    """*Deny*: opens the form that asks why."""
+
+    run_id: RunId
+    wait_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowCall:
+    """*Show all*: shows the arguments whole."""
+
+    run_id: RunId
+    wait_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyOther:
+    """*Other…* under a question with choices: opens a field for a reply in one's own words."""
+
+    run_id: RunId
+    wait_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeStanding:
+    """*Revoke* beside a standing rule."""
+
+    rule_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendRun:
+    """*Extend*: goes on with a run that ended at a limit, with more of it."""
+
+    run_id: RunId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateAnswer:
     """Slack's feedback buttons under an answer; it rates the message it is on."""
 
@@ -94,7 +150,14 @@ class OpenLink:
     name: str
 
 
-Action = StopRun | AgainRun | DecideWait | RateAnswer | RateSteps | TellWhy | EditAgent | OpenLink
+CallAction = DecideCall | ChangeCall | DenyCall | ShowCall | ReplyOther
+"""What can be done about something that a run waits for people to decide."""
+AskedAction = CallAction | RevokeStanding | ExtendRun
+"""What takes a look at who may."""
+PlainAction = (
+    StopRun | AgainRun | DecideWait | RateAnswer | RateSteps | TellWhy | EditAgent | OpenLink
+)
+Action = PlainAction | AskedAction
 
 # -- forms ---------------------------------------------------------------------------------------
 
@@ -126,19 +189,66 @@ class WhyForm:
     rating: int
 
 
-Form = AgentForm | StepRatingForm | WhyForm
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeForm:
+    """The arguments of a tool call, to be approved as they are left."""
+
+    run_id: RunId
+    wait_id: str
+    channel_id: ChannelId
+    thread_ts: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenyForm:
+    """The form that asks why a tool call is denied."""
+
+    run_id: RunId
+    wait_id: str
+    channel_id: ChannelId
+    thread_ts: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyForm:
+    """A reply to a question in one's own words."""
+
+    run_id: RunId
+    wait_id: str
+    channel_id: ChannelId
+    thread_ts: str
+
+
+CallForm = ChangeForm | DenyForm | ReplyForm
+"""The forms about something that a run waits for people to decide."""
+PlainForm = AgentForm | StepRatingForm | WhyForm
+Form = PlainForm | CallForm
 
 _ACTIONS: dict[str, type[Any]] = {
     "stop": StopRun,
     "again": AgainRun,
     "decide": DecideWait,
+    "call": DecideCall,
+    "change": ChangeCall,
+    "deny": DenyCall,
+    "show": ShowCall,
+    "other": ReplyOther,
+    "revoke": RevokeStanding,
+    "extend": ExtendRun,
     "rate": RateAnswer,
     "steps": RateSteps,
     "why": TellWhy,
     "agent": EditAgent,
     "link": OpenLink,
 }
-_FORMS: dict[str, type[Any]] = {"agent": AgentForm, "steps": StepRatingForm, "why": WhyForm}
+_FORMS: dict[str, type[Any]] = {
+    "agent": AgentForm,
+    "steps": StepRatingForm,
+    "why": WhyForm,
+    "change": ChangeForm,
+    "deny": DenyForm,
+    "other": ReplyForm,
+}
 _WORDS = {kind: word for table in (_ACTIONS, _FORMS) for word, kind in table.items()}
 
 # -- encoding and decoding -----------------------------------------------------------------------
@@ -205,6 +315,22 @@ def read_metadata(metadata: object) -> str | None:
 
 
 def _apart(action: Action) -> str:
+    return _asked_apart(action) if isinstance(action, AskedAction) else _plain_apart(action)
+
+
+def _asked_apart(action: AskedAction) -> str:
+    match action:
+        case DecideCall(wait_id=wait_id, value=value):
+            return f"{wait_id}:{value}"
+        case ChangeCall() | DenyCall() | ShowCall() | ReplyOther():
+            return action.wait_id
+        case RevokeStanding(rule_id=rule_id):
+            return rule_id
+        case ExtendRun():
+            return action.run_id
+
+
+def _plain_apart(action: PlainAction) -> str:
     match action:
         case AgainRun(run_id=run_id, keep_work=keep_work):
             return f"{run_id}:{'continue' if keep_work else 'again'}"

@@ -18,7 +18,7 @@ MAX_CONTEXT = 1_900
 MAX_HEADER = 150
 
 _NOTHING = "-"
-_USER_ID = re.compile(r"[UW][A-Z0-9]{1,30}")
+USER_ID = re.compile(r"[UW][A-Z0-9]{1,30}")
 
 
 def plain(text: str, limit: int) -> dict[str, Any]:
@@ -81,4 +81,4 @@ def person(user_id: UserId | None) -> str:
     """Return mrkdwn that names a person, without sounding for what is no id; "someone" for None."""
     if user_id is None:
         return "someone"
-    return f"<@{user_id}>" if _USER_ID.fullmatch(user_id) else one_line(user_id, 30)
+    return f"<@{user_id}>" if USER_ID.fullmatch(user_id) else one_line(user_id, 30)

@@ -17,10 +17,13 @@ from agent_engine.types import (
     Step,
     StepStatus,
     Usage,
-    WaitKind,
+    UserId,
 )
 from bot.outbound.blocks import ids, wording
-from bot.outbound.blocks.parts import actions, button, context, quiet, rich, section
+from bot.outbound.blocks.approval import approved_by, approved_output, steps_to_approve
+from bot.outbound.blocks.ending import again_buttons, end_sentence, is_said_by_plan, needs_notice
+from bot.outbound.blocks.extend import near_caps
+from bot.outbound.blocks.parts import actions, button, context, person, quiet, rich, section
 from bot.outbound.content import Block, Content, body_hash
 from bot.outbound.text import count, escape, headline, one_line
 
@@ -46,6 +49,7 @@ class _Row:
     title: str
     status: str
     output: str = ""
+    approved_by: UserId | None = None
 
     @property
     def is_over(self) -> bool:
@@ -74,27 +78,36 @@ def plan_hash(run: RunSnapshot, *, scale: float = 1.0) -> str:
 
 def has_real_steps(plan: Plan | None) -> bool:
     """Say whether the plan is more than a direct answer."""
-    return plan is not None and any(
-        step.action.action_type != ActionType.ANSWER for step in plan.steps
-    )
+    return plan is not None and any(not _is_answer(step) for step in plan.steps)
 
 
 # -- rows ----------------------------------------------------------------------------------------
 
 
 def _rows(run: RunSnapshot) -> list[_Row]:
-    steps = run.plan.live_steps if run.plan else ()
-    answered = run.end is not None and run.end.reason is EndReason.ANSWERED
-    if answered:
-        steps = tuple(s for s in steps if s.status.is_final or _is_answer(s))
-    return [_row(step, answered=answered) for step in steps]
+    steps = _work(run)
+    if run.end is not None and run.end.reason is EndReason.ANSWERED:
+        steps = [step for step in steps if step.status.is_final]
+    asking = steps_to_approve(run)
+    return [_row(step, asks=step.number in asking) for step in steps]
 
 
-def _row(step: Step, *, answered: bool) -> _Row:
+def _work(run: RunSnapshot) -> list[Step]:
+    """Return the steps that are shown and counted: writing the answer is none of them."""
+    live = run.plan.live_steps if run.plan else ()
+    return [step for step in live if not _is_answer(step)]
+
+
+def _row(step: Step, *, asks: bool) -> _Row:
     title = one_line(_NEST * min(step.depth, 5) + wording.step_title(step.action), MAX_FIELD)
-    status = "complete" if answered and _is_answer(step) else _status(step)
-    output = one_line(wording.step_outcome(step), MAX_FIELD)
-    return _Row(key=str(step.number), title=title, status=status, output=output)
+    said = "waiting for approval" if asks else wording.step_outcome(step)
+    return _Row(
+        key=str(step.number),
+        title=title,
+        status=_status(step),
+        output=one_line(said, MAX_FIELD),
+        approved_by=approved_by(step),
+    )
 
 
 def _is_answer(step: Step) -> bool:
@@ -184,6 +197,8 @@ def _ahead(rows: Sequence[_Row]) -> _Row:
 
 def _card(row: _Row) -> Block:
     card = {"type": "task_card", "task_id": row.key, "title": row.title, "status": row.status}
+    if row.approved_by is not None:
+        return {**card, "output": approved_output(row.output, row.approved_by)}
     return {**card, "output": rich(row.output)} if row.output else card
 
 
@@ -192,6 +207,7 @@ def _lines(rows: Sequence[_Row]) -> tuple[Block, ...]:
     pages: list[str] = [""]
     for row in rows:
         outcome = f": {escape(row.output)}" if row.output else ""
+        outcome += f" (approved by {person(row.approved_by)})" if row.approved_by else ""
         line = f"{_ICONS[row.status]} {escape(row.title)}{outcome}\n"
         if len(pages[-1]) + len(line) > 2_900:  # noqa: PLR2004  # a section holds 3,000
             pages.append("")
@@ -208,11 +224,11 @@ def _title(run: RunSnapshot) -> str:
 
 def _state(run: RunSnapshot) -> str:
     if run.end is not None:
-        return _end_state(run.end.reason) + _failures(run)
+        return wording.END_WORDS[run.end.reason] + _failures(run)
     if run.cancel is not None:
         return "Stopping"
     if run.queue_place is not None:
-        return f"In line, place {run.queue_place}"
+        return wording.in_line(run.queue_place)
     if waits_for_people(run):
         return "Waiting for you"
     return "Working" if run.plan else "Thinking"
@@ -225,31 +241,19 @@ def _failures(run: RunSnapshot) -> str:
     return f", {count(failed, 'step')} failed" if failed and is_done else ""
 
 
-def _end_state(reason: EndReason) -> str:
-    match reason:
-        case EndReason.ANSWERED:
-            return "Done"
-        case EndReason.STOPPED:
-            return "Stopped"
-        case EndReason.LIMIT:
-            return "Stopped at a limit"
-        case EndReason.FAILED:
-            return "Failed"
-
-
 def _progress(run: RunSnapshot) -> str:
-    steps = run.plan.live_steps if run.plan else ()
-    done = sum(step.status.is_final for step in steps)
+    steps = _work(run)
+    done = sum(step.status is StepStatus.DONE for step in steps)
     return f" ({done} of {count(len(steps), 'step')})" if steps else ""
 
 
 def _around(run: RunSnapshot) -> tuple[Block, ...]:
     """Return what stands under the steps: changes, waits, the end, usage, buttons."""
     blocks: list[Block] = [quiet(line) for line in _remarks(run) if line]
-    if run.end is not None and run.end.reason is not EndReason.ANSWERED:
-        blocks.append(section(escape(wording.ending(run))))
-    blocks.append(_usage(run))
-    buttons = run_buttons(run)
+    if is_said_by_plan(run):
+        blocks.append(section(end_sentence(run)))
+    blocks += _usage(run)
+    buttons = _buttons(run)
     return (*blocks, actions(buttons)) if buttons else tuple(blocks)
 
 
@@ -262,6 +266,7 @@ def _remarks(run: RunSnapshot) -> list[str]:
     if run.queue_place is not None:
         remarks.append(f"All slots are busy: it starts as number {run.queue_place} in line.")
     remarks += [wording.waiting_for(wait) + "." for wait in run.waits if wait.resolution is None]
+    remarks.append(near_caps(run))
     return list(dict.fromkeys(remarks))
 
 
@@ -287,28 +292,25 @@ def _named(word: str, steps: Sequence[Step]) -> str:
     return f"{word} " + ", ".join(names) + (f" and {more} more" if more else "")
 
 
-def _usage(run: RunSnapshot) -> Block:
-    said = wording.used(run.usage) if run.end else wording.used_of(run.usage, run.limits)
-    return context(escape(said))
+def _usage(run: RunSnapshot) -> list[Block]:
+    """Say what was used, unless the message that tells the end says it."""
+    if run.end is None:
+        return [context(escape(wording.used_of(run.usage, run.limits)))]
+    is_said_there = run.answer is not None or needs_notice(run)
+    return [] if is_said_there else [context(escape(wording.used(run.usage)))]
 
 
-def run_buttons(run: RunSnapshot) -> list[dict[str, object]]:
-    """Return what can be done about the run: stop it, or once it has ended run it again."""
+def _buttons(run: RunSnapshot) -> list[dict[str, object]]:
+    """Return what can be done about the run: stop it, or once it has ended rate its steps."""
     if run.end is None:
         stop = ids.StopRun(run_id=run.run_id)
         return [] if run.cancel else [button("Stop", stop, style="danger")]
-    done = [step for step in run.steps if step.status in {StepStatus.DONE, StepStatus.FAILED}]
-    buttons: list[dict[str, object]] = []
-    if run.end.reason is not EndReason.ANSWERED:
-        buttons.append(button("Run again", ids.AgainRun(run_id=run.run_id, keep_work=False)))
-        if done:
-            buttons.append(button("Continue", ids.AgainRun(run_id=run.run_id, keep_work=True)))
-    if done:
+    buttons = again_buttons(run) if is_said_by_plan(run) else []
+    if any(step.status in {StepStatus.DONE, StepStatus.FAILED} for step in run.steps):
         buttons.append(button("Rate a step", ids.RateSteps(run_id=run.run_id)))
     return buttons
 
 
 def waits_for_people(run: RunSnapshot) -> bool:
     """Say whether the run can only go on once a person has said something."""
-    kinds = {WaitKind.QUESTION, WaitKind.REPEAT}
-    return any(wait.kind in kinds and wait.resolution is None for wait in run.waits)
+    return any(wait.kind in wording.FOR_PEOPLE and wait.resolution is None for wait in run.waits)

@@ -87,7 +87,10 @@ def _buttons(run: RunSnapshot, wait: Wait) -> list[dict[str, object]]:
         (label, ids.DecideWait(run_id=run.run_id, wait_id=wait.id, value=value, index=index))
         for index, (label, value) in enumerate(choices[:_MAX_CHOICES])
     ]
-    return [button(label, decision) for label, decision in decisions if ids.fits(decision)]
+    buttons = [button(label, decision) for label, decision in decisions if ids.fits(decision)]
+    if wait.kind is WaitKind.QUESTION and choices:
+        buttons.append(button("Other…", ids.ReplyOther(run_id=run.run_id, wait_id=wait.id)))
+    return buttons
 
 
 def _labelled(choices: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from agent_engine.types import ChannelId, JsonObject, RunSnapshot, Step, StepStatus
+from agent_engine.types import ActionType, ChannelId, JsonObject, RunSnapshot, Step, StepStatus
 from bot.outbound.blocks import ids, wording
 from bot.outbound.blocks.forms import (
     Choice,
@@ -65,15 +65,16 @@ def read_step_ratings(values: JsonObject) -> StepRatings:
 
 
 def rated_steps(run: RunSnapshot) -> tuple[Step, ...]:
-    """Return the steps that can be rated."""
+    """Return the steps that can be rated; the answer has thumbs of its own."""
     over = {StepStatus.DONE, StepStatus.FAILED}
-    return tuple(step for step in run.steps if step.status in over)[-MAX_STEPS:]
+    steps = (step for step in run.steps if step.action.action_type != ActionType.ANSWER)
+    return tuple(step for step in steps if step.status in over)[-MAX_STEPS:]
 
 
 def why_prompt(why: ids.TellWhy) -> Content:
     """Render the line shown to someone who gave a low rating by reaction."""
     text = "Thank you. What went wrong? It helps to do better next time."
-    return Content(text=text, blocks=(section(text), actions([button("Tell", why)])))
+    return Content(text=text, blocks=(section(text), actions([button("Say what went wrong", why)])))
 
 
 def why_modal(why: ids.TellWhy) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from agent_engine.commands import TaskLine
 from agent_engine.types import TaskStatus, Thread
-from bot.outbound.blocks import ids
+from bot.outbound.blocks import ids, wording
 from bot.outbound.blocks.parts import button, person, section
 from bot.outbound.content import Block, Content
-from bot.outbound.text import count, cut, duration, escape, headline, one_line
+from bot.outbound.text import count, cut, duration, escape, headline
 
 MAX_LINES = 20
 
@@ -58,13 +58,15 @@ def _block(line: TaskLine, *, workspace_url: str, now: datetime) -> Block:
 
 
 def _facts(line: TaskLine, now: datetime) -> str:
-    status = one_line(line.status, 30)
-    if line.queue_place is not None:
-        status = f"in line, place {line.queue_place}"
     end = line.ended_at or now
-    took = duration(max(0.0, round((end - line.created_at).total_seconds())))
-    place = f" in <#{line.thread.channel_id}>" if line.thread is not None else ""
-    return f"{escape(status)} · {took} · for {person(line.requester)}{place}"
+    took = duration(max(0.0, (end - line.created_at).total_seconds()))
+    place = f" {_place(line.thread)}" if line.thread is not None else ""
+    return f"{escape(wording.task_state(line))} · {took} · for {person(line.requester)}{place}"
+
+
+def _place(thread: Thread) -> str:
+    is_direct = thread.channel_id.startswith("D")
+    return "in direct messages" if is_direct else f"in <#{thread.channel_id}>"
 
 
 def _icon(line: TaskLine) -> str:

@@ -1,5 +1,6 @@
 """What steps, ends and usage are called in words for people. Pure; nothing in it is escaped."""
 
+from agent_engine.commands import TaskLine
 from agent_engine.types import (
     ActionType,
     AgentAction,
@@ -8,6 +9,7 @@ from agent_engine.types import (
     RunSnapshot,
     Step,
     StepStatus,
+    TaskStatus,
     Usage,
     Wait,
     WaitKind,
@@ -16,6 +18,8 @@ from bot.outbound.text import count, duration, money, one_line
 
 MAX_TITLE = 150
 MAX_SENTENCE = 600
+FOR_PEOPLE = frozenset({WaitKind.QUESTION, WaitKind.REPEAT, WaitKind.APPROVAL})
+"""What only a person can end."""
 
 _BY_TYPE: dict[str, str] = {
     ActionType.THINK: "Think it through",
@@ -26,6 +30,21 @@ _BY_TYPE: dict[str, str] = {
     ActionType.DELEGATE: "Delegate",
     ActionType.SUB_GOAL: "Work on a part of it",
     ActionType.ANSWER: "Write the answer",
+}
+END_WORDS = {
+    EndReason.ANSWERED: "Done",
+    EndReason.STOPPED: "Stopped",
+    EndReason.LIMIT: "Stopped at a limit",
+    EndReason.FAILED: "Failed",
+}
+"""What an end is called wherever it is named in a word or two."""
+_STATUS_WORDS: dict[str, str] = {
+    TaskStatus.PENDING: "Starting",
+    TaskStatus.RUNNING: "Working",
+    TaskStatus.WAITING: "Waiting",
+    TaskStatus.COMPLETED: END_WORDS[EndReason.ANSWERED],
+    TaskStatus.ERROR: END_WORDS[EndReason.FAILED],
+    TaskStatus.CANCELLED: END_WORDS[EndReason.STOPPED],
 }
 _ENDINGS = {
     EndReason.ANSWERED: "Done.",
@@ -68,6 +87,20 @@ def ending(run: RunSnapshot) -> str:
     return said[0].upper() + said[1:] + ("." if said[-1].isalnum() else "")
 
 
+def task_state(line: TaskLine) -> str:
+    """Return a word or two for how a task in a list stands."""
+    if line.queue_place is not None:
+        return in_line(line.queue_place)
+    if line.end_reason is not None:
+        return END_WORDS[line.end_reason]
+    return _STATUS_WORDS.get(line.status) or one_line(line.status, 30)
+
+
+def in_line(place: int) -> str:
+    """Say that a task waits for its turn."""
+    return f"In line, place {place}"
+
+
 def waiting_for(wait: Wait) -> str:
     """Say what a run waits for."""
     match wait.kind:
@@ -75,6 +108,8 @@ def waiting_for(wait: Wait) -> str:
             return "Waiting for an answer to its question below"
         case WaitKind.REPEAT:
             return "Waiting for a decision: a step may already have happened"
+        case WaitKind.APPROVAL:
+            return "Waiting for a person to approve a step: see the question in this thread"
         case WaitKind.TIMER:
             until = "" if wait.until is None else f" until {wait.until:%H:%M:%S} UTC"
             return f"Waiting for a timer{until}"
@@ -96,14 +131,21 @@ def used_of(usage: Usage, limits: Limits) -> str:
     """Say what a run has used of what it may use, in one line."""
     parts = [
         duration(usage.seconds) + (f" of {duration(limits.seconds)}" if limits.seconds else ""),
-        _of(usage.iterations, limits.iterations, "steps"),
-        _of(usage.tokens, limits.tokens, "tokens"),
+        _begun(usage.iterations, limits.iterations),
+        _tokens(usage.tokens, limits.tokens),
     ]
-    return " · ".join([*parts, *_cost(usage, limits.usd)])
+    return " · ".join([*filter(None, parts), *_cost(usage, limits.usd)])
 
 
-def _of(number: int, limit: int, what: str) -> str:
-    return f"{number:,} of {limit:,} {what}" if limit else f"{number:,} {what}"
+def _begun(number: int, limit: int) -> str:
+    # Never "2 of 10 steps": the plan above says how many of its own steps are done.
+    return f"{count(number, 'step')} begun" + (f", at most {limit:,}" if limit else "")
+
+
+def _tokens(number: int, limit: int) -> str:
+    if not number:
+        return ""
+    return f"{number:,} of {limit:,} tokens" if limit else count(number, "token")
 
 
 def _cost(usage: Usage, limit: float) -> list[str]:

@@ -258,6 +258,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
         sa.Column("answer", sa.Text(), nullable=True),
         sa.Column("end_reason", sa.Text(), nullable=True),
         sa.Column("end_sentence", sa.Text(), nullable=True),
+        sa.Column("end_limit", sa.Text(), nullable=True),
         sa.Column("end_by", sa.Text(), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
@@ -349,6 +350,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("observation", sa.Text(), nullable=True),
         sa.Column("surprise", sa.Text(), nullable=True),
+        sa.Column("approved", sa.Text(), nullable=True),
         sa.CheckConstraint(
             "status IN ('pending', 'started', 'waiting', 'done', 'failed', 'dropped', 'stopped')",
             name=op.f("ck_steps_status"),
@@ -381,6 +383,8 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
     )
     op.create_index(op.f("ix_usage_run_id"), "usage", ["run_id"], unique=False)
     op.create_index("ix_usage_scope", "usage", ["workspace_id", "at"], unique=False)
+    op.create_index("ix_usage_person", "usage", ["workspace_id", "requester", "at"], unique=False)
+    op.create_index("ix_usage_channel", "usage", ["workspace_id", "channel_id", "at"], unique=False)
     op.create_table(
         "waits",
         sa.Column("run_id", sa.Text(), nullable=False),
@@ -394,10 +398,15 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
         sa.Column("choices", sa.Text(), nullable=False),
         sa.Column("asked_of", sa.Text(), nullable=True),
         sa.Column("sub_task_id", sa.Text(), nullable=True),
+        sa.Column("call", sa.Text(), nullable=True),
+        sa.Column("tool", sa.Text(), nullable=True),
+        sa.Column("digest", sa.Text(), nullable=True),
         sa.Column("value", sa.Text(), nullable=True),
         sa.Column("resolved_by", sa.Text(), nullable=True),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("success", sa.Boolean(), nullable=True),
+        sa.Column("arguments", sa.Text(), nullable=True),
+        sa.Column("remark", sa.Text(), nullable=True),
         sa.Column("over", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.CheckConstraint(
             "(value IS NULL) = (resolved_at IS NULL)", name=op.f("ck_waits_resolved")
@@ -434,4 +443,161 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("run_id", "step", name=op.f("pk_outputs")),
+    )
+    _create_guard_tables()
+    _refuse_changes_of_the_audit_log()
+
+
+def _create_guard_tables() -> None:
+    op.create_table(
+        "audit_entries",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("channel_id", sa.Text(), nullable=False),
+        sa.Column("agent_id", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=True),
+        sa.Column("run_id", sa.Text(), nullable=True),
+        sa.Column("step", sa.Integer(), nullable=True),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("arguments_digest", sa.Text(), nullable=False),
+        sa.Column("decision", sa.Text(), nullable=False),
+        sa.Column("decided_by", sa.Text(), nullable=True),
+        sa.Column("result", sa.Text(), nullable=False),
+        sa.Column("usd", sa.Float(precision=53), nullable=False),
+        sa.Column("duration_s", sa.Float(precision=53), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("text_hash", sa.Text(), nullable=False),
+        sa.Column("previous", sa.Text(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "seq", name=op.f("pk_audit_entries")),
+        sa.UniqueConstraint("workspace_id", "key", name=op.f("uq_audit_entries_workspace_id_key")),
+    )
+    op.create_table(
+        "audit_heads",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", name=op.f("pk_audit_heads")),
+    )
+    op.create_table(
+        "audit_outbox",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("entry", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_outbox")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "audit_texts",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("salt", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "seq", name=op.f("pk_audit_texts")),
+    )
+    op.create_table(
+        "budget_extensions",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("budget_of", sa.Text(), nullable=False),
+        sa.Column("of_id", sa.Text(), nullable=False),
+        sa.Column("day", sa.Text(), nullable=False),
+        sa.Column("tokens", sa.Integer(), nullable=False),
+        sa.Column("usd", sa.Float(precision=53), nullable=False),
+        sa.Column("by", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "budget_of IN ('person', 'channel', 'workspace')",
+            name=op.f("ck_budget_extensions_budget_of"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_budget_extensions")),
+    )
+    op.create_index(
+        "ix_budget_extensions_day", "budget_extensions", ["workspace_id", "day"], unique=False
+    )
+    op.create_table(
+        "standing_rules",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("channel_id", sa.Text(), nullable=False),
+        sa.Column("agent_id", sa.Text(), nullable=False),
+        sa.Column("tool", sa.Text(), nullable=False),
+        sa.Column("likeness", sa.Text(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_by", sa.Text(), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(revoked_by IS NULL) = (revoked_at IS NULL)", name=op.f("ck_standing_rules_revoked")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_standing_rules")),
+    )
+    op.create_index(
+        "uq_standing_rules_holding",
+        "standing_rules",
+        ["workspace_id", "channel_id", "agent_id", "tool", "likeness"],
+        unique=True,
+        sqlite_where=sa.text("revoked_at IS NULL"),
+        postgresql_where=sa.text("revoked_at IS NULL"),
+    )
+    op.create_table(
+        "tool_cache",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("channel_id", sa.Text(), nullable=False),
+        sa.Column("agent_id", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("result", sa.Text(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("kept_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tool_cache")),
+        sa.UniqueConstraint(
+            "workspace_id",
+            "channel_id",
+            "agent_id",
+            "key",
+            name=op.f("uq_tool_cache_workspace_id_channel_id_agent_id_key"),
+        ),
+    )
+    op.create_index("ix_tool_cache_age", "tool_cache", ["workspace_id", "kept_at"], unique=False)
+    op.create_index(op.f("ix_tool_cache_expires_at"), "tool_cache", ["expires_at"], unique=False)
+    op.create_table(
+        "reservations",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("channel_id", sa.Text(), nullable=False),
+        sa.Column("requester", sa.Text(), nullable=True),
+        sa.Column("tokens", sa.Integer(), nullable=False),
+        sa.Column("usd", sa.Float(precision=53), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["run_id"], ["runs.id"], name=op.f("fk_reservations_run_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reservations")),
+    )
+    op.create_index(op.f("ix_reservations_run_id"), "reservations", ["run_id"], unique=False)
+    op.create_index(
+        "ix_reservations_workspace", "reservations", ["workspace_id", "at"], unique=False
+    )
+
+
+def _refuse_changes_of_the_audit_log() -> None:
+    """Let the database itself refuse to change or delete an entry of the audit log."""
+    if op.get_bind().dialect.name == "sqlite":
+        for verb in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER audit_entries_no_{verb.lower()} BEFORE {verb} ON audit_entries "
+                "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
+            )
+        return
+    op.execute(
+        "CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER audit_entries_no_change BEFORE UPDATE OR DELETE OR TRUNCATE "
+        "ON audit_entries FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change()"
     )

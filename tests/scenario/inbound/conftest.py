@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agent_engine.engine import Engine
+from agent_engine.tools.policy import ToolPolicy
 from agent_engine.types import WorkspaceId
 from bot.agents_file import AgentsFile
 from bot.inbound.bolt_app import build_bolt_app
@@ -23,6 +24,8 @@ from bot.local_slack.config import LocalWorkspaceConfig
 from bot.local_slack.server import LocalWorkspace
 from bot.manifest import load_manifest
 from bot.outbound.slack_client import open_slack
+from bot.tool_rules import KnownTools
+from tests.fakes.safeguards import RememberedApprovals, guarded
 from tests.fakes.slack_rows import FakeCore, FakeRows
 
 QUICK = LocalWorkspaceConfig(
@@ -103,6 +106,8 @@ class World:
                 whoami=whoami,
                 hooks=self.hooks,
                 tools=("calculate",),
+                tool_facts=KnownTools(guarded([]), ToolPolicy()),
+                approvals=RememberedApprovals(),
             )
             entrance = build_entrance(needs)
             entrance = replace(entrance, catch_up=replace(entrance.catch_up, sleep=_at_once))

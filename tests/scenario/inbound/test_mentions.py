@@ -130,7 +130,8 @@ async def test_files_are_named_to_the_task(world):
     )
     (say,) = await world.settled()
     assert say.message.text == "sum this up"
-    assert [f["name"] for f in say.parameters["slack_files"]] == ["sales.csv"]
+    (file,) = say.message.files
+    assert (file.name, file.mimetype, file.size) == ("sales.csv", "text/csv", 4)
 
 
 async def test_a_direct_message_is_a_task(world):

@@ -93,10 +93,12 @@ async def test_in_a_mention_only_channel_replies_need_a_mention(workspace):
     assert said == [root, told]
 
 
-async def test_an_uninstalled_app_is_reported(world, bot):
-    gone = read_event({"event": {"type": "app_uninstalled"}, "team_id": "T"})
-    await bot.entrance.intake.take(gone)
+async def test_an_uninstalled_app_is_reported_once_though_slack_tells_it_twice(world, bot, caplog):
+    tokens = {"type": "tokens_revoked", "tokens": {"bot": ["UB"], "oauth": []}}
+    for event in ({"type": "app_uninstalled"}, tokens):
+        await bot.entrance.intake.take(read_event({"event": event, "team_id": "T"}))
     assert world.heard == ["uninstalled"]
+    assert [r for r in caplog.records if r.levelname == "ERROR"] == []
 
 
 async def test_a_file_that_changed_moves_channels_but_not_those_with_an_agent_of_their_own(

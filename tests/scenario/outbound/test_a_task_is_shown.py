@@ -162,7 +162,7 @@ async def test_a_question_of_a_stopped_task_is_closed():
         assert any("Stopped by Ada." in said for said in desk.said(thread))
 
 
-async def test_a_failed_task_says_one_sentence_in_its_plan_and_can_run_again():
+async def test_a_failed_task_says_one_sentence_in_a_new_message_and_can_run_again():
     async with open_desk() as desk, desk.working():
         thread = await desk.ask()
         run = a_run(thread=thread, plan=a_plan(a_step(1, "Look", StepStatus.FAILED, outcome="no")))
@@ -170,10 +170,12 @@ async def test_a_failed_task_says_one_sentence_in_its_plan_and_can_run_again():
         await desk.shown(thread)
         desk.put(ended(run, EndReason.FAILED, "The log is gone."))
         await desk.shown(thread)
-        [plan] = desk.said(thread)
-        assert "The log is gone." in plan
-        assert "Run again" in plan
-        assert "Continue" in plan
+        plan, end = desk.said(thread)
+        assert "Failed · Find the cause" in plan
+        assert "The log is gone." not in plan
+        assert "The log is gone." in end
+        assert "Run again" in end
+        assert "Continue" in end
         assert desk.session(thread) == "active"
 
 
@@ -240,3 +242,31 @@ async def test_files_the_agent_made_are_handed_over_once():
         assert len(desk.calls("files.completeUploadExternal")) == 1
         messages = desk.workspace.thread(thread.channel_id, thread.thread_ts)
         assert sum(bool(message.files) for message in messages) == 1
+        [sentence] = [m.text for m in messages if "gone.txt" in m.text and not m.blocks]
+        assert "I could not hand over gone.txt: it is gone from the task's folder" in sentence
+
+
+async def test_a_file_that_slack_refuses_is_told_of_by_name_once():
+    async with open_desk() as desk, desk.working():
+        desk.workspace.faults.fail_api["files.completeUploadExternal"] = {
+            "error": "file_type_not_allowed"
+        }
+        thread = await desk.ask()
+        desk.files["a.exe"] = b"MZ"
+        run = answered(a_run(thread=thread), "See the file.", files=("a.exe",))
+        for _ in range(2):
+            desk.put(run)
+            await desk.shown(thread)
+        told = [m for m in desk.said(thread) if "Slack refused it (file_type_not_allowed)" in m]
+        assert len(told) == 1
+        assert "a.exe" in told[0]
+
+
+async def test_a_missing_scope_is_told_of_once_for_all_files():
+    async with open_desk() as desk, desk.working():
+        desk.workspace.faults.fail_api["files.getUploadURLExternal"] = {"error": "missing_scope"}
+        thread = await desk.ask()
+        desk.files.update({"a.txt": b"1", "b.txt": b"2"})
+        desk.put(answered(a_run(thread=thread), "See the files.", files=("a.txt", "b.txt")))
+        await desk.shown(thread)
+        assert sum("lacks the scope files:write" in m for m in desk.said(thread)) == 1

@@ -98,7 +98,14 @@ async def test_without_the_scope_to_upload_the_thread_still_gets_its_answer(tmp_
         ts = await town.mention("calculate 17*23 then save the result to answer.txt")
         (said,) = await town.answered(ts)
         assert "391" in said
-        assert_logged(caplog, "file_refused")
+        assert "I may not upload files here" in town.said(ts)
+        assert "answer.txt" in town.said(ts)
+        lost = assert_logged(caplog, "scopes_missing")
+        assert lost.losses == ["without files:write: files that agents make cannot be uploaded"]
+        missing = assert_logged(caplog, "scope_missing")
+        assert (missing.needed, "reinstall" in missing.fix) == ("files:write", True)
+        await town.person().open_home()
+        await town.until(lambda: "files that agents make" in str(town.person().home()))
 
 
 async def test_without_the_scope_to_write_the_log_says_so_and_no_task_is_stuck(tmp_path, caplog):
@@ -110,6 +117,10 @@ async def test_without_the_scope_to_write_the_log_says_so_and_no_task_is_stuck(t
         refused = assert_logged(caplog, "post_refused")
         assert (refused.error, run.run_id in refused.key) == ("missing_scope", True)
         assert_logged(caplog, "scopes_missing")
+        missing = [r for r in caplog.records if r.getMessage() == "scope_missing"]
+        assert ("chat.postMessage", "chat:write") in [(r.method, r.needed) for r in missing]
+        said = await town.person().slash("general", "/solve", "calculate 17*23")
+        assert "lacks the scope `chat:write`" in str(said)
 
 
 @asynccontextmanager

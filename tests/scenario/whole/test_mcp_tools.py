@@ -18,7 +18,13 @@ async def notes():
 
 
 def with_server(notes, **more):
-    said = {"name": "fake", "command": sys.executable, "for_every_agent": True, **more}
+    said = {
+        "name": "fake",
+        "command": sys.executable,
+        "for_every_agent": True,
+        "ask": "never",
+        **more,
+    }
     table = {**said, "args": [str(SCRIPT), "--notes", notes.place]}
     file, problems = parse_agents_file({"mcp_servers": [table]}, name="treadle.toml")
     assert list(problems) == []

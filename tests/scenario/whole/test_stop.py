@@ -43,7 +43,9 @@ async def test_the_run_ends_and_says_what_was_done(town, working, stop):
     run = await ended(town, ts)
     assert (run.status, run.end.reason) == (TaskStatus.CANCELLED, EndReason.STOPPED)
     await town.until(lambda: "391" in town.said(ts))
-    await town.until(lambda: town.button(town.plans(ts)[0], "Continue"))
+    kept = await town.unhappy_end(ts)
+    assert town.button(kept, "Continue")
+    assert "Stopped by <@" in str(kept.blocks)
 
 
 async def test_someone_else_may_not_stop_it_and_is_told_so(town, working):
@@ -57,10 +59,8 @@ async def test_a_stopped_run_goes_on_with_what_was_done(town, working):
     ts, plan = working
     await by_button(town, ts, plan)
     await ended(town, ts)
-    plan = await town.until(
-        lambda: next((m for m in town.plans(ts) if town.button(m, "Continue")), None)
-    )
-    await town.person().click("general", plan.ts, town.button(plan, "Continue"))
+    kept = await town.unhappy_end(ts)
+    await town.person().click("general", kept.ts, town.button(kept, "Continue"))
     await town.until(lambda: len(town.plans(ts)) == 2)
     second = await town.run(ts)
     assert [s.action.tool_name for s in second.steps][:1] == ["calculate"]

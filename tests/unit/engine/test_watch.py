@@ -40,6 +40,30 @@ async def test_work_ends_when_its_run_is_stopped_or_taken_over(facts):
     assert work.result() == "interrupted"
 
 
+async def test_work_that_takes_its_time_to_end_is_interrupted_once():
+    watch = SignalWatch(Signals(cancel=CancelRequest(reason="enough")))
+    ending, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow_to_end():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ending.set()
+            await may_end.wait()
+
+    async def work():
+        with pytest.raises(Interrupted):
+            await guarded(watch, slow_to_end())
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(work())
+        await asyncio.sleep(0)
+        await watch.look()
+        await ending.wait()
+        await watch.look()
+        may_end.set()
+
+
 async def _expecting_interruption(watch):
     with pytest.raises(Interrupted):
         await guarded(watch, asyncio.Event().wait())

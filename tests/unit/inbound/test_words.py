@@ -16,7 +16,6 @@ MODULES = [
     "inbound.moments",
     "inbound.read_slack",
     "inbound.slash",
-    "logs",
     "outbound.proxies",
 ]
 

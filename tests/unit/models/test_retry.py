@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
+from agent_engine.breaker import BreakerState, CircuitBreaker
 from agent_engine.errors import ModelRefusedError, ModelReplyError, ModelUnavailableError
-from agent_engine.models.breaker import BreakerState, CircuitBreaker
 from agent_engine.models.replies import ModelBusyError, ModelTimeoutError
 from agent_engine.models.retry import RetryingModel, RetryPolicy
 from agent_engine.models.scripted import ScriptedModel

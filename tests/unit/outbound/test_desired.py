@@ -27,6 +27,8 @@ ASK = Wait(id="w", kind=WaitKind.QUESTION, step=1, question="Which?")
 ASKING = replace(PLANNED, waits=(ASK,), status=TaskStatus.WAITING)
 TIMER = replace(PLANNED, waits=(replace(ASK, kind=WaitKind.TIMER),), status=TaskStatus.WAITING)
 REPEATING = replace(ASKING, waits=(replace(ASK, kind=WaitKind.REPEAT),))
+STOPPED = ended(PLANNED, EndReason.STOPPED, by="U1")
+STOPPED_QUEUED = ended(RUN, EndReason.STOPPED, by="U1")
 REPLIED = replace(ASKING, waits=(replace(ASK, resolution=Resolution(value="x", at=AT)),))
 
 
@@ -70,9 +72,46 @@ def keys(wanted):
         ("a reply to what was never asked", REPLIED, posted("plan"), ["plan"]),
         ("a question long gone", PLANNED, posted("plan", "question:w"), ["question:w", "plan"]),
         ("a failure without plan", ended(RUN, EndReason.FAILED), {}, ["end"]),
-        ("a failure with a plan", ended(PLANNED, EndReason.FAILED), posted("plan"), ["plan"]),
-        ("a failure before the plan was shown", ended(PLANNED, EndReason.FAILED), {}, ["plan"]),
-        ("a stop while queued", ended(RUN, EndReason.STOPPED), posted("plan"), ["plan"]),
+        (
+            "a failure with a plan",
+            ended(PLANNED, EndReason.FAILED),
+            posted("plan"),
+            ["end", "plan"],
+        ),
+        (
+            "a failure before the plan was shown",
+            ended(PLANNED, EndReason.FAILED),
+            {},
+            ["plan", "end"],
+        ),
+        (
+            "a failure whose plan was left out",
+            ended(PLANNED, EndReason.FAILED),
+            posted("end"),
+            ["end"],
+        ),
+        ("a limit with a plan", ended(PLANNED, EndReason.LIMIT), posted("plan"), ["end", "plan"]),
+        ("a stop by the requester", STOPPED, posted("plan"), ["plan"]),
+        ("a stop by the requester while queued", STOPPED_QUEUED, posted("plan"), ["plan"]),
+        ("a stop by the requester without plan", STOPPED_QUEUED, {}, ["end"]),
+        (
+            "a stop by someone else",
+            ended(PLANNED, EndReason.STOPPED, by="U2"),
+            posted("plan"),
+            ["end", "plan"],
+        ),
+        (
+            "a stop by nobody, for the channel is lost",
+            ended(PLANNED, EndReason.STOPPED, "the channel was archived"),
+            posted("plan"),
+            ["end", "plan"],
+        ),
+        (
+            "a stop by the requester whose plan message is gone",
+            STOPPED,
+            posted("plan", state=PostState.ABANDONED),
+            ["end"],
+        ),
         (
             "a failure whose plan message is gone",
             ended(PLANNED, EndReason.FAILED),
@@ -89,7 +128,13 @@ def keys(wanted):
             "a limit with an answer and without plan",
             replace(answered(DIRECT), end=ended(RUN, EndReason.LIMIT).end),
             {},
-            ["answer:0", "end"],
+            ["answer:0"],
+        ),
+        (
+            "a stop by someone else that keeps what was done",
+            replace(answered(PLANNED), end=ended(RUN, EndReason.STOPPED, by="U2").end),
+            posted("plan"),
+            ["answer:0", "plan"],
         ),
     ],
 )
@@ -127,9 +172,32 @@ def test_only_a_plan_that_will_change_again_is_not_waited_for():
     [plan] = desired([PLANNED], {}, shown_status=None).messages
     assert not plan.patient
     assert not plan.is_last
-    [plan] = desired([ended(PLANNED, EndReason.FAILED)], {}, shown_status=None).messages
+    [plan] = desired([STOPPED], {}, shown_status=None).messages
     assert plan.patient
     assert plan.is_last
+
+
+def test_an_end_that_is_told_elsewhere_waits_for_no_plan_that_was_never_shown():
+    plan, end = desired([ended(PLANNED, EndReason.FAILED)], {}, shown_status=None).messages
+    assert (plan.only_if_free, end.only_if_free) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        ended(PLANNED, EndReason.FAILED, "The log is gone."),
+        ended(PLANNED, EndReason.LIMIT, "The log is gone."),
+        replace(answered(PLANNED), end=ended(RUN, EndReason.FAILED, "The log is gone.").end),
+        ended(RUN, EndReason.FAILED, "The log is gone."),
+    ],
+)
+def test_an_unhappy_end_is_said_once_and_with_its_buttons_in_the_same_message(run):
+    wanted = desired([run], posted("plan") if run.plan else {}, shown_status=None).messages
+    saying = [m for m in wanted if "The log is gone." in str(m.content.blocks)]
+    offering = [m for m in wanted if "Run again" in str(m.content.blocks)]
+    assert len(saying) == 1
+    assert saying == offering
+    assert saying[0].post.kind is not PostKind.PLAN
 
 
 def test_the_hash_of_an_answer_sent_again_is_that_of_the_first():

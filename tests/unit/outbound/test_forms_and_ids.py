@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from agent_engine.types import FollowUps, Limits, PlannerKind, StepStatus
 from bot.outbound.blocks import ids
-from bot.outbound.blocks.agent_modal import FormErrors, agent_modal, read_agent_form
+from bot.outbound.blocks.agent_modal import (
+    FormErrors,
+    agent_modal,
+    how_it_plans,
+    read_agent_form,
+)
 from bot.outbound.blocks.rating_form import (
     StepRating,
     read_step_ratings,
@@ -17,7 +22,7 @@ from bot.outbound.blocks.rating_form import (
     why_modal,
     why_prompt,
 )
-from tests.fakes.blocks import check_content, check_view
+from tests.fakes.blocks import all_texts, check_content, check_view
 from tests.fakes.runs import PROFILE, UNHURRIED, a_plan, a_run, a_step
 
 TEXT = st.text(max_size=80)
@@ -188,8 +193,24 @@ def test_a_step_form_of_a_long_run_still_fits():
 def test_somebody_who_gave_a_low_rating_is_asked_why():
     why = ids.TellWhy(channel_id="C1", message_ts="1.2", choice="-1", rating=1)
     check_content(why_prompt(why))
+    assert "Say what went wrong" in all_texts(why_prompt(why))
     view = why_modal(why)
     check_view(view)
     form = ids.read_form(view["callback_id"], view["private_metadata"])
     assert form == ids.WhyForm(channel_id="C1", message_ts="1.2", choice="-1", rating=1)
     assert read_why(filled(view, words="too long")) == "too long"
+
+
+@pytest.mark.parametrize(
+    ("channel", "words"),
+    [("C1", "The agent of <#C1>."), ("D1", "The agent of your direct messages.")],
+)
+def test_the_agents_form_says_whose_agent_it_changes(channel, words):
+    assert words in str(agent_modal(PROFILE, channel_id=channel, tools=[])["blocks"][0])
+
+
+@pytest.mark.parametrize("planner", PlannerKind)
+def test_every_planner_has_words_for_people(planner):
+    said = how_it_plans(replace(PROFILE, planner=planner))
+    assert said != planner
+    assert said[0].islower()

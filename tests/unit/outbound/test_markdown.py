@@ -75,6 +75,7 @@ TEXTS = st.one_of(
         ("[t]: javascript:x", "\\[t]: javascript:x"),
         ("[t]: https://a.b", "[t]: https://a.b"),
         ("a < b & c > d", "a &lt; b & c > d"),
+        (r"\<x\> and \\< y", r"&lt;x\> and \\&lt; y"),
         ("a\x00b\u202ec", "abc"),
     ],
 )

@@ -1,6 +1,7 @@
 """Answers, questions, notices, lists."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -23,6 +24,7 @@ from bot.outbound.blocks.answer import RESENT, answer_messages, resent, sources_
 from bot.outbound.blocks.help import help_content, introduction_content
 from bot.outbound.blocks.home import AgentLine, Figures, HomeFacts, home_view
 from bot.outbound.blocks.notice import end_content, sentence_content
+from bot.outbound.blocks.plan import plan_content
 from bot.outbound.blocks.question import closed_content, question_content
 from bot.outbound.blocks.tasks_list import tasks_content, thread_url
 from tests.fakes.blocks import all_texts, check_content, check_view
@@ -132,16 +134,17 @@ def test_a_question_with_choices_has_a_button_for_each():
     content = question_content(a_run(), wait)
     buttons = content.blocks[1]["elements"]
     read = [ids.read_action(*_ids(button)) for button in buttons]
-    assert [button["text"]["text"] for button in buttons] == ["red", "blue"]
-    assert [(d.value, d.wait_id) for d in read] == [("red", "w1"), ("blue", "w1")]
-    assert len({b["action_id"] for b in buttons}) == 2
+    assert [button["text"]["text"] for button in buttons] == ["red", "blue", "Other…"]
+    assert [(d.value, d.wait_id) for d in read[:2]] == [("red", "w1"), ("blue", "w1")]
+    assert read[2] == ids.ReplyOther(run_id=a_run().run_id, wait_id="w1")
+    assert len({b["action_id"] for b in buttons}) == 3
 
 
 def test_a_long_choice_is_written_out_and_its_button_has_a_number():
     long = "the second one, " * 20
     wait = Wait(id="w", kind=WaitKind.QUESTION, step=1, question="Which?", choices=("red", long))
     content = question_content(a_run(), wait)
-    assert [b["text"]["text"] for b in content.blocks[1]["elements"]] == ["1", "2"]
+    assert [b["text"]["text"] for b in content.blocks[1]["elements"]] == ["1", "2", "Other…"]
     assert ids.read_action(*_ids(content.blocks[1]["elements"][1])).value == long
 
 
@@ -172,6 +175,45 @@ def test_a_run_that_ended_badly_says_one_sentence_and_can_run_again():
     content = end_content(ended(a_run(), EndReason.FAILED, "The model does not answer."))
     assert content.text == "The model does not answer."
     assert "Run again" in all_texts(content)
+
+
+def test_who_stopped_a_task_is_named():
+    run = ended(a_run(), EndReason.STOPPED, "stopped by a person", by="U2")
+    assert end_content(run).text == "Stopped by <@U2>."
+
+
+def test_an_answer_that_is_only_part_of_the_work_says_why_and_how_to_go_on():
+    plan = a_plan(a_step(1, status=StepStatus.DONE), a_step(2))
+    run = replace(answered(a_run(plan=plan)), end=ended(a_run(), EndReason.LIMIT, "Used up").end)
+    [content] = answer_messages(run, run.answer).contents
+    check_content(content)
+    said = all_texts(content)
+    assert content.text.startswith("Used up.\n")
+    assert content.blocks[0]["text"]["text"] == "*Used up.*"
+    assert "Run again" in said
+    assert "Continue" in said
+
+
+def test_files_are_not_named_beside_their_upload():
+    run = answered(a_run(), files=("report.csv",))
+    assert "report.csv" not in all_texts(answer_messages(run, run.answer).contents[0])
+
+
+def test_an_answer_says_where_its_files_are_if_slack_does_not_take_them():
+    run = answered(a_run(), files=tuple(f"report{n}.csv" for n in range(7)))
+    [content] = answer_messages(run, run.answer, takes_files=False).contents
+    check_content(content)
+    said = all_texts(content)
+    assert "report0.csv" in said
+    assert "and 2 more" in said
+    assert "files:write" in said
+
+
+def test_a_very_long_answer_stays_in_messages_if_slack_takes_no_files():
+    run = answered(a_run(), "A paragraph of words.\n\n" * 5_000)
+    messages = answer_messages(run, run.answer, takes_files=False)
+    assert messages.whole is None
+    assert sum(str(c.blocks).count("A paragraph") for c in messages.contents) == 5_000
 
 
 def test_an_end_whose_sentence_cannot_be_seen_is_said_in_our_words():
@@ -210,7 +252,21 @@ def test_the_task_list_links_every_thread_and_stops_what_runs():
     assert content.text == "2 tasks under way, 1 ended."
     assert "archives/C1/p1732300000000100|Do &lt;!here&gt; ¦ it>" in all_texts(content)
     assert ["accessory" in block for block in content.blocks] == [True, False, True]
-    assert "in line, place 4" in all_texts(content)
+    assert "In line, place 4" in all_texts(content)
+
+
+@pytest.mark.parametrize("reason", EndReason)
+def test_an_end_is_called_the_same_in_the_list_and_in_the_plan(reason):
+    status = ended(a_run(), reason).status.value
+    line = a_line(1, status=status, end_reason=reason, ended_at=AT + timedelta(seconds=0.4))
+    listed = all_texts(tasks_content([line], workspace_url=URL, now=AT))
+    word = plan_content(ended(a_run(), reason)).text.split(" · ")[0]
+    assert f"{word} · 0.4 s · for <@U1> in <#C1>" in listed
+
+
+def test_a_task_in_direct_messages_is_listed_without_a_channel_that_nobody_can_open():
+    line = a_line(1, thread=replace(THREAD, channel_id="D1"))
+    assert "in direct messages" in all_texts(tasks_content([line], workspace_url=URL, now=AT))
 
 
 def test_code_in_a_problem_does_not_break_the_link_to_its_task():
@@ -247,6 +303,12 @@ def test_slack_takes_the_home_tab(number):
     view = home_view(facts)
     check_view(view)
     assert "75 % 👍" in str(view)
+
+
+def test_channels_that_the_home_tab_leaves_out_are_counted():
+    line = AgentLine(profile=PROFILE, channels=tuple(f"C{n}" for n in range(13)))
+    view = home_view(HomeFacts(workspace_url=URL, now=AT, agents=(line,)))
+    assert "and 3 more channels" in str(view)
 
 
 def test_slack_takes_help_and_introduction():

@@ -1,5 +1,6 @@
 """The live plan message."""
 
+import re
 from dataclasses import replace
 
 from hypothesis import given, settings
@@ -16,7 +17,10 @@ from agent_engine.types import (
     WaitKind,
 )
 from bot.outbound.blocks import ids
+from bot.outbound.blocks.answer import answer_messages
+from bot.outbound.blocks.notice import end_content
 from bot.outbound.blocks.plan import MAX_ROWS, has_real_steps, plan_content, plan_hash
+from bot.outbound.blocks.rating_form import rated_steps
 from tests.fakes.blocks import all_texts, check_content
 from tests.fakes.runs import UNHURRIED, a_plan, a_run, a_step, answered, ended, runs
 
@@ -135,7 +139,31 @@ def test_usage_is_shown_with_its_limits_while_running():
     usage = Usage(iterations=3, seconds=12.4, prompt_tokens=4_000, completion_tokens=210, usd=0.012)
     run = a_run(plan=PLAN, usage=usage, limits=Limits(usd=1.0))
     said = all_texts(plan_content(run))
-    assert "12 s of 15 min · 3 of 10 steps · 4,210 of 200,000 tokens · $0.01 of $1.00" in said
+    limited = (
+        "12 s of 15 min · 3 steps begun, at most 10 · 4,210 of 200,000 tokens · $0.01 of $1.00"
+    )
+    assert limited in said
+
+
+def test_only_the_plans_own_steps_are_counted_as_so_many_of_so_many():
+    content = plan_content(a_run(plan=PLAN, usage=Usage(iterations=2)))
+    assert re.findall(r"\d+ of \d+ steps", all_texts(content)) == ["1 of 3 steps"]
+    assert "2 steps begun, at most 10" in all_texts(content)
+
+
+def test_a_step_that_failed_or_was_stopped_is_not_counted_as_done():
+    plan = a_plan(a_step(1, status=StepStatus.FAILED), a_step(2, status=StepStatus.STOPPED))
+    run = ended(a_run(plan=plan), EndReason.STOPPED, by="U1")
+    assert plan_content(run).text.endswith("(0 of 2 steps)")
+
+
+def test_writing_the_answer_is_no_step_of_the_plan():
+    done = replace(PLAN.steps[0], status=StepStatus.DONE)
+    plan = a_plan(done, a_step(2, "Tell", StepStatus.DONE, kind=ActionType.ANSWER))
+    run = answered(a_run(plan=plan, usage=Usage(iterations=1)))
+    assert plan_content(run).text.endswith("(1 of 1 step)")
+    assert "1 step" in all_texts(answer_messages(run, run.answer).contents[0])
+    assert [step.number for step in rated_steps(run)] == [1]
 
 
 def test_usage_alone_is_not_worth_an_edit_but_an_end_is():
@@ -153,11 +181,18 @@ def test_a_running_task_can_be_stopped_once():
     assert plan_content(stopping).text.startswith("Stopping")
 
 
-def test_an_unhappy_end_is_said_and_can_be_tried_again():
+def test_an_end_that_a_new_message_tells_is_only_named_in_the_plan():
     content = plan_content(ended(a_run(plan=PLAN), EndReason.FAILED, "The log is gone."))
-    assert labels(content) == ["Run again", "Continue", "Rate a step"]
-    assert "The log is gone." in all_texts(content)
+    assert labels(content) == ["Rate a step"]
+    assert "The log is gone." not in all_texts(content)
     assert content.text.startswith("Failed")
+
+
+def test_a_stop_by_the_requester_is_told_by_the_plan_with_its_buttons():
+    run = ended(a_run(plan=PLAN), EndReason.STOPPED, "stopped by a person", by="U1")
+    content = plan_content(run)
+    assert labels(content) == ["Run again", "Continue", "Rate a step"]
+    assert "Stopped by <@U1>." in all_texts(content)
 
 
 def test_a_good_end_offers_to_rate_steps_and_leaves_out_what_was_not_needed():
@@ -166,11 +201,11 @@ def test_a_good_end_offers_to_rate_steps_and_leaves_out_what_was_not_needed():
     )
     content = plan_content(answered(a_run(plan=plan)))
     assert labels(content) == ["Rate a step"]
-    assert cards(content) == [("Read the log", "complete"), ("Tell", "complete")]
+    assert cards(content) == [("Read the log", "complete")]
 
 
 def test_the_buttons_say_which_run_they_mean():
-    content = plan_content(ended(a_run(plan=PLAN), EndReason.LIMIT))
+    content = end_content(ended(a_run(plan=PLAN), EndReason.LIMIT))
     elements = [e for b in content.blocks for e in b.get("elements", []) if "value" in e]
     read = [ids.read_action(e["action_id"], e["value"]) for e in elements]
     assert read[:2] == [

@@ -8,7 +8,8 @@ import select
 
 import pytest
 
-from agent_engine.tools.mcp.servers import Ask, McpServer, StdioServer
+from agent_engine.tools.mcp.servers import McpServer, StdioServer
+from agent_engine.types import Asks
 from tests.fakes.mcp_town import TOKEN, fake_server
 
 
@@ -185,15 +186,15 @@ async def test_all_pages_of_a_list_are_read_and_no_more_than_a_hundred_tools_are
 
 
 async def test_a_changed_list_is_read_again_and_changed_words_are_told(town, notes, caplog):
-    async with town(fake_server("--notes", notes.place, ask=Ask.NEVER)) as there:
-        assert there.tools.tool("mcp_fake_echo").ask is Ask.NEVER
+    async with town(fake_server("--notes", notes.place, ask=Asks.NEVER)) as there:
+        assert there.tools.tool("mcp_fake_echo").traits.asks is Asks.NEVER
         await there.text("mcp_fake_rename")
         await notes.until("listed", 2)
         assert await there.text("mcp_fake_echo", text="a round more") == "a round more"
         assert "mcp_fake_fresh" in there.names()
         assert "mcp_fake_fail" not in there.names()
         assert "has no tool 'mcp_fake_fail' (any more)" in await there.error("mcp_fake_fail")
-        assert there.tools.tool("mcp_fake_echo").ask is Ask.ALWAYS
+        assert there.tools.tool("mcp_fake_echo").traits.asks is Asks.ALWAYS
         assert notes.lines.count("listed") <= 3
     (changed,) = [r for r in caplog.records if r.getMessage() == "mcp_tool_changed"]
     assert (changed.tool, changed.first != changed.now) == ("mcp_fake_echo", True)

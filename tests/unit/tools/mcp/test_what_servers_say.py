@@ -11,8 +11,8 @@ from agent_engine.tools.mcp.lines import LineCutter
 from agent_engine.tools.mcp.links import LinkError
 from agent_engine.tools.mcp.listing import ListedTool, Pins, look_at
 from agent_engine.tools.mcp.schemas import UnusableSchemaError, usable_schema
-from agent_engine.tools.mcp.servers import Ask
 from agent_engine.tools.mcp.words import clean_text, tool_names
+from agent_engine.types import Asks
 from tests.fakes.mcp_town import fake_server
 
 # -- names and texts -----------------------------------------------------------------------------
@@ -140,17 +140,17 @@ def only(listing):
 @pytest.mark.parametrize(
     ("server", "ask", "idempotent"),
     [
-        ({}, Ask.ALWAYS, False),
-        ({"trust_annotations": True}, Ask.NEVER, True),
-        ({"trust_annotations": True, "ask": Ask.FIRST_TIME}, Ask.FIRST_TIME, True),
-        ({"ask": Ask.NEVER}, Ask.NEVER, False),
+        ({}, Asks.ALWAYS, False),
+        ({"trust_annotations": True}, Asks.NEVER, True),
+        ({"trust_annotations": True, "ask": Asks.FIRST_TIME}, Asks.FIRST_TIME, True),
+        ({"ask": Asks.NEVER}, Asks.NEVER, False),
     ],
 )
 def test_hints_of_a_server_count_only_where_it_is_trusted(server, ask, idempotent):
     tool = only(look_at(fake_server(**server), [listed()], Pins()))
     assert (tool.ask, tool.idempotent) == (ask, idempotent)
     writing = only(look_at(fake_server(**server), [listed(only_reads=False)], Pins()))
-    assert writing.ask is (server.get("ask") or Ask.ALWAYS)
+    assert writing.ask is (server.get("ask") or Asks.ALWAYS)
     assert not writing.idempotent
 
 
@@ -163,12 +163,12 @@ def test_hints_of_a_server_count_only_where_it_is_trusted(server, ask, idempoten
     ],
 )
 def test_a_tool_that_changes_is_not_trusted_any_more(change, caplog):
-    server, pins = fake_server(trust_annotations=True, ask=Ask.NEVER), Pins()
-    assert only(look_at(server, [listed()], pins)).ask is Ask.NEVER
-    assert only(look_at(server, [listed()], pins)).ask is Ask.NEVER
+    server, pins = fake_server(trust_annotations=True, ask=Asks.NEVER), Pins()
+    assert only(look_at(server, [listed()], pins)).ask is Asks.NEVER
+    assert only(look_at(server, [listed()], pins)).ask is Asks.NEVER
     assert not caplog.records
     changed = only(look_at(server, [listed(**change)], pins))
-    assert (changed.ask, changed.idempotent) == (Ask.ALWAYS, False)
+    assert (changed.ask, changed.idempotent) == (Asks.ALWAYS, False)
     (record,) = caplog.records
     assert (record.getMessage(), record.levelno) == ("mcp_tool_changed", logging.WARNING)
 

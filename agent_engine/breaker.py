@@ -1,6 +1,7 @@
 """A circuit breaker for one endpoint: after some failures in a row it fails fast for a while.
 
-Closed: calls pass. Open: none does. Half-open: one call tries whether the server is back.
+Closed: calls pass. Open: none does. Half-open: one call tries whether the server is back. Shared by
+whatever calls out: models, and tools that use the network.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,7 @@ class BreakerState(StrEnum):
 
 
 class CircuitBreaker:
-    """Counts failures in a row; shared by all models on one endpoint.
+    """Counts failures in a row; shared by all that call one endpoint.
 
     Args:
         monotonic_s: where time comes from.

@@ -1,0 +1,35 @@
+"""How pictures are put before a model that sees, named to one that does not, and refused."""
+
+import base64
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from agent_engine.ports import Image, Turn
+
+_ABOUT_IMAGES = re.compile(
+    r"image|vision|multi-?modal|mmproj|content.{0,40}(?:must|should|valid|expected).{0,20}string",
+    re.IGNORECASE,
+)
+
+
+def image_part(image: Image) -> dict[str, Any]:
+    """Return the picture as a part of a message's content."""
+    data = base64.b64encode(image.data).decode()
+    return {"type": "image_url", "image_url": {"url": f"data:{image.mimetype};base64,{data}"}}
+
+
+def unseen(turn: Turn) -> Iterator[str]:
+    """Say of each picture what it is, for a model that cannot see it."""
+    for image in turn.images:
+        about = f"{image.name}, {image.mimetype}, {len(image.data)} bytes"
+        yield f"(image attached: {about}; this model cannot see images)"
+
+
+def is_about_images(refusal: str) -> bool:
+    """Say whether a server complains of pictures; servers have many words for it.
+
+    >>> is_about_images("This model does not support image_url content")
+    True
+    """
+    return _ABOUT_IMAGES.search(refusal) is not None

@@ -1,0 +1,202 @@
+"""Takes secrets out of texts, before a model, a log line, a record or a person gets to see them.
+
+Knows the values that were configured, in any encoding (``tools.secrets``), and what well-known
+kinds of credentials look like. It decides nothing about where it is applied, and it must see a text
+before it is cut or split: half a secret is not recognised.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
+
+from agent_engine.ports import Dialect, ModelClient, ModelReply, ModelRequest
+from agent_engine.tools.secrets import Secrets
+
+_MAX_DEPTH: Final = 40
+_TOO_DEEP: Final = "[redacted: nested too deep]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What one kind of credential looks like."""
+
+    name: str
+    hints: tuple[str, ...]
+    """Where none of these is in a text, the kind cannot be; looking for them is much faster."""
+    pattern: re.Pattern[str]
+    """The first group, where there is one, is left as it is."""
+
+
+def _kind(name: str, *hints: str, pattern: str) -> _Kind:
+    return _Kind(name, hints, re.compile(pattern))
+
+
+# A kind that is close to ordinary words (sk-…, Bearer …) needs a digit in it, or its usual
+# surroundings. What must not stand before is looked at behind the first letters: a pattern that
+# begins with plain letters is searched for many times faster.
+_KINDS: Final = (
+    _kind(
+        "private key",
+        "PRIVATE KEY-----",
+        pattern=r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----"
+        r"(?s:.*?)(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\Z)",
+    ),
+    _kind(
+        "Slack token",
+        "xox",
+        pattern=r"xox(?<![A-Za-z0-9]xox)(?:e\.xox[a-z]-[A-Za-z0-9-]{4,}"
+        r"|[abcdeprs]-(?=[A-Za-z%/+-]{0,40}[0-9])[A-Za-z0-9%/+=-]{4,})",
+    ),
+    _kind("Slack token", "xapp-", pattern=r"xapp-(?<![A-Za-z0-9]xapp-)[0-9]-[A-Za-z0-9-]{4,}"),
+    _kind(
+        "Slack webhook",
+        "hooks.slack.com/",
+        pattern=r"(hooks\.slack\.com/)(?:services|triggers|workflows)/[A-Za-z0-9/_-]{16,}",
+    ),
+    _kind(
+        "API key",
+        "sk-",
+        pattern=r"sk-(?<![A-Za-z0-9_-]sk-)"
+        r"(?:(?:proj|svcacct|admin|ant|or)-[A-Za-z0-9_-]{8,}"
+        r"|(?=[A-Za-z_-]{0,60}[0-9])[A-Za-z0-9_-]{20,})",
+    ),
+    _kind(
+        "Stripe key",
+        *("k_live_", "k_test_"),
+        pattern=r"[sr]k_(?<![A-Za-z0-9][sr]k_)(?:live|test)_[A-Za-z0-9]{10,}",
+    ),
+    _kind(
+        "AWS key",
+        *("AKIA", "ASIA"),
+        pattern=r"A[KS]IA(?<![A-Za-z0-9]A[KS]IA)[A-Z0-9]{16}(?![A-Za-z0-9])",
+    ),
+    _kind(
+        "AWS key",
+        *("ccess_key", "CCESS_KEY", "ccessKey"),
+        pattern=r"((?i:access_?key)[\"'\\\s:=]{1,8})[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
+    ),
+    _kind(
+        "GitHub token",
+        *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+        pattern=r"gh[pousr]_(?<![A-Za-z0-9]gh[pousr]_)[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}",
+    ),
+    _kind("GitLab token", "glpat-", pattern=r"glpat-[A-Za-z0-9_-]{20,}"),
+    _kind("Google key", "AIza", pattern=r"AIza(?<![A-Za-z0-9]AIza)[A-Za-z0-9_-]{35}"),
+    _kind("Google key", "ya29.", pattern=r"ya29\.[A-Za-z0-9_-]{20,}"),
+    _kind("Google key", "GOCSPX-", pattern=r"GOCSPX-[A-Za-z0-9_-]{20,}"),
+    _kind(
+        "JWT",
+        "eyJ",
+        pattern=r"eyJ(?<![A-Za-z0-9]eyJ)[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+    ),
+    _kind(
+        "login",
+        "://",
+        pattern=r"(://)[^/\s:@\"'<>\\\[\]]{0,200}:[^/\s@\"'<>\\\[\]]{1,200}(?=@)",
+    ),
+    _kind(
+        "authorization",
+        *("uthorization", "UTHORIZATION"),
+        pattern=r"((?i:authorization)[\"'\\\s:=]{1,8}(?i:bearer|basic|token) {1,4})"
+        r"[^\s\"',;\\\[\]]{8,}",
+    ),
+    _kind(
+        "authorization",
+        "earer ",
+        pattern=r"(earer {1,4})(?=[A-Za-z._~+/=-]{0,60}[0-9])[A-Za-z0-9._~+/=-]{16,}",
+    ),
+)
+
+Redact = Callable[[str], str]
+
+
+class Redaction:
+    """Takes configured secrets and well-known kinds of credentials out of texts.
+
+    Args:
+        values: what was configured: keys, tokens, passwords.
+    """
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        self._secrets = Secrets(values)
+
+    def redact(self, text: str) -> str:
+        """Return the text with every secret in it blotted out; safe to call twice.
+
+        >>> Redaction().redact("use xoxb-123-456-abc for it")
+        'use [redacted: Slack token] for it'
+        >>> Redaction(["hunter2hunter2"]).redact("it is hunter2hunter2")
+        'it is [secret]'
+        """
+        cleaned = self._secrets.redact(text)
+        for kind in _KINDS:
+            if any(hint in cleaned for hint in kind.hints):
+                cleaned = kind.pattern.sub(partial(_marked, kind.name), cleaned)
+        return cleaned
+
+    def redact_value(self, value: Any) -> Any:  # noqa: ANN401 - any JSON in, the same shape out
+        """Return JSON with every text in it redacted, names of members included.
+
+        What is no JSON comes back as its text; bytes as they are.
+        """
+        return _redacted(value, self.redact, 0)
+
+    def redact_file(self, content: bytes) -> bytes:
+        """Return a text file redacted; any other content as it is."""
+        if b"\0" in content:
+            return content
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            return content
+        cleaned = self.redact(text)
+        return content if cleaned == text else cleaned.encode()
+
+
+class RedactingModel:
+    """A language model that is told no secrets."""
+
+    def __init__(self, model: ModelClient, redact: Redact) -> None:
+        self._model = model
+        self._redact = redact
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._model.name
+
+    @property
+    def dialect(self) -> Dialect:
+        """What was found out about the endpoint."""
+        return self._model.dialect
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """Ask with every turn redacted."""
+        turns = tuple(replace(turn, text=self._redact(turn.text)) for turn in request.turns)
+        return await self._model.complete(replace(request, turns=turns))
+
+
+def _marked(kind: str, found: re.Match[str]) -> str:
+    kept = found[1] if found.re.groups else ""
+    return f"{kept}[redacted: {kind}]"
+
+
+def _redacted(value: Any, redact: Redact, depth: int) -> Any:  # noqa: ANN401 - as above
+    if isinstance(value, str):
+        return redact(value)
+    if value is None or isinstance(value, int | float):
+        return value
+    if depth > _MAX_DEPTH:
+        return _TOO_DEEP
+    if isinstance(value, Mapping):
+        return {
+            redact(k) if isinstance(k, str) else k: _redacted(v, redact, depth + 1)
+            for k, v in value.items()
+        }
+    if isinstance(value, bytes | bytearray):
+        return value
+    if isinstance(value, Sequence):
+        return [_redacted(item, redact, depth + 1) for item in value]
+    return redact(str(value))

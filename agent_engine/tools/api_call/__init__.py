@@ -1,0 +1,1 @@
+"""The tool that calls APIs and reads pages."""

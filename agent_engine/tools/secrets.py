@@ -1,0 +1,136 @@
+"""Secrets that go out with requests, and the means to take them out of whatever comes back.
+
+Holds values; never logs, prints or stores them. Where redaction is applied is decided by those who
+show, log or post (``ToolCaller``, the bot's log, what goes to Slack).
+"""
+
+import base64
+import html
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from typing_extensions import override
+
+REDACTED: Final = "[secret]"
+MIN_SECRET_CHARS: Final = 6
+"""A shorter one would be found in ordinary words, and is no secret."""
+_ESCAPES: Final = re.compile(
+    r"%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\[^\w\s]|&(?:#|amp;|lt;|gt;|quot;)|=[0-9A-Fa-f]{2}|\+"
+)
+"""Something that may stand for another character; a backslash before a letter stands for none."""
+_BACKSLASHES: Final = r"\\{1,8}"
+"""JSON in JSON in JSON; bounded, so that no run of them takes quadratic time."""
+_DOUBLED_BACKSLASH: Final = r"(?:\\{8}|\\{4}|\\{2})"
+
+
+class Secrets:
+    """Values that nobody may see, in the forms in which an echo can carry them.
+
+    Plain, base64 (also inside longer values), hex, percent-encoded, and escaped as in JSON or HTML.
+    An echo that is cut, encrypted or spelt backwards is not recognised.
+    """
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        known = sorted({v for v in values if len(v) >= MIN_SECRET_CHARS}, key=len, reverse=True)
+        self._forms = sorted({form for v in known for form in _forms(v)}, key=len, reverse=True)
+        self._literal = _any_of(map(re.escape, self._forms))
+        self._escaped = _any_of(map(_escaped_pattern, known), begins=_beginnings(known))
+        self._bytes = tuple(v.encode() for v in known)
+
+    @override
+    def __repr__(self) -> str:
+        return f"Secrets({len(self._bytes)})"
+
+    def redact(self, text: str) -> str:
+        """Return the text with every secret in it blotted out; safe to call twice.
+
+        >>> secrets = Secrets(["hunter2-hunter2"])
+        >>> secrets.redact("key=hunter2-hunter2, Basic aHVudGVyMi1odW50ZXIy")
+        'key=[secret], Basic [secret]'
+        """
+        if self._literal is None or self._escaped is None:
+            return text
+        # Looking for each form alone is a hundred times faster than the pattern of all.
+        is_there = any(form in text for form in self._forms)
+        cleaned = self._literal.sub(REDACTED, text) if is_there else text
+        if _ESCAPES.search(cleaned):
+            cleaned = self._escaped.sub(REDACTED, cleaned)
+        return cleaned
+
+    def redact_bytes(self, data: bytes) -> bytes:
+        """Return the bytes with every plain secret in them blotted out."""
+        for value in self._bytes:
+            data = data.replace(value, REDACTED.encode())
+        return data
+
+
+# ------------------------------------------------------------------------------------------------
+
+
+def _any_of(patterns: Iterable[str], *, begins: str = "") -> re.Pattern[str] | None:
+    joined = "|".join(patterns)
+    return re.compile(f"{begins}(?:{joined})") if joined else None
+
+
+def _beginnings(known: Iterable[str]) -> str:
+    """Match, without taking it, a character with which a secret may begin, escaped or not."""
+    first = {re.escape(value[0]) for value in known} | {re.escape(mark) for mark in "%\\&=+"}
+    return f"(?=[{''.join(sorted(first))}])"
+
+
+def _forms(value: str) -> Iterator[str]:
+    data = value.encode()
+    yield value
+    yield data.hex()
+    yield data.hex().upper()
+    for altchars in (b"+/", b"-_"):
+        yield base64.b64encode(data, altchars).decode().rstrip("=")
+        yield from (_inside_base64(data, start, altchars) for start in range(3))
+
+
+def _inside_base64(data: bytes, start: int, altchars: bytes) -> str:
+    """Return what base64 of anything shows of the data when it begins at this place of three.
+
+    The characters that also depend on what stands before or behind are left out.
+    """
+    encoded = base64.b64encode(bytes(start) + data, altchars).decode().rstrip("=")
+    first = (0, 2, 3)[start]
+    whole = (start + len(data)) * 8 // 6
+    return encoded[first:whole]
+
+
+def _escaped_pattern(value: str) -> str:
+    return "".join(map(_character_pattern, value))
+
+
+def _character_pattern(character: str) -> str:
+    """Match one character plain or escaped, so that a secret escaped here and there is found."""
+    code = ord(character)
+    utf16 = character.encode("utf-16-be", "surrogatepass").hex()
+    units = [utf16[place : place + 4] for place in range(0, len(utf16), 4)]
+    forms = [
+        re.escape(character),
+        _BACKSLASHES + re.escape(character) if character != "\\" else _DOUBLED_BACKSLASH,
+        "".join(_percent_pattern(byte) for byte in character.encode(errors="surrogatepass")),
+        "".join(f"{_BACKSLASHES}u{_any_case(unit)}" for unit in units),
+        f"&#0*{code};",
+        f"&#[xX]0*{_any_case(f'{code:x}')};",
+    ]
+    if (named := html.escape(character)) != character:
+        forms.append(re.escape(named))
+    if character == " ":
+        forms.append(r"\+")
+    if code < 256:  # noqa: PLR2004  two hexadecimal digits
+        forms.append(_any_case(f"={code:02x}"))
+    # Longest first and without going back, so that no text takes exponential time.
+    return f"(?>{'|'.join(sorted(forms, key=len, reverse=True))})"
+
+
+def _percent_pattern(byte: int) -> str:
+    """Match a byte that is percent-encoded, once or more often."""
+    return f"%(?:25)*{_any_case(f'{byte:02x}')}"
+
+
+def _any_case(text: str) -> str:
+    return f"(?i:{re.escape(text)})"

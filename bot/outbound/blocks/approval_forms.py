@@ -1,0 +1,281 @@
+"""The modals about a tool call that waits for a person: changing, denying, seeing it whole. Pure.
+
+An argument is one field, by its type in the tool's schema where there is one, else by what it is
+now. What comes back is exact: nothing that was typed is stripped or tidied.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agent_engine.types import JsonObject, ProposedCall
+from bot.outbound.blocks import ids
+from bot.outbound.blocks.forms import MAX_INPUT, MAX_OPTIONS, Choice, modal, select_field
+from bot.outbound.blocks.parts import plain, quiet, section
+from bot.outbound.blocks.visible import kind_of, made_visible, shown_value
+from bot.outbound.content import Block
+from bot.outbound.text import escape, one_line
+
+MAX_FIELDS = 40
+REMARK = "remark"
+REPLY = "reply"
+
+_CHUNK = 2_800
+_MAX_CHUNKS = 80
+_MAX_ENUM = 140
+"""An option's value has at most 150 characters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What came back from the form: all arguments, or what is wrong, by field."""
+
+    arguments: JsonObject | None = None
+    """None: as they were proposed."""
+    errors: Mapping[str, str]
+
+
+def change_modal(form: ids.ChangeForm, call: ProposedCall, schema: JsonObject | None) -> JsonObject:
+    """Render the arguments as fields. ``schema`` is the tool's, None where it is not known."""
+    blocks: list[Block] = [section(f"Approve `{_name(call.tool)}` with these arguments:")]
+    for number, (name, value) in enumerate(call.arguments.items()):
+        blocks += _field(number, name, value, _property(schema, name))
+    return modal(form, title="Approve with changes", blocks=blocks, submit="Approve")
+
+
+def read_changes(values: JsonObject, call: ProposedCall, schema: JsonObject | None) -> Changes:
+    """Return the arguments as the person left them; ``values`` is the view's ``state.values``."""
+    left: dict[str, Any] = {}
+    errors: dict[str, str] = {}
+    for number, (name, value) in enumerate(call.arguments.items()):
+        typed = values.get(field_name(number))
+        element = typed.get(field_name(number)) if isinstance(typed, Mapping) else None
+        if not isinstance(element, Mapping):
+            left[name] = value
+            continue
+        try:
+            left[name] = _parsed(element, _kind(value, _property(schema, name)))
+        except ValueError as error:
+            errors[field_name(number)] = str(error)
+    if errors:
+        return Changes(errors=errors)
+    return Changes(arguments=None if _same(left, call.arguments) else left, errors={})
+
+
+def field_of(call: ProposedCall, sentence: str) -> str:
+    """Return the field that a sentence about the arguments is about: the first that it names."""
+    shown = [n for n, (name, value) in enumerate(call.arguments.items()) if _fits(n, value)]
+    names = list(call.arguments)
+    named = (n for n in shown if names[n] in sentence)
+    return field_name(next(named, next(iter(shown), 0)))
+
+
+def field_name(number: int) -> str:
+    """Return the name of the field of the argument with this number from 0."""
+    return f"argument-{number}"
+
+
+def deny_modal(form: ids.DenyForm, call: ProposedCall) -> JsonObject:
+    """Ask why a call is denied."""
+    asked = section(f"`{_name(call.tool)}` will not be called; the agent looks for another way.")
+    field = _text_input(REMARK, "Why?", "", hint="Optional. The agent is told.", lines=True)
+    return modal(form, title="Deny", blocks=[asked, field], submit="Deny")
+
+
+def reply_modal(form: ids.ReplyForm, question: str) -> JsonObject:
+    """Ask for an answer in one's own words."""
+    asked = section(escape(one_line(question, 2_500)))
+    field = _text_input(REPLY, "Your answer", "", hint="", lines=True)
+    return modal(form, title="Answer", blocks=[asked, {**field, "optional": False}], submit="Send")
+
+
+def whole_modal(call: ProposedCall) -> JsonObject:
+    """Show all of every argument, as far as a modal goes."""
+    blocks: list[Block] = []
+    for name, value in call.arguments.items():
+        text, kind = shown_value(value), kind_of(value)
+        said = f" ({kind})" if kind else ""
+        blocks.append(_bold(f"{made_visible(one_line(name, 100))}{said}"))
+        blocks += [_code(text[at : at + _CHUNK]) for at in range(0, len(text), _CHUNK)]
+    if not fits_modal(call):
+        rest = "The rest is in the file in the thread: a window in Slack holds no more."
+        blocks = [*blocks[:_MAX_CHUNKS], quiet(rest)]
+    title = {"type": "modal", "title": plain("What would be done", 24)}
+    return {**title, "close": plain("Close", 24), "blocks": blocks or [quiet("No arguments.")]}
+
+
+def fits_modal(call: ProposedCall) -> bool:
+    """Say whether a modal can show the call whole."""
+    lengths = [len(shown_value(value)) for value in call.arguments.values()]
+    return sum(1 + -(-length // _CHUNK) for length in lengths) <= _MAX_CHUNKS
+
+
+def whole_text(call: ProposedCall) -> str:
+    """Return the call as a text file, everything in it visible."""
+    parts = [f"tool: {made_visible(call.tool)}"]
+    for name, value in call.arguments.items():
+        kind = kind_of(value)
+        said = f" ({kind})" if kind else ""
+        parts.append(f"\n--- {made_visible(name)}{said} ---\n{shown_value(value)}")
+    return "\n".join(parts) + "\n"
+
+
+def read_plain(values: JsonObject, name: str) -> str:
+    """Return what was typed into a field; empty for nothing."""
+    block = values.get(name)
+    element = block.get(name) if isinstance(block, Mapping) else None
+    return str(element.get("value") or "").strip() if isinstance(element, Mapping) else ""
+
+
+# -- fields --------------------------------------------------------------------------------------
+
+
+def _field(number: int, name: str, value: object, schema: Mapping[str, Any]) -> Iterator[Block]:
+    label = made_visible(one_line(name, 100))
+    if not _fits(number, value):
+        yield quiet(f"{label}: too long to be changed here, so it stays as it is.")
+        return
+    kind, field = _kind(value, schema), field_name(number)
+    hint = one_line(str(schema.get("description") or ""), 300)
+    match kind:
+        case "choice":
+            choices = [Choice(str(option), str(option)) for option in schema["enum"]]
+            yield select_field(field, label, choices, chosen=str(value), hint=hint)
+        case "boolean":
+            choices = [Choice("true", "Yes"), Choice("false", "No")]
+            yield select_field(field, label, choices, chosen=_json(value), hint=hint)
+        case "text":
+            shown = str(value)
+            if shown_value(shown).replace("↵\n", "\n") != shown:
+                hint = f"{hint} It holds signs that do not show: see the message.".strip()
+            yield _text_input(field, label, shown, hint=hint, lines=True)
+        case "integer" | "number":
+            yield _text_input(field, label, _json(value), hint=hint or "A number.", lines=False)
+        case _:
+            hint = f"{hint} As JSON.".strip()
+            yield _text_input(field, label, _json(value), hint=hint, lines=True)
+
+
+def _kind(value: object, schema: Mapping[str, Any]) -> str:
+    options, wanted = schema.get("enum"), schema.get("type")
+    if isinstance(options, list) and _is_menu(options) and value in options:
+        return "choice"
+    if wanted == "string" and isinstance(value, str):
+        return "text"
+    if wanted == "boolean" and isinstance(value, bool):
+        return "boolean"
+    if wanted in {"integer", "number"} and _is_number(value):
+        return str(wanted)
+    if wanted is not None:
+        return "json"
+    match value:
+        case bool():
+            return "boolean"
+        case str():
+            return "text"
+        case int() | float():
+            return "number"
+        case _:
+            return "json"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_menu(options: list[Any]) -> bool:
+    fits = all(isinstance(option, str) and 0 < len(option) <= _MAX_ENUM for option in options)
+    return fits and 0 < len(options) <= MAX_OPTIONS
+
+
+def _parsed(element: Mapping[str, Any], kind: str) -> object:
+    """Return what was put into a field. Raises ValueError with a sentence for the person."""
+    option = element.get("selected_option")
+    typed = str(option["value"]) if isinstance(option, Mapping) else element.get("value")
+    match kind:
+        case "text" | "choice":
+            return str(typed or "")
+        case "boolean":
+            return typed == "true"
+        case "integer" | "number":
+            return _number(str(typed or "").strip(), whole=kind == "integer")
+        case _:
+            return _from_json(str(typed or ""))
+
+
+def _number(typed: str, *, whole: bool) -> int | float:
+    try:
+        return int(typed)
+    except ValueError:
+        pass
+    try:
+        if not whole and (number := float(typed)) - number == 0:
+            return number
+    except ValueError:
+        pass
+    raise ValueError("Put a whole number here." if whole else "Put a number here.")
+
+
+def _from_json(typed: str) -> object:
+    try:
+        found: object = json.loads(typed)
+    except (ValueError, RecursionError) as error:
+        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise ValueError(f"This is not JSON{where}.") from error
+    return found
+
+
+def _property(schema: JsonObject | None, name: str) -> Mapping[str, Any]:
+    properties = schema.get("properties") if schema else None
+    found = properties.get(name) if isinstance(properties, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _fits(number: int, value: object) -> bool:
+    text = value if isinstance(value, str) else _json(value)
+    return number < MAX_FIELDS and len(text) <= MAX_INPUT
+
+
+def _same(left: JsonObject, right: JsonObject) -> bool:
+    return json.dumps(dict(left), sort_keys=True) == json.dumps(dict(right), sort_keys=True)
+
+
+def _json(value: object) -> str:
+    indent = 2 if isinstance(value, Mapping | list | tuple) else None
+    return json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+
+
+def _text_input(name: str, label: str, value: str, *, hint: str, lines: bool) -> dict[str, Any]:
+    element: dict[str, Any] = {
+        "type": "plain_text_input",
+        "action_id": name,
+        "multiline": lines,
+        "max_length": MAX_INPUT,
+    }
+    if value:
+        element["initial_value"] = value
+    block: dict[str, Any] = {
+        "type": "input",
+        "block_id": name,
+        "optional": True,
+        "label": plain(label, 150),
+        "element": element,
+    }
+    return {**block, "hint": plain(hint, 500)} if hint else block
+
+
+def _bold(text: str) -> Block:
+    leaf = {"type": "text", "text": text, "style": {"bold": True}}
+    part = {"type": "rich_text_section", "elements": [leaf]}
+    return {"type": "rich_text", "elements": [part]}
+
+
+def _code(text: str) -> Block:
+    leaf = {"type": "text", "text": text}
+    part = {"type": "rich_text_preformatted", "elements": [leaf]}
+    return {"type": "rich_text", "elements": [part]}
+
+
+def _name(text: str) -> str:
+    return escape(made_visible(one_line(text, 100))).replace("`", "'")

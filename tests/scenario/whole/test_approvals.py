@@ -1,0 +1,281 @@
+"""A tool that asks first: people approve, change, deny, allow for good, are reminded, come late."""
+
+import asyncio
+import json
+
+import pytest
+
+from agent_engine.ports import ToolTraits
+from agent_engine.types import Asks, EndReason, TaskStatus
+from bot.agents_file import parse_agents_file
+from tests.fakes.openai_server import Says
+from tests.fakes.tools import FakeTool
+from tests.scenario.whole.conftest import open_town
+from tests.scenario.whole.models import (
+    done,
+    open_model_town,
+    plan,
+    prompt,
+    purpose,
+    working,
+)
+
+PROPERTIES = {"to": {"type": "string"}, "times": {"type": "integer", "minimum": 1}}
+SCHEMA = {
+    "type": "object",
+    "properties": PROPERTIES,
+    "required": ["to"],
+    "additionalProperties": False,
+}
+CALL = ("send_note", {"to": "bob@example.com", "times": "2"})
+MADE = {"to": "bob@example.com", "times": 2}
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """What the tool that asks did; with it the bot has that tool besides its own."""
+    from bot import equipment  # noqa: PLC0415  # as the test patches it
+
+    calls, make_tools = [], equipment.make_tools
+
+    async def send(arguments):
+        calls.append(dict(arguments))
+        return {"success": True, "text": "sent"}
+
+    def with_note(settings):
+        traits = ToolTraits(asks=Asks.ALWAYS)
+        note = FakeTool(act=send, name="send_note", parameters_schema=SCHEMA, traits=traits)
+        return (*make_tools(settings), note)
+
+    monkeypatch.setattr(equipment, "make_tools", with_note)
+    return calls
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """None of these tests is about a slow model; the machine may be."""
+    monkeypatch.setattr("tests.scenario.whole.models.MODEL_TIMEOUT_S", 20.0)
+
+
+def config(**tables):
+    file, problems = parse_agents_file(tables, name="treadle.toml")
+    assert list(problems) == []
+    return file
+
+
+async def asked(town, ts, label="Approve"):
+    """Wait for the question; return its message."""
+
+    def shown():
+        return next((m for m in town.ours(ts) if town.button(m, label)), None)
+
+    return await town.until(shown)
+
+
+async def press(town, message, label, person="ada"):
+    return await town.person(person).click("general", message.ts, town.button(message, label))
+
+
+def filled(**fields):
+    """The state of a view in which this was typed."""
+    return {name: {name: {"type": "plain_text_input", "value": v}} for name, v in fields.items()}
+
+
+def typed(to, times):
+    return filled(**{"argument-0": to, "argument-1": times})
+
+
+def text_of(town, ts, message_ts):
+    message = next(m for m in town.ours(ts) if m.ts == message_ts)
+    return f"{message.text} {json.dumps(message.blocks, ensure_ascii=False)}"
+
+
+def told(town, part, person="ada"):
+    return any(part in text for text in town.ephemerals(person))
+
+
+async def test_approving_makes_the_call_and_says_who_approved(
+    tmp_path, workspace, monkeypatch, sent
+):
+    async with open_model_town(tmp_path, workspace, monkeypatch, working(CALL)) as (town, _):
+        ts = await town.mention("tell Bob")
+        message = await asked(town, ts)
+        place = workspace.channel("general").id
+        await town.until(lambda: workspace.session_status(place, ts) == "suspended")
+        assert "waiting for approval" in town.said(ts)
+        assert "bob@example.com" in text_of(town, ts, message.ts)
+        assert sent == []
+        await press(town, message, "Approve")
+        assert await town.answered(ts) == ["All done."]
+        assert sent == [MADE]
+        await town.until(lambda: "Approved by" in text_of(town, ts, message.ts))
+        assert '"actions"' not in text_of(town, ts, message.ts)
+        assert "approved by " in town.said(ts)
+
+
+async def test_approving_with_changes_makes_the_changed_call(
+    tmp_path, workspace, monkeypatch, sent
+):
+    async with open_model_town(tmp_path, workspace, monkeypatch, working(CALL)) as (town, _):
+        ts = await town.mention("tell Bob")
+        message = await asked(town, ts)
+        await press(town, message, "Approve with changes…")
+        view = await town.until(lambda: town.person().modal())
+        wrong = await town.person().submit(view.id, typed("eve", "zero"))
+        assert "number" in json.dumps(wrong)
+        wrong = await town.person().submit(view.id, typed("eve", "0"))
+        assert "argument-1" in json.dumps(wrong)
+        await town.person().submit(view.id, typed("eve", "3"))
+        await town.answered(ts)
+        assert sent == [{"to": "eve", "times": 3}]
+        await town.until(lambda: "Approved with changes by" in text_of(town, ts, message.ts))
+
+
+async def test_denying_with_a_reason_makes_the_agent_plan_again(
+    tmp_path, workspace, monkeypatch, sent
+):
+    def script(body, _index):
+        match purpose(body):
+            case "plan":
+                return plan(CALL)
+            case "replan":
+                assert "Bob has left" in prompt(body)
+                return done()
+            case _:
+                return Says(text="I did not send it.")
+
+    async with open_model_town(tmp_path, workspace, monkeypatch, script) as (town, _):
+        ts = await town.mention("tell Bob")
+        message = await asked(town, ts)
+        await press(town, message, "Deny")
+        view = await town.until(lambda: town.person().modal())
+        await town.person().submit(view.id, filled(remark="Bob has left"))
+        assert await town.answered(ts) == ["I did not send it."]
+        assert sent == []
+        await town.until(lambda: "Denied by" in text_of(town, ts, message.ts))
+        assert "Bob has left" in text_of(town, ts, message.ts)
+
+
+async def test_a_stranger_and_a_second_press_get_one_sentence_and_change_nothing(
+    tmp_path, workspace, monkeypatch, sent
+):
+    async with open_model_town(tmp_path, workspace, monkeypatch, working(CALL)) as (town, _):
+        ts = await town.mention("tell Bob")
+        message = await asked(town, ts)
+        await press(town, message, "Approve", person="linus")
+        await town.until(lambda: told(town, "or an admin can decide this", "linus"))
+        await press(town, message, "Deny", person="linus")
+        await town.until(lambda: len(town.ephemerals("linus")) == 2)
+        assert town.person("linus").modal() is None
+        assert sent == []
+        async with asyncio.TaskGroup() as both:
+            both.create_task(press(town, message, "Approve"))
+            both.create_task(press(town, message, "Approve"))
+        await town.answered(ts)
+        await town.until(lambda: told(town, "already"))
+        assert len(sent) == 1
+
+
+async def test_a_press_after_a_stop_changes_nothing_and_the_question_is_closed(
+    tmp_path, workspace, monkeypatch, sent
+):
+    async with open_model_town(tmp_path, workspace, monkeypatch, working(CALL)) as (town, _):
+        ts = await town.mention("tell Bob")
+        message = await asked(town, ts)
+        await town.mention("stop", thread_ts=ts)
+        await town.until(lambda: '"actions"' not in text_of(town, ts, message.ts))
+        await town.unhappy_end(ts)
+        assert (await town.run(ts)).status is TaskStatus.CANCELLED
+        assert "No longer needed" in text_of(town, ts, message.ts)
+        assert sent == []
+
+
+async def test_a_question_survives_a_restart(tmp_path, workspace, monkeypatch, sent):
+    script = working(CALL)
+    async with open_model_town(tmp_path, workspace, monkeypatch, script) as (town, _):
+        ts = await town.mention("tell Bob")
+        message = await asked(town, ts)
+    async with open_model_town(tmp_path, workspace, monkeypatch, script) as (town, _):
+        assert [m.ts for m in town.ours(ts) if town.button(m, "Approve")] == [message.ts]
+        await press(town, message, "Approve")
+        await town.answered(ts)
+        assert sent == [MADE]
+
+
+async def test_always_allowed_is_not_asked_again_until_it_is_revoked(
+    tmp_path, workspace, monkeypatch, sent
+):
+    async with open_model_town(tmp_path, workspace, monkeypatch, working(CALL)) as (town, _):
+        first = await town.mention("tell Bob")
+        await press(town, await asked(town, first), "Always allow this here")
+        await town.answered(first)
+        second = await town.mention("tell Bob again")
+        await town.answered(second)
+        assert len(sent) == 2
+        await town.mention("rules")
+        shown = await town.until(
+            lambda: next(
+                (
+                    m
+                    for m in town.person().ephemerals("general")
+                    if "standing rule" in (m.text or "")
+                ),
+                None,
+            )
+        )
+        revoke = shown.blocks[1]["accessory"]["action_id"]
+        await town.person("linus").slash("general", "/treadle", "rules")
+        await town.person().click("general", shown.ts, revoke)
+        await town.until(lambda: told(town, "Revoked: "))
+        third = await town.mention("tell Bob once more")
+        await asked(town, third)
+        assert len(sent) == 2
+
+
+async def test_people_are_reminded_once(tmp_path, workspace, monkeypatch, sent):
+    del sent
+    monkeypatch.setattr("bot.outbound.reminders.LOOK_EVERY_S", 0.05)
+    file = config(slack={"remind_after_hours": 0.0001})
+    async with open_model_town(tmp_path, workspace, monkeypatch, working(CALL), file=file) as (
+        town,
+        _,
+    ):
+        ts = await town.mention("tell Bob")
+        message = await asked(town, ts)
+        await town.until(lambda: "still waiting for a decision" in town.said(ts))
+        await press(town, message, "Approve")
+        await town.answered(ts)
+        await town.until(lambda: "still waiting" not in town.said(ts))
+        assert len([m for m in town.ours(ts) if "it is settled" in m.text]) == 1
+
+
+async def test_extending_a_run_at_its_step_limit_goes_on_with_twice_as_many(tmp_path, workspace):
+    sums = " then ".join(f"calculate {n}+{n}" for n in range(1, 5))
+    file = config(limits={"iterations": 3})
+    async with open_town(tmp_path, workspace, file=file) as town:
+        ts = await town.mention(sums)
+        message = await asked(town, ts, "Extend to 6 steps")
+        assert (await town.run(ts)).end.reason is EndReason.LIMIT
+        await press(town, message, "Extend to 6 steps", person="linus")
+        await town.until(lambda: told(town, "can extend this task", "linus"))
+        await press(town, message, "Extend to 6 steps")
+        await town.until(lambda: "= **8**" in town.said(ts))
+        run = await town.run(ts)
+        assert run.limits.iterations == 6
+        await town.until(lambda: told(town, "It goes on, with up to 6 steps"))
+
+
+async def test_an_admin_extends_a_day_budget_and_the_work_goes_on(tmp_path, workspace, monkeypatch):
+    admin = "grace"
+    admins = [workspace.person(admin).id]
+    file = config(budgets={"person_tokens_per_day": 2_000}, slack={"admins": admins})
+    script = working(("calculate", {"expression": "1+1"}))
+    async with open_model_town(tmp_path, workspace, monkeypatch, script, file=file) as (town, _):
+        ts = await town.mention("add")
+        message = await asked(town, ts, "Extend today's budget")
+        assert (await town.run(ts)).end.limit == "person_day"
+        await press(town, message, "Extend today's budget", person="linus")
+        await town.until(lambda: told(town, "Only an admin", "linus"))
+        await press(town, message, "Extend today's budget", person=admin)
+        await town.until(lambda: told(town, "It goes on, with 2,000 tokens more", admin))
+        assert (await town.run(ts)).requester == workspace.person("ada").id

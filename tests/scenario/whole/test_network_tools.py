@@ -1,0 +1,71 @@
+"""The whole bot goes out: it searches, reads what it found, computes, and keeps the result."""
+
+import logging
+
+from aiohttp import web
+from pydantic import SecretStr
+
+from bot.agents_file import AgentsFile
+from tests.fakes.web import serving
+from tests.scenario.whole.models import open_model_town, prompt, working
+
+SECRET = "made-up-secret-0123"  # noqa: S105 - made up
+
+
+def file_with(port):
+    return AgentsFile.model_validate(
+        {
+            "tools": {
+                "api_call": {
+                    "domains": ["127.0.0.1"],
+                    "ports": [port],
+                    "allow_private": ["127.0.0.1"],
+                    "secrets": {"mine": {"host": "127.0.0.1", "env": "MINE", "plain_http": True}},
+                }
+            }
+        }
+    )
+
+
+async def test_a_task_searches_reads_computes_and_writes_and_nobody_sees_the_secret(
+    tmp_path, workspace, monkeypatch, caplog
+):
+    caplog.set_level(logging.DEBUG)
+    told = []
+
+    async def web_of_ours(request):
+        if request.path == "/search":
+            address = f"http://127.0.0.1:{request.url.port}/prices"
+            return web.json_response({"results": [{"url": address, "title": "Prices"}]})
+        told.append(request.headers["Authorization"])
+        return web.json_response({"price": 17, "echo": request.headers["Authorization"]})
+
+    async with serving(web_of_ours) as port:
+        steps = (
+            ("web_search", {"query": "prices"}),
+            ("api_call", {"url": f"http://127.0.0.1:{port}/prices"}),
+            ("calculate", {"expression": "17 * 23"}),
+            ("file_operations", {"operation": "write", "path": "price.txt", "content": "391"}),
+        )
+
+        settings = {
+            "SEARXNG_URL": f"http://127.0.0.1:{port}",
+            "file": file_with(port),
+            "named_secrets": {"MINE": SecretStr(SECRET)},
+        }
+        script = working(*steps, text="It is 391.")
+        async with open_model_town(tmp_path, workspace, monkeypatch, script, **settings) as opened:
+            town, server = opened
+            ts = await town.mention("look up the price and multiply it by 23")
+            assert await town.answered(ts) == ["It is 391."]
+            run = await town.run(ts)
+            assert [step.status for step in run.steps if step.attempt] == ["done"] * 4
+            assert "price.txt" in [n for m in town.ours(ts) for n in workspace.file_names(m)]
+            shown = town.said(ts) + "".join(map(prompt, server.bodies))
+    assert told == [f"Bearer {SECRET}"]
+    assert "[secret]" in shown
+    stored = b"".join(path.read_bytes() for path in tmp_path.glob("*.db*"))
+    logged = caplog.text + "".join(str(vars(record)) for record in caplog.records)
+    assert SECRET not in shown + logged
+    assert stored
+    assert SECRET.encode() not in stored
