@@ -15,6 +15,7 @@ ALL = (
     "sandbox_start",
     "audit",
     "api_calls",
+    "redaction",
 )
 
 

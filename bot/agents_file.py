@@ -34,7 +34,7 @@ from bot.network_tables import (
     WebSearchTable,
     network_contradictions,
 )
-from bot.rule_tables import BudgetsTable, ToolRuleTable, unpriced_budgets, useless_rules
+from bot.rule_tables import BudgetsTable, ToolRuleTable, rule_problems, unpriced_budgets
 from bot.tool_tables import (
     CodeExecutionTable,
     ContainerTable,
@@ -294,7 +294,7 @@ def _contradictions(file: AgentsFile) -> list[str]:
         *_channels_claimed_twice(file),
         *_unknown_agents(file, known),
         *network_contradictions(file.tools.api_call),
-        *useless_rules(file.tools.rules),
+        *rule_problems(file.tools.rules, servers=[server.name for server in file.mcp_servers]),
         *unpriced_budgets(file.budgets, has_prices=bool(file.engine_defaults().prices)),
         *mcp_contradictions(file.mcp_servers, _tools_by_agent(file)),
         *_bad_models(file),

@@ -46,8 +46,7 @@ from bot.outbound.reconciler import LostPlace, Reconciler
 from bot.outbound.reminders import Reminders
 from bot.outbound.slack_client import SlackClient, open_slack
 from bot.ports import Housekeeping, Leases
-from bot.rule_tables import unknown_tools
-from bot.settings import Settings, SettingsError, Transport
+from bot.settings import Settings, Transport
 from bot.task_files import FolderFiles
 from storage.agents import SqlAgentDirectory
 from storage.approvals import SqlApprovalStore
@@ -138,8 +137,6 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
         await stack.enter_async_context(AsyncExitStack()),
         records=_records(database),
     )
-    if problems := unknown_tools(settings.file.tools.rules, outfitter.tool_names):
-        raise SettingsError(problems)
     runs = SqlRunStore(database)
     engine = Engine(
         commands=SqlCommandStore(database),

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from agent_engine.safeguards import Budget, BudgetOf
 from agent_engine.types import Asks
 
+BUILT_IN = ("api_call", "calculate", "code_execution", "file_operations", "web_search")
+"""The tools that come with the bot, configured or not."""
 Someone = Annotated[str, Field(pattern=r"^(?:[UW][A-Z0-9]+|requester|admins)$")]
 Privileged = Annotated[str, Field(pattern=r"^(?:[UW][A-Z0-9]+|admins)$")]
 _Count = Annotated[int, Field(ge=0)]
@@ -55,8 +57,15 @@ class BudgetsTable(BaseModel):
         return [budget for budget in found if budget.tokens or budget.usd]
 
 
-def useless_rules(rules: Sequence[ToolRuleTable]) -> Sequence[str]:
-    """Return what is wrong with rules that say nothing, each problem with its fix."""
+def rule_problems(rules: Sequence[ToolRuleTable], *, servers: Sequence[str]) -> Sequence[str]:
+    """Return what is wrong with the rules, each problem with its fix.
+
+    A rule may name a tool that is not set up here. ``servers`` are the names of MCP servers.
+    """
+    return [*_useless_rules(rules), *_unknown_tools(rules, servers=servers)]
+
+
+def _useless_rules(rules: Sequence[ToolRuleTable]) -> Sequence[str]:
     return [
         f"tools.rules: the rule for {rule.tool!r} says nothing: give it one of ask, approvers, "
         "only_for."
@@ -80,11 +89,8 @@ def unpriced_budgets(table: BudgetsTable, *, has_prices: bool) -> Sequence[str]:
     ]
 
 
-def unknown_tools(rules: Sequence[ToolRuleTable], known: Sequence[str]) -> Sequence[str]:
-    """Return what is wrong with the names in the rules, each problem with its fix.
-
-    ``known`` are the names of all tools, patterns such as ``mcp_github_*`` among them.
-    """
+def _unknown_tools(rules: Sequence[ToolRuleTable], *, servers: Sequence[str]) -> Sequence[str]:
+    known = (*BUILT_IN, *(f"mcp_{server}_*" for server in servers))
     return [
         f"tools.rules names the tool {rule.tool!r}, which does not exist: use one of "
         f"{', '.join(sorted(known))}."

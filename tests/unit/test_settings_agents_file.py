@@ -10,7 +10,9 @@ from agent_engine.safeguards import Budget, BudgetOf
 from agent_engine.tools.calculate import calculate
 from agent_engine.types import AgentId, Asks, FollowUps, PlannerKind, UserId, WorkspaceId
 from bot.agents_file import AgentsFile, model_names, parse_agents_file, read_agents_file
-from bot.rule_tables import unknown_tools
+from bot.equipment import make_tools
+from bot.rule_tables import BUILT_IN
+from bot.settings import Settings
 from bot.tool_rules import tool_policy
 
 WORKSPACE = WorkspaceId("T1")
@@ -61,6 +63,8 @@ def test_prices_become_the_engines_values():
         ("[agents.a]\nchannels = ['general']\n", "neither a channel id"),
         ("[agents.a]\nmax_concurrent = 0\n", "greater than or equal to 1"),
         ("[agents.A]\n", "[agents.A]: use lower-case letters"),
+        ("[[tools.rules]]\ntool = 'calc'\nask = 'never'\n", "'calc', which does not exist"),
+        ("[[tools.rules]]\ntool = 'mcp_a_b'\nask = 'never'\n", "'mcp_a_b', which does not"),
         ("[[tools.rules]]\ntool = 'calculate'\n", "says nothing: give it one of ask"),
         ("[[tools.rules]]\ntool = 'x'\nask = 'maybe'\n", "tools.rules.0.ask"),
         ("[[tools.rules]]\ntool = 'x'\napprovers = ['bob']\n", "tools.rules.0.approvers"),
@@ -164,13 +168,15 @@ def test_budgets_of_a_day_and_the_time_of_reminders_are_read():
     assert parse("[slack]\nremind_after_hours = 0\n").slack.remind_after is None
 
 
-def test_rules_become_a_policy_and_unknown_tools_are_named():
+def test_rules_become_a_policy():
     file = parse(
         "[[tools.rules]]\ntool = 'calc*'\nask = 'always'\napprovers = ['U2']\n"
         "[[tools.rules]]\ntool = 'mcp_wiki_read'\nask = 'never'\n"
-        "[[tools.rules]]\ntool = 'calculaet'\nask = 'never'\n"
+        "[[mcp_servers]]\nname = 'wiki'\nurl = 'https://wiki.example'\n"
     )
     ruling = tool_policy(file).ruling(calculate(), {}, requester=UserId("U1"))
     assert (ruling.asks, ruling.approvers) == (Asks.ALWAYS, (UserId("U2"),))
-    (problem,) = unknown_tools(file.tools.rules, ["calculate", "mcp_wiki_*"])
-    assert "names the tool 'calculaet', which does not exist" in problem
+
+
+def test_the_tools_that_come_with_the_bot_are_known_to_its_rules():
+    assert {tool.name for tool in make_tools(Settings())} <= set(BUILT_IN)

@@ -1,6 +1,7 @@
-"""The whole bot goes out: it searches, reads what it found, computes, and keeps the result."""
+"""The whole bot goes out: it searches, reads, computes, asks before it posts, hands files over."""
 
 import logging
+import sqlite3
 
 from aiohttp import web
 from pydantic import SecretStr
@@ -69,3 +70,56 @@ async def test_a_task_searches_reads_computes_and_writes_and_nobody_sees_the_sec
     assert SECRET not in shown + logged
     assert stored
     assert SECRET.encode() not in stored
+
+
+async def test_a_task_asks_before_it_posts_to_an_api_and_hands_its_file_over(
+    tmp_path, workspace, monkeypatch
+):
+    monkeypatch.setattr("tests.scenario.whole.models.MODEL_TIMEOUT_S", 20.0)
+    posted = []
+
+    async def web_of_ours(request):
+        if request.path == "/search":
+            address = f"http://127.0.0.1:{request.url.port}/prices"
+            return web.json_response({"results": [{"url": address, "title": "Prices"}]})
+        posted.append(await request.text())
+        return web.json_response({"ok": True})
+
+    async with serving(web_of_ours) as port:
+        program = "print(17 * 23, file=open('price.txt', 'w'))"
+        order = {"method": "POST", "url": f"http://127.0.0.1:{port}/orders", "data": "391"}
+        steps = (
+            ("web_search", {"query": "prices"}),
+            ("code_execution", {"language": "python", "code": program}),
+            ("file_operations", {"operation": "read", "path": "price.txt"}),
+            ("api_call", order),
+        )
+        settings = {
+            "SEARXNG_URL": f"http://127.0.0.1:{port}",
+            "file": file_with(port),
+            "named_secrets": {"MINE": SecretStr(SECRET)},
+        }
+        script = working(*steps, text="Ordered for 391.")
+        async with open_model_town(tmp_path, workspace, monkeypatch, script, **settings) as opened:
+            town, _ = opened
+            ts = await town.mention("look up the price, multiply it by 23 and order that")
+            asking = await town.until(
+                lambda: next((m for m in town.ours(ts) if town.button(m, "Approve")), None)
+            )
+            assert posted == []
+            button = town.button(asking, "Approve")
+            await town.person("ada").click("general", asking.ts, button)
+            assert await town.answered(ts) == ["Ordered for 391."]
+            assert posted == ["391"]
+            assert "price.txt" in [n for m in town.ours(ts) for n in workspace.file_names(m)]
+            database = tmp_path / "treadle.db"
+            rows = sqlite3.connect(database).execute(
+                "SELECT subject, decision, decided_by IS NOT NULL, result FROM audit_entries "
+                "WHERE action = 'tool_call' ORDER BY seq"
+            )
+            assert list(rows) == [
+                ("web_search", "allowed", 0, "success"),
+                ("code_execution", "allowed", 0, "success"),
+                ("file_operations", "allowed", 0, "success"),
+                ("api_call", "approved", 1, "success"),
+            ]

@@ -1,4 +1,4 @@
-"""Messages and forms about a tool call: nothing hidden, nothing tidied, nothing left open."""
+"""What asks about a tool call: nothing hidden, nothing tidied, nothing left open."""
 
 import json
 import unicodedata

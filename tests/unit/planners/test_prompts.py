@@ -14,7 +14,7 @@ from agent_engine.planners.prompts import (
 )
 from agent_engine.ports import ToolSpec
 from agent_engine.tokens import estimate_tokens
-from agent_engine.types import PersonMessage, UserId
+from agent_engine.types import Attachment, PersonMessage, UserId
 from tests.fakes.models import CODE, done_step
 
 FENCE = Fence("c0de1234")
@@ -98,7 +98,7 @@ def test_sections_that_are_empty_are_not_shown():
 
 
 def test_the_goal_is_not_said_twice_and_speakers_and_files_are_named():
-    said = (message("the goal"), message("see this", files=("a.csv",)))
+    said = (message("the goal"), message("see this", files=(Attachment(id="F1", name="a.csv"),)))
     text = render_context(FENCE, budget_tokens=1_000, goal="the goal", conversation=said)
     assert text.count("the goal") == 1
     assert "U1: see this [attached: a.csv]" in text
