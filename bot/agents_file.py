@@ -35,6 +35,12 @@ from bot.network_tables import (
     network_contradictions,
 )
 from bot.rule_tables import BudgetsTable, ToolRuleTable, rule_problems, unpriced_budgets
+from bot.tool_tables import (
+    CodeExecutionTable,
+    ContainerTable,
+    RetentionTable,
+    TaskFolderTable,
+)
 
 DEFAULT_AGENT = AgentId("default")
 DEFAULT_NAME = "Treadle"
@@ -118,24 +124,13 @@ class SlackTable(_Table):
         return timedelta(hours=self.remind_after_hours) if self.remind_after_hours else None
 
 
-class CodeExecutionTable(_Table):
-    """What the tool that runs code may do."""
-
-    languages: tuple[Literal["python", "javascript", "bash"], ...] = (
-        "python",
-        "javascript",
-        "bash",
-    )
-    sandbox: Literal["bubblewrap", "sandlock"] | None = None
-    """None for the first that works on this machine."""
-
-
 class ToolsTable(_Table):
     """Settings of the tools."""
 
     rules: tuple[ToolRuleTable, ...] = ()
     """The first that fits a call decides."""
     code_execution: CodeExecutionTable = CodeExecutionTable()
+    task_folder: TaskFolderTable = TaskFolderTable()
     api_call: ApiCallTable = ApiCallTable()
     web_search: WebSearchTable = WebSearchTable()
 
@@ -186,6 +181,7 @@ class AgentsFile(_Table):
     limits: LimitsTable = LimitsTable()
     prices: Mapping[str, PriceTable] = Field(default_factory=dict)
     tools: ToolsTable = ToolsTable()
+    retention: RetentionTable = RetentionTable()
     budgets: BudgetsTable = BudgetsTable()
     files: FilesTable = FilesTable()
     mcp_servers: tuple[McpServerTable, ...] = ()
@@ -400,8 +396,8 @@ def _suggestion(detail: ErrorDetails) -> str:
     *_, wrong = detail["loc"]
     models: tuple[type[BaseModel], ...] = (
         *(AgentsFile, AgentTable, SlackTable, LimitsTable, ModelTable, McpServerTable),
-        *(CodeExecutionTable, ToolsTable, ToolRuleTable, BudgetsTable),
-        *(ApiCallTable, ApiSecretTable, WebSearchTable),
+        *(CodeExecutionTable, ContainerTable, TaskFolderTable, ToolsTable, RetentionTable),
+        *(ToolRuleTable, BudgetsTable, ApiCallTable, ApiSecretTable, WebSearchTable),
     )
     names = {field for model in models for field in model.model_fields}
     close = difflib.get_close_matches(str(wrong), sorted(names), n=1)

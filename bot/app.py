@@ -45,7 +45,7 @@ from bot.outbound.growing_answers import GrowingAnswers
 from bot.outbound.reconciler import LostPlace, Reconciler
 from bot.outbound.reminders import Reminders
 from bot.outbound.slack_client import SlackClient, open_slack
-from bot.ports import Leases
+from bot.ports import Housekeeping, Leases
 from bot.settings import Settings, Transport
 from bot.task_files import FolderFiles
 from storage.agents import SqlAgentDirectory
@@ -180,7 +180,7 @@ class _Worker:
 def _start_worker(worker: _Worker, works: Works, group: asyncio.TaskGroup) -> None:
     group.create_task(worker.watch.run(works.bell))
     group.create_task(worker.durable.run())
-    group.create_task(_keep_house(works.database))
+    group.create_task(_keep_house(works))
 
 
 async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:
@@ -232,15 +232,28 @@ class _Ringing:
         self.bell.ring(Topic.WAKEUPS)
 
 
-async def _keep_house(database: Database) -> None:
-    house = SqlHousekeeping(database)
+async def _keep_house(works: Works) -> None:
+    house = SqlHousekeeping(works.database)
     while True:
         try:
             kept = await house.keep(now=now_utc(), deliveries_kept=DELIVERIES_KEPT)
-            logger.info("house_kept", extra=kept)
+            folders = await _prune_folders(works, house)
+            logger.info("house_kept", extra={**kept, "task_folders": folders})
         except RetryableError:
             logger.warning("house_not_kept", exc_info=True)
         await asyncio.sleep(HOUSEKEEPING_S)
+
+
+async def _prune_folders(works: Works, house: Housekeeping) -> int:
+    """Delete the files of tasks that are long over; return of how many."""
+    days = works.settings.file.retention.task_folders_days
+    if not days:
+        return 0
+    before = now_utc() - timedelta(days=days)
+    at_work = await house.tasks_at_work()
+    return await asyncio.to_thread(
+        works.outfitter.folders.prune, before_s=before.timestamp(), keep=at_work
+    )
 
 
 # -- Slack -------------------------------------------------------------------------------------

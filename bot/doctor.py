@@ -196,7 +196,7 @@ async def _sandbox(settings: Settings) -> Finding:
             fix="until then code execution is refused",
         )
     languages = ", ".join(sorted(chosen.languages))
-    said = f"{chosen.driver.name} holds; languages: {languages}"
+    said = "; ".join([f"{chosen.driver.name} holds; languages: {languages}", *chosen.remarks])
     return Finding(subject="sandbox", level=Level.GOOD, said=said)
 
 

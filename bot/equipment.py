@@ -38,8 +38,10 @@ from agent_engine.tools.file_operations import file_operations
 from agent_engine.tools.http.client import HttpClient
 from agent_engine.tools.http.urls import read_domains, read_url
 from agent_engine.tools.mcp.source import McpTools
-from agent_engine.tools.sandbox.choose import SandboxChooser
+from agent_engine.tools.quota import MIB, Quota
+from agent_engine.tools.sandbox.choose import SandboxChooser, drivers_with
 from agent_engine.tools.sandbox.driver import Language
+from agent_engine.tools.sandbox.setup import ContainerSettings, Setup
 from agent_engine.tools.secrets import Secrets
 from agent_engine.tools.task_folders import TaskFolders
 from agent_engine.tools.web_search.choose import choose_provider
@@ -69,13 +71,19 @@ FIND_AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 def make_tools(settings: Settings) -> Sequence[Tool]:
     """Make all tools of this installation; the sandbox is probed when code is first run."""
     code = settings.file.tools.code_execution
+    folder = settings.file.tools.task_folder
+    # What people attach is bounded by itself, and must not keep the agent from writing.
+    attached = settings.file.files.task_mb * 1_000_000
+    quota = Quota(size=folder.mib * MIB + attached, files=folder.files)
     return (
         calculate(),
         code_execution(
             make_sandbox_chooser(settings),
             languages=[Language(language) for language in code.languages],
+            quota=quota,
+            packages=make_sandbox_setup(settings).packages(),
         ),
-        file_operations(),
+        file_operations(quota),
         *_network_tools(settings),
     )
 
@@ -114,7 +122,23 @@ def _network_tools(settings: Settings) -> Sequence[Tool]:
 
 def make_sandbox_chooser(settings: Settings) -> SandboxChooser:
     """Make what finds the sandbox of this machine."""
-    return SandboxChooser(only=settings.file.tools.code_execution.sandbox)
+    only = settings.file.tools.code_execution.sandbox
+    return SandboxChooser(only=only, drivers=drivers_with(make_sandbox_setup(settings)))
+
+
+def make_sandbox_setup(settings: Settings) -> Setup:
+    """Make what this installation offers to programs."""
+    code = settings.file.tools.code_execution
+    return Setup(
+        python_environment=code.python_environment,
+        node_modules=code.node_modules,
+        cgroup=code.cgroup,
+        container=ContainerSettings(
+            engine=code.container.engine,
+            image=code.container.image,
+            runtime=code.container.runtime,
+        ),
+    )
 
 
 def make_mcp_tools(settings: Settings) -> McpTools:

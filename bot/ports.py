@@ -13,6 +13,8 @@ from agent_engine.types import (
     JsonObject,
     RunId,
     RunSnapshot,
+    Scope,
+    TaskId,
     Thread,
     UserId,
     WorkspaceId,
@@ -146,6 +148,10 @@ class Housekeeping(Protocol):
 
     async def prune_deliveries(self, *, before: datetime) -> int:
         """Forget deliveries older than this; return how many."""
+        ...
+
+    async def tasks_at_work(self) -> Sequence[tuple[Scope, TaskId]]:
+        """Return the tasks that are not over or have a run that is not; in whose scope each ran."""
         ...
 
     async def prune_cache(self, *, now: datetime) -> int:

@@ -1,7 +1,9 @@
 """The tool that runs programs an agent wrote: always in a sandbox, or not at all."""
 
 import asyncio
-from collections.abc import Collection
+import signal
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Final
 
 from pydantic import Field
@@ -9,6 +11,7 @@ from pydantic import Field
 from agent_engine.errors import ToolError
 from agent_engine.ports import ToolContext, ToolTraits
 from agent_engine.tools.declare import DeclaredTool, Parameters
+from agent_engine.tools.quota import Quota
 from agent_engine.tools.sandbox.choose import SandboxChooser
 from agent_engine.tools.sandbox.driver import (
     KilledReason,
@@ -26,6 +29,7 @@ MAX_PARALLEL: Final = 4
 _QUEUE_S: Final = 60.0
 """How long a program may wait for its turn, and its sandbox for its set-up."""
 _TROUBLE_LINES: Final = 3
+_SIGNALLED: Final = 128
 
 
 class CodeExecutionParameters(Parameters):
@@ -74,6 +78,8 @@ def code_execution(
     *,
     languages: Collection[Language] = tuple(Language),
     limits: SandboxLimits | None = None,
+    quota: Quota | None = None,
+    packages: Sequence[str] = (),
 ) -> DeclaredTool[CodeExecutionParameters]:
     """Return the tool that runs programs.
 
@@ -81,10 +87,12 @@ def code_execution(
         chooser: where the sandbox comes from.
         languages: those that may be used; at least one.
         limits: caps of one program; None for the usual ones.
+        quota: how much a task folder may hold; None for the usual.
+        packages: what python programs can import beside the standard library.
     """
     if not languages:
         raise ValueError("at least one language must be allowed")
-    caps = limits or SandboxLimits()
+    caps = _with_quota(limits or SandboxLimits(), quota or Quota())
     names = ", ".join(sorted(languages))
     return DeclaredTool(
         name="code_execution",
@@ -92,7 +100,7 @@ def code_execution(
             f"Run a program ({names}) in a sandbox without network, for at most "
             f"{caps.timeout_s:g} s. It starts in a copy of the task folder: files it makes or "
             "changes there are kept and listed in 'files' (deletions are not). Returns stdout, "
-            "stderr and exit_code."
+            f"stderr and exit_code.{_offer(packages)}"
         ),
         parameters=CodeExecutionParameters,
         run=_Runner(chooser, frozenset(languages), caps).run,
@@ -102,8 +110,21 @@ def code_execution(
     )
 
 
+def _offer(packages: Sequence[str]) -> str:
+    return f" Python packages: {', '.join(packages)}." if packages else ""
+
+
+def _with_quota(limits: SandboxLimits, quota: Quota) -> SandboxLimits:
+    """Let a program have as many files as fit into a task folder, and no more bytes than usual.
+
+    What it is given is held in memory, twice for a moment.
+    """
+    given = min(quota.size, limits.copied_in_bytes)
+    return replace(limits, folder_quota=quota, copied_in_bytes=given, copied_files=quota.files)
+
+
 def _result(ended: SandboxResult, limits: SandboxLimits) -> JsonObject:
-    success = ended.exit_code == 0 and ended.killed_reason is None
+    success = ended.exit_code == 0 and ended.killed_reason is None and not ended.folder_full
     result: dict[str, object] = {
         "success": success,
         "stdout": ended.stdout,
@@ -123,7 +144,7 @@ def _result(ended: SandboxResult, limits: SandboxLimits) -> JsonObject:
 def _error(ended: SandboxResult, limits: SandboxLimits) -> str:
     match ended.killed_reason:
         case KilledReason.TIMEOUT:
-            return f"the program was stopped after {limits.timeout_s:g} s"
+            return f"the program was stopped after {limits.timeout_s:g} s; do less at once"
         case KilledReason.OUTPUT:
             return f"the program was stopped: it wrote more than {limits.stream_bytes} bytes"
         case KilledReason.MEMORY:
@@ -132,9 +153,27 @@ def _error(ended: SandboxResult, limits: SandboxLimits) -> str:
             return f"the program was stopped: it started more than {limits.processes} processes"
         case KilledReason.DISK:
             return f"the program was stopped: it wrote more than {limits.work_bytes} bytes of files"
+        case None if ended.exit_code == 0:
+            return f"the program ended well, but not all of its files are kept: {ended.folder_full}"
         case None:
             tail = " / ".join(ended.stderr.strip().splitlines()[-_TROUBLE_LINES:])
-            return f"exit code {ended.exit_code}" + (f": {tail[-500:]}" if tail else "")
+            how = f"exit code {ended.exit_code}{_by_signal(ended, limits)}"
+            return how + (f": {tail[-500:]}" if tail else "")
+
+
+def _by_signal(ended: SandboxResult, limits: SandboxLimits) -> str:
+    """Say what the signal meant that ended a program, for those that limits of ours send."""
+    match ended.exit_code - _SIGNALLED:
+        case signal.SIGXFSZ:
+            return f" (it wrote a file of more than {limits.file_bytes} bytes)"
+        case signal.SIGKILL | signal.SIGXCPU if ended.duration_s >= limits.cpu_s:
+            return f" (it used more than {limits.cpu_s} s of processor time)"
+        case signal.SIGKILL:
+            return " (it was killed, as happens to what needs too much memory)"
+        case signal.SIGSEGV | signal.SIGABRT:
+            return f" (it crashed; it may use {limits.memory} bytes of memory)"
+        case _:
+            return ""
 
 
 def _describe(_arguments: JsonObject, result: JsonObject) -> str:

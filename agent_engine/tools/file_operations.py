@@ -2,6 +2,7 @@
 
 import asyncio
 import codecs
+import functools
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ from agent_engine.errors import ToolError
 from agent_engine.ports import ToolContext, ToolTraits
 from agent_engine.tools.declare import DeclaredTool, Parameters
 from agent_engine.tools.paths import MAX_FILE_BYTES, Entry, Folder, Kind, split_path
+from agent_engine.tools.quota import Quota
 from agent_engine.types import JsonObject
 
 _MAX_LISTED: Final = 5_000
@@ -41,8 +43,12 @@ class FileOperationsParameters(Parameters):
     encoding: str = Field(default="utf-8", max_length=40, description="Of the file's text.")
 
 
-def file_operations() -> DeclaredTool[FileOperationsParameters]:
-    """Return the tool that works on files."""
+def file_operations(quota: Quota | None = None) -> DeclaredTool[FileOperationsParameters]:
+    """Return the tool that works on files.
+
+    Args:
+        quota: how much a task folder may hold; None for the usual.
+    """
     return DeclaredTool(
         name="file_operations",
         description=(
@@ -51,21 +57,25 @@ def file_operations() -> DeclaredTool[FileOperationsParameters]:
             "file may have at most 10 MiB."
         ),
         parameters=FileOperationsParameters,
-        run=_run,
+        run=functools.partial(_run, quota or Quota()),
         traits=ToolTraits(timeout_s=30.0, idempotent=True),
         describe=_describe,
         characteristics=lambda arguments: {"operation": str(arguments["operation"])},
     )
 
 
-async def _run(parameters: FileOperationsParameters, context: ToolContext) -> JsonObject:
-    return await asyncio.to_thread(_carried_out, parameters, context.task_folder)
+async def _run(
+    quota: Quota, parameters: FileOperationsParameters, context: ToolContext
+) -> JsonObject:
+    return await asyncio.to_thread(_carried_out, parameters, context.task_folder, quota)
 
 
-def _carried_out(parameters: FileOperationsParameters, task_folder: Path) -> JsonObject:
+def _carried_out(
+    parameters: FileOperationsParameters, task_folder: Path, quota: Quota
+) -> JsonObject:
     names = split_path(parameters.path)
     encoding = _known_encoding(parameters.encoding)
-    with Folder(task_folder) as folder:
+    with Folder(task_folder, quota) as folder:
         match parameters.operation:
             case Operation.READ:
                 return _read(folder, names, encoding)

@@ -7,13 +7,14 @@ It must not call ``realpath`` or compare path strings: both lose the race agains
 
 import ctypes
 import errno
+import fcntl
 import functools
 import os
 import secrets
 import stat
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +23,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from agent_engine.errors import ToolError
+from agent_engine.tools.quota import Quota, Tally
 
 MAX_FILE_BYTES: Final = 10 * 1024 * 1024
 MAX_PATH_BYTES: Final = 1024
@@ -47,6 +49,10 @@ _OPENAT2_MISSING: Final = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL, er
 
 class PathError(ToolError):
     """This path cannot be used."""
+
+
+class QuotaError(PathError):
+    """The folder is full."""
 
 
 class Kind(StrEnum):
@@ -111,14 +117,24 @@ class Folder:
 
     Paths are tuples of names as ``split_path`` makes them. Every method raises PathError with a
     sentence for the model; an OSError that says something else is translated as well.
+
+    From its first write until it is closed it keeps other writers waiting, so that several
+    together cannot pass the quota: do not open another one for writing inside it.
+
+    Args:
+        root: the folder.
+        quota: how much it may hold.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, quota: Quota | None = None) -> None:
         self._root = root
+        self._quota = quota or Quota()
         self._fd = -1
+        self._tally: Tally | None = None
 
     def __enter__(self) -> Self:
         self._fd = os.open(self._root, _OPEN_FOLDER)
+        self._tally = None
         return self
 
     def __exit__(
@@ -155,9 +171,14 @@ class Folder:
             raise PathError("a file needs a name")
         if len(data) > max_bytes:
             raise PathError(f"a file may have at most {max_bytes} bytes; this one has {len(data)}")
-        with _told(names), self._folder(names[:-1], create=True) as parent:
-            _refuse_to_replace(parent, names[-1])
-            _write_atomically(parent, names[-1], data, executable=executable)
+        with _told(names):
+            tally = self._counted()
+            if objection := tally.objection(names, len(data)):
+                raise QuotaError(objection)
+            with self._folder(names[:-1], create=True) as parent:
+                _refuse_to_replace(parent, names[-1])
+                _write_atomically(parent, names[-1], data, executable=executable)
+            tally.add(names, len(data))
 
     def entries(self, names: tuple[str, ...]) -> list[Entry]:
         """List what is in a folder, by name. Links are listed, never followed."""
@@ -185,17 +206,38 @@ class Folder:
                 os.rmdir(names[-1], dir_fd=parent)
             else:
                 os.unlink(names[-1], dir_fd=parent)
+        self._tally = None
 
-    def walk(self) -> Iterator[Entry]:
-        """Yield every file and folder below, folders before what they hold; links left out."""
+    def walk(self, *, missed: Callable[[PathError], object] = lambda _: None) -> Iterator[Entry]:
+        """Yield every file and folder below, folders before what they hold; links left out.
+
+        Args:
+            missed: told of folders below that cannot be looked into: gone, closed, oddly named.
+        """
         waiting: list[tuple[str, ...]] = [()]
         while waiting:
-            for entry in self.entries(waiting.pop()):
+            above = waiting.pop()
+            try:
+                entries = self.entries(above)
+            except PathError as error:
+                if not above:
+                    raise
+                missed(error)
+                continue
+            for entry in entries:
                 if entry.kind not in (Kind.FILE, Kind.FOLDER):
                     continue
                 yield entry
                 if entry.kind is Kind.FOLDER and entry.path.count("/") < MAX_DEPTH - 1:
                     waiting.append(tuple(entry.path.split("/")))
+
+    def _counted(self) -> Tally:
+        """Return the count of what is here, having waited until nobody else writes."""
+        if self._tally is None:
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            held = ((entry.path, entry.size) for entry in self.walk())
+            self._tally = Tally(self._quota, held)
+        return self._tally
 
     @contextmanager
     def _file(self, names: tuple[str, ...], max_bytes: int) -> Iterator[tuple[int, os.stat_result]]:
@@ -402,6 +444,8 @@ def _told(names: tuple[str, ...]) -> Iterator[None]:
     path = "/".join(names) or "."
     try:
         yield
+    except QuotaError as error:
+        raise QuotaError(f"{path!r}: {error}") from error
     except PathError as error:
         raise PathError(f"{path!r}: {error}") from error
     except OSError as error:

@@ -6,14 +6,22 @@ the files; that is ``paths``.
 
 import hashlib
 import json
+import logging
+import os
+import secrets
 import shutil
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
 from agent_engine.tools.paths import FOLDER_MODE, Folder
 from agent_engine.types import Scope, TaskId
 
+logger = logging.getLogger(__name__)
+
 _HASH_CHARS: Final = 32
+_GOING: Final = ".going-"
+"""Begins the name of a folder on its way out, where no task finds it any more."""
 
 
 class TaskFolders:
@@ -27,6 +35,7 @@ class TaskFolders:
         path = self._path(scope, task_id)
         for folder in (self._root, path.parent, path):
             folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        os.utime(path)  # what ``prune`` goes by: files below do not touch it
         return path
 
     def aside(self, scope: Scope, task_id: TaskId) -> Path:
@@ -43,6 +52,45 @@ class TaskFolders:
         for path in (self._path(scope, task_id), self._aside(scope, task_id)):
             if not path.is_symlink() and path.exists():
                 shutil.rmtree(path)
+
+    def prune(self, *, before_s: float, keep: Collection[tuple[Scope, TaskId]]) -> int:
+        """Delete the folders of tasks that have not used them for long; return how many.
+
+        Links are neither followed nor removed, and one folder that cannot be deleted does not
+        keep the others. May be called by several processes at once.
+
+        Args:
+            before_s: folders last used before this, in seconds since 1970, go.
+            keep: tasks that are not over: theirs stay however old they are.
+        """
+        kept = {self._path(scope, task_id) for scope, task_id in keep}
+        return sum(
+            self._removed(path, before_s)
+            for path in list(self._found())
+            if path not in kept and not path.is_symlink() and path.is_dir()
+        )
+
+    def _found(self) -> Iterator[Path]:
+        if not self._root.is_dir():
+            return
+        for who in self._root.iterdir():
+            if who.is_dir() and not who.is_symlink():
+                yield from who.iterdir()
+
+    def _removed(self, path: Path, before_s: float) -> bool:
+        try:
+            if path.stat(follow_symlinks=False).st_mtime >= before_s:
+                return False
+            # Out of the way at once: a task that comes back finds all of its files or none.
+            going = path.with_name(f"{_GOING}{secrets.token_hex(8)}")
+            path.rename(going)
+            shutil.rmtree(going)
+        except FileNotFoundError:  # another process was faster
+            return False
+        except OSError as error:
+            logger.warning("task_folder_left", extra={"error": type(error).__name__})
+            return False
+        return True
 
     def size(self, scope: Scope, task_id: TaskId) -> int:
         """Return the bytes of a task's files; 0 when it has no folder."""

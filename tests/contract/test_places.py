@@ -19,7 +19,7 @@ from agent_engine.types import (
 from storage.channels import SqlChannelStore
 from storage.housekeeping import SqlHousekeeping
 from storage.people import SqlPersonStore
-from tests.contract.house import CHANNEL, MORNING, WORKSPACE, House
+from tests.contract.house import CHANNEL, MORNING, WORKSPACE, House, answered
 
 
 async def test_an_agent_comes_back_as_it_was_stored(house: House) -> None:
@@ -106,6 +106,15 @@ async def test_old_deliveries_are_forgotten(house: House) -> None:
     assert await house.commands.carry_out(command, keys=["k1"]) == Repeated()
     assert await store.prune_deliveries(before=now_utc() + timedelta(minutes=1)) == 2
     assert await house.commands.carry_out(command, keys=["k1"]) != Repeated()
+
+
+async def test_tasks_at_work_are_those_that_are_not_over(house: House) -> None:
+    store = SqlHousekeeping(house.database)
+    assert await store.tasks_at_work() == []
+    run = await house.begin(await house.start())
+    assert await store.tasks_at_work() == [(run.scope, run.task.id)]
+    await house.commit(run, answered("42"))
+    assert await store.tasks_at_work() == []
 
 
 async def test_what_no_database_can_hold_is_replaced_in_plain_text(house: House) -> None:

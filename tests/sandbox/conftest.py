@@ -13,16 +13,33 @@ from uuid import uuid4
 import pytest
 
 from agent_engine.tools.sandbox.choose import DRIVERS
-from agent_engine.tools.sandbox.driver import Driver, Language, SandboxJob, SandboxLimits
+from agent_engine.tools.sandbox.driver import (
+    Driver,
+    Language,
+    ProbeResult,
+    SandboxJob,
+    SandboxLimits,
+)
 from agent_engine.tools.sandbox.process import unprivileged_id
 
 
 @functools.cache
 def working_drivers() -> tuple[str, ...]:
-    async def works(name: str) -> bool:
-        return (await DRIVERS[name]().probe()).usable
+    return tuple(name for name, found in probed().items() if found.usable)
 
-    return tuple(name for name in DRIVERS if asyncio.run(works(name)))
+
+@functools.cache
+def probed() -> dict[str, ProbeResult]:
+    return {name: asyncio.run(DRIVERS[name]().probe()) for name in DRIVERS}
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Say aloud on which drivers the battery was not held, for that is no success."""
+    if not probed.cache_info().currsize:
+        return
+    for name, found in probed().items():
+        if not found.usable:
+            terminalreporter.write_line(f"Not held on {name}: {found.reason}.")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -15,7 +15,9 @@ from typing import Final
 
 from typing_extensions import override
 
+from agent_engine.tools.quota import MIB
 from agent_engine.tools.sandbox import seccomp
+from agent_engine.tools.sandbox.cgroups import Group
 from agent_engine.tools.sandbox.copying import (
     CopiedIn,
     CopiedOut,
@@ -26,7 +28,6 @@ from agent_engine.tools.sandbox.copying import (
     write_archive,
 )
 from agent_engine.tools.sandbox.driver import (
-    MIB,
     Driver,
     KilledReason,
     Language,
@@ -52,9 +53,12 @@ from agent_engine.tools.sandbox.process import (
     run_bounded,
 )
 from agent_engine.tools.sandbox.results import result_of
+from agent_engine.tools.sandbox.setup import Setup
 
 WORK: Final = "/work"
 _CODE: Final = "/code"
+_ENVIRONMENT: Final = "/packages/python"
+_PYTHON: Final = f"{_ENVIRONMENT}/bin/python3"
 _CAPPED: Final = (WORK, "/tmp", "/dev/shm")  # noqa: S108  inside
 _MAX_FILES: Final = 50_000
 _HEADERS_BYTES: Final = 8 * MIB
@@ -98,10 +102,13 @@ class Bubblewrap(Driver):
     name: Final = "bubblewrap"
     needs: Final = "allow it user namespaces and, in a container, an unmasked /proc"
 
+    def __init__(self, setup: Setup | None = None) -> None:
+        self._setup = setup or Setup()
+
     @functools.cached_property
     @override
     def languages(self) -> frozenset[Language]:
-        return found_languages()
+        return found_languages(self._setup.python)
 
     @override
     async def probe(self) -> ProbeResult:
@@ -119,14 +126,16 @@ class Bubblewrap(Driver):
                 reason="libseccomp cannot be loaded",
                 fix="install it (apt install libseccomp2)",
             )
-        return await probe_driver(self)
+        return await probe_driver(self, self._setup)
 
     @override
     async def run(self, job: SandboxJob) -> SandboxResult:
         with ExitStack() as stack:
             given = await asyncio.to_thread(_given_files, job)
-            box = _Box(job, given, stack, await asyncio.to_thread(seccomp.filter_program))
-            finished = await run_bounded(box.command(), _bounds(job.limits))
+            rules = await asyncio.to_thread(seccomp.filter_program)
+            box = _Box(job, self._setup, given, stack, rules)
+            group = stack.enter_context(self._setup.group(job.limits, given.what.size))
+            finished = await run_bounded(box.command(), _bounds(job.limits, group))
             if not box.was_ready():
                 raise SandboxError(_setup_sentence(finished))
             copied = await asyncio.to_thread(_copy_out, job, box, finished)
@@ -144,10 +153,13 @@ class _Given:
 class _Box:
     """One sandbox: its descriptors and its command line."""
 
-    def __init__(self, job: SandboxJob, given: _Given, stack: ExitStack, rules: bytes) -> None:
+    def __init__(
+        self, job: SandboxJob, setup: Setup, given: _Given, stack: ExitStack, rules: bytes
+    ) -> None:
         self.given = given.what
         self.room = job.limits.copied_out_bytes + given.what.size + _HEADERS_BYTES
         self._job = job
+        self._setup = setup
         self._stack = stack
         self._fds: list[int] = []
         self._ready_fd, ready = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -160,8 +172,10 @@ class _Box:
 
     def command(self) -> Command:
         """Return what to start."""
-        start = start_of(self._job.language, self._job.code)
-        argv = ("bwrap", *_ISOLATION, *_system_folders(), *self._mounts(start), "--")
+        python = _PYTHON if self._setup.python is not None else None
+        start = start_of(self._job.language, self._job.code, python)
+        offered = _offered(self._setup)
+        argv = ("bwrap", *_ISOLATION, *_system_folders(), *offered, *self._mounts(start), "--")
         return Command(
             argv=(*argv, *self._keeper(start)),
             env={"PATH": SEARCH_PATH},
@@ -222,6 +236,18 @@ _ISOLATION: Final = (
 )
 
 
+def _offered(setup: Setup) -> Iterator[str]:
+    """Mount prepared packages where no program can write above them."""
+    if setup.python_environment is not None:
+        yield from ("--ro-bind", str(setup.python_environment), _ENVIRONMENT)
+        yield from ("--setenv", "PATH", f"{_ENVIRONMENT}/bin:{SEARCH_PATH}")
+        if home := setup.python_home():
+            yield from ("--ro-bind", str(home), str(home))
+    if setup.node_modules is not None:
+        # Found from the program's folder and from its work folder, which are both below "/".
+        yield from ("--ro-bind", str(setup.node_modules), "/node_modules")
+
+
 @functools.cache
 def _system_folders() -> tuple[str, ...]:
     """Return the mounts every program sees: the system, read-only, and nothing of /etc or home."""
@@ -237,7 +263,7 @@ def _system_folders() -> tuple[str, ...]:
     return (*words, "--proc", "/proc", "--dev", "/dev")
 
 
-def _bounds(limits: SandboxLimits) -> Bounds:
+def _bounds(limits: SandboxLimits, group: Group | None) -> Bounds:
     # Two of ours stand between: bubblewrap's own first process, and the keeper.
     return Bounds(
         timeout_s=limits.timeout_s,
@@ -245,6 +271,7 @@ def _bounds(limits: SandboxLimits) -> Bounds:
         tree_bytes=limits.memory + 32 * MIB,
         tree_processes=limits.processes + 4,
         watch=_too_many_files,
+        group=group,
     )
 
 

@@ -5,14 +5,16 @@ running anything without a boundary.
 """
 
 import asyncio
+import functools
 import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from agent_engine.tools.sandbox.driver import Driver, Language, ProbeResult
+from agent_engine.tools.sandbox.driver import Driver, ProbeResult
 from agent_engine.tools.sandbox.failures import SandboxUnavailableError
+from agent_engine.tools.sandbox.setup import Setup
 
 logger = logging.getLogger(__name__)
 
@@ -20,23 +22,34 @@ PROBE_AGAIN_S: Final = 60.0
 """A refusal is looked at again after this long: the operator may have mended it."""
 
 
-def _bubblewrap() -> Driver:
+def _bubblewrap(setup: Setup) -> Driver:
     from agent_engine.tools.sandbox.bubblewrap import Bubblewrap  # noqa: PLC0415  only if used
 
-    return Bubblewrap()
+    return Bubblewrap(setup)
 
 
-def _sandlock() -> Driver:
+def _sandlock(setup: Setup) -> Driver:
     from agent_engine.tools.sandbox.sandlock import Sandlock  # noqa: PLC0415  only if used
 
-    return Sandlock()
+    return Sandlock(setup)
 
 
-DRIVERS: Final[Mapping[str, Callable[[], Driver]]] = {
-    "bubblewrap": _bubblewrap,
-    "sandlock": _sandlock,
-}
-"""In the order in which they are tried."""
+def _container(setup: Setup) -> Driver:
+    from agent_engine.tools.sandbox.container import Container  # noqa: PLC0415  only if used
+
+    return Container(setup)
+
+
+def drivers_with(setup: Setup) -> Mapping[str, Callable[[], Driver]]:
+    """Return how each driver is made, in the order in which they are tried."""
+    return {
+        "bubblewrap": functools.partial(_bubblewrap, setup),
+        "sandlock": functools.partial(_sandlock, setup),
+        "container": functools.partial(_container, setup),
+    }
+
+
+DRIVERS: Final = drivers_with(Setup())
 
 _NOT_LINUX: Final = ProbeResult(
     usable=False, reason="sandboxes need Linux", fix="run the bot on Linux, or in a container"
@@ -46,9 +59,10 @@ _NOT_LINUX: Final = ProbeResult(
 class Chosen:
     """The driver that is used, and the languages that start in it."""
 
-    def __init__(self, driver: Driver, languages: frozenset[Language]) -> None:
+    def __init__(self, driver: Driver, found: ProbeResult) -> None:
         self.driver = driver
-        self.languages = languages
+        self.languages = found.languages
+        self.remarks = found.remarks
 
 
 class SandboxChooser:
@@ -91,10 +105,15 @@ class SandboxChooser:
                 break
             driver = make()
             found = await _probe(driver)
-            facts = {"driver": name, "usable": found.usable, "reason": found.reason}
+            facts = {
+                "driver": name,
+                "usable": found.usable,
+                "reason": found.reason,
+                "remarks": "; ".join(found.remarks),
+            }
             logger.info("sandbox_probed", extra=facts)
             if found.usable:
-                self._chosen = Chosen(driver, found.languages)
+                self._chosen = Chosen(driver, found)
                 return self._chosen
             failures.append(found)
         self._refusal = SandboxUnavailableError(_refusal(failures))

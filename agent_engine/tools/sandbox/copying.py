@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from agent_engine.tools.paths import Folder, Kind, PathError, split_path
+from agent_engine.tools.paths import Folder, Kind, PathError, QuotaError, split_path
 from agent_engine.tools.sandbox.driver import SandboxLimits
 from agent_engine.tools.sandbox.failures import SandboxError
 
@@ -53,6 +53,8 @@ class CopiedOut:
 
     files: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    full: str = ""
+    """Why something did not fit into the task folder; empty when all did."""
 
     def note(self, sentence: str) -> None:
         """Remember why something was left behind; the first few are enough."""
@@ -112,7 +114,7 @@ def copy_out(
         limits: how many files are looked at, and how large one may be.
     """
     copied = CopiedOut()
-    with Folder(folder) as root:
+    with Folder(folder, limits.folder_quota) as root:
         for number, member in enumerate(members):
             if number >= 2 * limits.copied_files:
                 copied.note(f"more than {limits.copied_files} files were made; the rest is gone")
@@ -146,8 +148,11 @@ def archive_members(archive: int, room: int) -> Iterator[File | str]:
 def folder_members(folder: Path, limits: SandboxLimits) -> Iterator[File | str]:
     """Read a program's files from its own work folder, after everything of it has been killed."""
     room = limits.copied_out_bytes + limits.copied_in_bytes
+    unseen: list[PathError] = []
     with Folder(folder) as root:
-        for entry in root.walk():
+        for entry in root.walk(missed=unseen.append):
+            while unseen:
+                yield f"not kept: {unseen.pop()}"
             if entry.kind is not Kind.FILE:
                 continue
             room -= entry.size
@@ -161,6 +166,8 @@ def folder_members(folder: Path, limits: SandboxLimits) -> Iterator[File | str]:
                 yield f"not kept: {error}"
             else:
                 yield File(names, data, executable)
+    for missed in unseen:
+        yield f"not kept: {missed}"
 
 
 def _read(root: Folder, names: tuple[str, ...], max_bytes: int) -> File | None:
@@ -193,6 +200,8 @@ def _member(header: bytes, archive: int, at: int, size: int) -> Iterator[File | 
 def _write(root: Folder, file: File, copied: CopiedOut, max_bytes: int) -> None:
     try:
         root.write(file.names, file.data, executable=file.executable, max_bytes=max_bytes)
+    except QuotaError as error:
+        copied.full = copied.full or str(error)
     except PathError as error:
         copied.note(f"not kept: {error}")
     else:

@@ -6,9 +6,9 @@ The values every driver shares. There is no driver without a boundary, and must 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
-MIB: Final = 1024 * 1024
+from agent_engine.tools.quota import MIB, Quota
 
 
 class Language(StrEnum):
@@ -52,6 +52,8 @@ class SandboxLimits:
     copied_files: int = 2_000
     copied_out_bytes: int = 64 * MIB
     """All of the work folder as an archive, beside what was copied in."""
+    folder_quota: Quota = field(default_factory=Quota)
+    """What the task folder may hold once the program's files are in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,8 @@ class SandboxResult:
     """Paths, relative to the task folder, of files the program made or changed there."""
     notes: tuple[str, ...] = ()
     """What could not be copied out and why, one sentence each."""
+    folder_full: str = ""
+    """Why files the program made did not fit into the task folder; empty when all did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +100,8 @@ class ProbeResult:
     """Why it is not usable, in one sentence; empty when it is."""
     fix: str = ""
     """What the operator can do about it."""
+    remarks: tuple[str, ...] = ()
+    """What the operator should know although it is usable."""
 
 
 class Driver(Protocol):

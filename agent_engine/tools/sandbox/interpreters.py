@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from agent_engine.tools.sandbox.driver import Language
@@ -53,9 +54,16 @@ class Start(NamedTuple):
         return (self.binary, *self.flags, f"{folder}/{self.main}")
 
 
-def found_languages() -> frozenset[Language]:
-    """Return the languages whose interpreter is installed where sandboxes look."""
-    return frozenset(language for language in Language if binary_of(language) is not None)
+def found_languages(python: Path | None = None) -> frozenset[Language]:
+    """Return the languages whose interpreter is installed where sandboxes look.
+
+    Args:
+        python: the interpreter of a prepared environment; None for the system's.
+    """
+    found = {language for language in Language if binary_of(language) is not None}
+    if python is not None:
+        found = found - {Language.PYTHON} | ({Language.PYTHON} if python.exists() else set())
+    return frozenset(found)
 
 
 def binary_of(language: Language) -> str | None:
@@ -63,13 +71,19 @@ def binary_of(language: Language) -> str | None:
     return shutil.which(_BINARIES[language], path=SEARCH_PATH)
 
 
-def start_of(language: Language, code: str) -> Start:
-    """Say how a program is started."""
+def start_of(language: Language, code: str, python: str | None = None) -> Start:
+    """Say how a program is started.
+
+    Args:
+        language: what it is written in.
+        code: all of it.
+        python: the interpreter of a prepared environment; None for the system's.
+    """
     binary = binary_of(language) or _BINARIES[language]
     match language:
         case Language.PYTHON:
             # -B leaves no __pycache__ behind; -u keeps what was printed before a kill.
-            return Start(binary, ("-B", "-u"), "main.py", (Source("main.py", code),))
+            return Start(python or binary, ("-B", "-u"), "main.py", (Source("main.py", code),))
         case Language.BASH:
             return Start(binary, ("--norc",), "main.sh", (Source("main.sh", code),))
         case Language.JAVASCRIPT if _MODULE_SYNTAX.search(code):

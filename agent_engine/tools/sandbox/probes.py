@@ -23,9 +23,11 @@ from agent_engine.tools.sandbox.driver import (
 )
 from agent_engine.tools.sandbox.failures import SandboxError
 from agent_engine.tools.sandbox.process import unprivileged_id
+from agent_engine.tools.sandbox.setup import Setup
 from agent_engine.tools.shorten import one_line
 
 _LIMITS: Final = SandboxLimits(timeout_s=15.0)
+_IMPORTS_S: Final = 60.0
 _ESCAPE: Final = """\
 grep -hazs '' /proc/[0-9]*/environ
 cat "{folder}/secret" "/proc/1/root{folder}/secret" "/proc/{pid}/root{folder}/secret"
@@ -42,12 +44,29 @@ _HELLO: Final = {
 }
 
 
-async def probe_driver(driver: Driver) -> ProbeResult:
+_IMPORTS: Final = """\
+import importlib, importlib.metadata as metadata, sys
+environment = sys.prefix != sys.base_prefix
+names = sorted({{top for top, made in metadata.packages_distributions().items()
+                if not top.startswith("_") and top.isidentifier() and made[0] not in {skipped!r}}})
+broken = []
+for name in names:
+    try: importlib.import_module(name)
+    except BaseException as error: broken.append(f"{{name}} ({{type(error).__name__}})")
+print("environment" if environment else "system", *broken[:5], sep=", ")
+"""
+
+
+async def probe_driver(driver: Driver, setup: Setup | None = None) -> ProbeResult:
     """Start every language, then try to get out; usable when something starts and nothing gets out.
 
     Args:
         driver: a driver whose own preconditions have been checked.
+        setup: what the operator offers to programs.
     """
+    offered = setup or Setup()
+    if problem := await asyncio.to_thread(offered.problem):
+        return ProbeResult(usable=False, reason=problem, fix="correct [tools.code_execution]")
     problems = {language: await _problem(driver, language) for language in sorted(driver.languages)}
     started = frozenset(language for language, problem in problems.items() if not problem)
     if Language.BASH not in started:
@@ -64,7 +83,33 @@ async def probe_driver(driver: Driver) -> ProbeResult:
             reason=f"{driver.name} does not hold on this machine: {', '.join(leaks)}",
             fix="use another driver, or run the bot on a newer kernel",
         )
-    return ProbeResult(usable=True, languages=started)
+    remarks = () if setup is None else await _remarks(driver, offered, started)
+    return ProbeResult(usable=True, languages=started, remarks=remarks)
+
+
+async def _remarks(driver: Driver, offered: Setup, started: frozenset[Language]) -> tuple[str, ...]:
+    said = [await asyncio.to_thread(offered.memory_remark)]
+    said += [f"{name} does not start inside" for name in sorted(driver.languages - started)]
+    if offered.python_environment is not None and Language.PYTHON in started:
+        said.append(await _import_remark(driver, offered.python_environment))
+    return tuple(said)
+
+
+async def _import_remark(driver: Driver, environment: Path) -> str:
+    """Import everything that the prepared environment offers, inside, and say what came of it."""
+    code = _IMPORTS.format(skipped=("pip", "setuptools", "wheel"))
+    limits = SandboxLimits(timeout_s=_IMPORTS_S, cpu_s=int(_IMPORTS_S))
+    job = SandboxJob(language=Language.PYTHON, code=code, limits=limits)
+    try:
+        ended = await driver.run(job)
+    except SandboxError as error:
+        return f"the packages of {environment} could not be tried: {error.message}"
+    kind, *broken = (ended.stdout.strip().splitlines() or [""])[-1].split(", ")
+    if kind != "environment":
+        return f"the packages of {environment} do not work: {one_line(ended.stderr) or 'no answer'}"
+    if broken:
+        return f"packages of {environment} cannot be imported: {one_line(', '.join(broken))}"
+    return f"the packages of {environment} can be imported"
 
 
 async def _problem(driver: Driver, language: Language) -> str:

@@ -19,8 +19,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from agent_engine.tools.sandbox.driver import MIB, KilledReason
+from agent_engine.tools.quota import MIB
+from agent_engine.tools.sandbox.cgroups import Group
+from agent_engine.tools.sandbox.driver import KilledReason
 from agent_engine.tools.sandbox.failures import SandboxError
+from agent_engine.tools.sandbox.waiting import WaitingProcess
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +48,8 @@ class Bounds:
     tree_processes: int | None = None
     watch: Callable[[Sequence[int]], KilledReason | None] | None = None
     """Asked now and then, in a thread and with its processes, for another reason to kill."""
+    group: Group | None = None
+    """The control group to run in; None where none was delegated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +63,8 @@ class Command:
     pass_fds: tuple[int, ...] = ()
     drop_root: bool = True
     """Whether to start as an unprivileged user when the bot itself is root."""
+    told: tuple[WaitingProcess, bytes] | None = None
+    """A process that is there already, and what to tell it; then nothing else is started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +108,8 @@ async def run_bounded(command: Command, bounds: Bounds) -> Finished:
     """
     started_s = time.monotonic()
     with _pipe() as out, _pipe() as err:
-        process = _start(command, out, err)
-        tree = _Tree(process)
+        process = _start(command, out, err, bounds.group)
+        tree = _Tree(process, bounds.group)
         try:
             streams = await _watched(tree, bounds, (out, err))
         finally:
@@ -111,7 +118,7 @@ async def run_bounded(command: Command, bounds: Bounds) -> Finished:
             stdout=bytes(streams[0].kept),
             stderr=bytes(streams[1].kept),
             returncode=process.returncode,
-            killed_reason=tree.killed_reason,
+            killed_reason=tree.killed_reason or _ended_by_kernel(bounds.group),
             truncated=any(stream.overflowed for stream in streams),
             duration_s=time.monotonic() - started_s,
         )
@@ -142,6 +149,10 @@ async def wait_through(work: "asyncio.Future[None]") -> None:
     if cancelled is not None:
         raise cancelled
     work.result()
+
+
+def _ended_by_kernel(group: Group | None) -> KilledReason | None:
+    return None if group is None else group.ended_by()
 
 
 # -- starting ------------------------------------------------------------------------------------
@@ -177,19 +188,30 @@ def _pipe() -> Iterator[_Pipe]:
         pipe.close_read()
 
 
-def _start(command: Command, out: _Pipe, err: _Pipe) -> "subprocess.Popen[bytes]":
+# Who writes 0 there is in the group; the descriptor must not reach the program.
+_JOIN: Final = 'fd=$0; echo 0 >&"$fd" || exit 125; exec {fd}>&-; exec "$@"'
+
+
+def _start(
+    command: Command, out: _Pipe, err: _Pipe, group: Group | None
+) -> "subprocess.Popen[bytes]":
     # In the loop's own thread: a sandbox that dies with its parent dies with the forking thread.
     user = unprivileged_id() if command.drop_root else None
     stdin = memory_file("stdin", command.stdin)
+    joining = () if group is None else (group.joining_fd(),)
+    before = ("/bin/bash", "--norc", "-c", _JOIN, str(*joining)) if joining else ()
     try:
+        if command.told is not None:
+            waiting, message = command.told
+            return waiting.tell(message, [stdin, out.write, err.write, *command.pass_fds, *joining])
         return subprocess.Popen(  # noqa: S603  the argv is the driver's, no shell
-            list(command.argv),
+            [*before, *command.argv],
             stdin=stdin,
             stdout=out.write,
             stderr=err.write,
             env=dict(command.env),
             cwd="/",
-            pass_fds=command.pass_fds,
+            pass_fds=(*command.pass_fds, *joining),
             start_new_session=True,
             user=user,
             group=user,
@@ -198,7 +220,8 @@ def _start(command: Command, out: _Pipe, err: _Pipe) -> "subprocess.Popen[bytes]
     except (OSError, subprocess.SubprocessError) as error:
         raise SandboxError(f"the sandbox could not be started: {command.argv[0]}") from error
     finally:
-        os.close(stdin)
+        for fd in (stdin, *joining):
+            os.close(fd)
         out.close_write()
         err.close_write()
 
@@ -302,9 +325,10 @@ def _tree_reason(pids: Sequence[int], bounds: Bounds) -> KilledReason | None:
 class _Tree:
     """A process and all that descend from it."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", group: Group | None) -> None:
         self.killed_reason: KilledReason | None = None
         self._process = process
+        self._group = group
 
     async def exited(self) -> None:
         """Wait until the first process has ended, without reaping it."""
@@ -324,6 +348,8 @@ class _Tree:
             self.killed_reason = reason
         if self.is_reaped:  # the number may be somebody else's by now
             return
+        if self._group is not None:
+            self._group.kill()
         # Descendants first: once their parent is dead they can no longer be found.
         for _ in range(_MAX_KILL_ROUNDS):
             living = [pid for pid in self.descendants() if not _is_zombie(pid)]

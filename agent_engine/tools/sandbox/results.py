@@ -18,6 +18,7 @@ def result_of(job: SandboxJob, finished: Finished, copied: CopiedOut) -> Sandbox
         output_truncated=finished.truncated,
         files=tuple(sorted(copied.files)),
         notes=tuple(copied.notes),
+        folder_full=copied.full,
     )
 
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from typing import Final
 
 from typing_extensions import override
 
+from agent_engine.tools.quota import MIB
+from agent_engine.tools.sandbox.cgroups import Group
 from agent_engine.tools.sandbox.copying import (
     CopiedIn,
     CopiedOut,
@@ -32,7 +35,6 @@ from agent_engine.tools.sandbox.copying import (
     read_folder,
 )
 from agent_engine.tools.sandbox.driver import (
-    MIB,
     Driver,
     KilledReason,
     Language,
@@ -58,6 +60,8 @@ from agent_engine.tools.sandbox.process import (
     wait_through,
 )
 from agent_engine.tools.sandbox.results import result_of
+from agent_engine.tools.sandbox.setup import Setup
+from agent_engine.tools.sandbox.waiting import WaitingProcess
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +84,15 @@ class Sandlock(Driver):
     name: Final = "sandlock"
     needs: Final = "run a kernel of 6.12 or newer and, in a container, add CAP_SYS_PTRACE"
 
+    def __init__(self, setup: Setup | None = None) -> None:
+        self._setup = setup or Setup()
+        self._spare: WaitingProcess | None = None
+        self._dismissal: weakref.finalize[[], Sandlock] | None = None
+
     @functools.cached_property
     @override
     def languages(self) -> frozenset[Language]:
-        return found_languages()
+        return found_languages(self._setup.python)
 
     @override
     async def probe(self) -> ProbeResult:
@@ -94,24 +103,58 @@ class Sandlock(Driver):
                 fix="install it (pip install sandlock)",
             )
         await asyncio.to_thread(_remove_stale)
-        return await probe_driver(self)
+        return await probe_driver(self, self._setup)
 
     @override
     async def run(self, job: SandboxJob) -> SandboxResult:
-        start = start_of(job.language, job.code)
-        async with _work_place(job, start) as place:
+        python = self._setup.python
+        start = start_of(job.language, job.code, str(python) if python else None)
+        async with _work_place(job, start, self._setup) as place:
+            child = self._taken()
             read_end, ready = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            command = Command(
+                argv=("sandlock",),
+                stdin=job.stdin.encode(errors="replace"),
+                pass_fds=(ready,),
+                told=(child, _message(job, start, place, self._setup)),
+            )
             try:
-                finished = await run_bounded(
-                    _command(job, start, place, ready), _bounds(job, place)
-                )
+                with self._setup.group(job.limits, 0) as group:
+                    finished = await run_bounded(command, _bounds(job, place, group))
                 if not _was_ready(read_end):
                     raise SandboxError(_setup_sentence(finished))
             finally:
                 os.close(read_end)
                 os.close(ready)
+                child.dismiss()
+            self._prepare()
             copied = await asyncio.to_thread(_copy_out, job, place, finished)
         return result_of(job, finished, copied)
+
+    def _taken(self) -> WaitingProcess:
+        """Return the process that was started ahead, or start one now."""
+        spare, self._spare = self._spare, None
+        if self._dismissal is not None:
+            self._dismissal.detach()
+        if spare is None:
+            return _new_child()
+        if spare.is_waiting:
+            return spare
+        spare.dismiss()
+        return _new_child()
+
+    def _prepare(self) -> None:
+        """Start the next program's process: loading sandlock is most of what a start costs."""
+        if self._spare is None:
+            self._spare = _new_child()
+            self._dismissal = weakref.finalize(self, self._spare.dismiss)
+
+
+def _new_child() -> WaitingProcess:
+    try:
+        return WaitingProcess((sys.executable, "-I", "-B", str(_CHILD), _packages_folder()))
+    except OSError as error:
+        raise SandboxError(f"the sandbox could not be started: {error.strerror}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,21 +168,23 @@ class _Place:
 
 
 @asynccontextmanager
-async def _work_place(job: SandboxJob, start: Start) -> AsyncIterator[_Place]:
+async def _work_place(job: SandboxJob, start: Start, setup: Setup) -> AsyncIterator[_Place]:
     base = Path(tempfile.mkdtemp(prefix=_PREFIX))
     try:
-        yield await asyncio.to_thread(_laid_out, base, job, start)
+        yield await asyncio.to_thread(_laid_out, base, job, start, setup)
     finally:
         await wait_through(asyncio.get_running_loop().run_in_executor(None, _remove, base))
 
 
-def _laid_out(base: Path, job: SandboxJob, start: Start) -> _Place:
+def _laid_out(base: Path, job: SandboxJob, start: Start, setup: Setup) -> _Place:
     files = read_folder(job.folder, job.limits) if job.folder is not None else []
     place = _Place(
         code=base / "code", work=base / "work", temp=base / "temp", given=copied_in(files)
     )
     for folder in (place.code, place.work, place.temp):
         folder.mkdir(mode=0o700)
+    if setup.node_modules is not None:  # found from the program's folder and from its work folder
+        (base / "node_modules").symlink_to(setup.node_modules)
     for source in start.sources:
         (place.code / source.name).write_text(source.text, errors="replace")
     for file in files:
@@ -180,15 +225,22 @@ def _remove(base: Path) -> None:
             logger.warning("sandbox_folder_left", extra={"command": argv[0]})
 
 
-def _command(job: SandboxJob, start: Start, place: _Place, ready: int) -> Command:
+def _message(job: SandboxJob, start: Start, place: _Place, setup: Setup) -> bytes:
+    """Say what to run, to the process that will; it drops root, having loaded sandlock."""
     limits = job.limits
+    offered = (setup.python_environment, setup.python_home(), setup.node_modules)
+    path = f"{setup.python.parent}:{SEARCH_PATH}" if setup.python else SEARCH_PATH
     what = {
         "argv": start.argv(str(place.code)),
         "work": str(place.work),
-        "readable": [str(place.code), *(path for path in _READABLE if Path(path).exists())],
+        "readable": [
+            str(place.code),
+            *(str(folder) for folder in offered if folder is not None),
+            *(folder for folder in _READABLE if Path(folder).exists()),
+        ],
         "writable": [str(place.work), str(place.temp), "/dev/null"],
         "env": {
-            "PATH": SEARCH_PATH,
+            "PATH": path,
             "HOME": str(place.work),
             "TMPDIR": str(place.temp),
             "LANG": "C.UTF-8",
@@ -201,19 +253,11 @@ def _command(job: SandboxJob, start: Start, place: _Place, ready: int) -> Comman
         "open_files": limits.open_files,
         "file_bytes": limits.file_bytes,
         "cpu_s": limits.cpu_s,
-        "ready": ready,
         "user": unprivileged_id(),
         "bot": os.getpid(),
         "base": str(place.code.parent),
-        "packages": _packages_folder(),
     }
-    return Command(
-        argv=(sys.executable, "-I", "-B", str(_CHILD), json.dumps(what)),
-        env={"PATH": SEARCH_PATH},
-        stdin=job.stdin.encode(errors="replace"),
-        pass_fds=(ready,),
-        drop_root=False,  # the child drops it, once it has loaded sandlock
-    )
+    return json.dumps(what).encode()
 
 
 def _packages_folder() -> str:
@@ -224,7 +268,7 @@ def _packages_folder() -> str:
     return str(Path(spec.origin).parent.parent)
 
 
-def _bounds(job: SandboxJob, place: _Place) -> Bounds:
+def _bounds(job: SandboxJob, place: _Place, group: Group | None) -> Bounds:
     limits = job.limits
     return Bounds(
         timeout_s=limits.timeout_s,
@@ -232,6 +276,7 @@ def _bounds(job: SandboxJob, place: _Place) -> Bounds:
         tree_bytes=limits.memory + 32 * MIB,
         tree_processes=limits.processes + 4,
         watch=_DiskWatch(place, limits).reason,
+        group=group,
     )
 
 

@@ -1,7 +1,7 @@
 """The process that holds a sandlock sandbox: it confines one program and waits for its end.
 
-Started by ``sandlock.py`` as a script of its own, so that neither a fault nor a privilege of the
-bot's process is shared with it. It must import nothing of the project. Linux only.
+Started by ``sandlock.py``, ahead of need, as a script of its own: neither a fault nor a privilege
+of the bot's process is shared with it. It must import nothing of the project. Linux only.
 """
 
 import ctypes
@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import sys
 import threading
 import time
@@ -19,16 +20,50 @@ SETUP_FAILED: Final = 125
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _LOOK_EVERY_S: Final = 0.5
+_MAX_MESSAGE: Final = 65_536
+_MAX_DESCRIPTORS: Final = 5
+"""Three standard streams, where to say that the program has begun, and the control group."""
 
 
-def main(job: dict[str, Any]) -> int:
-    """Run the program; return its exit code as a shell says it."""
-    sys.path.append(job["packages"])
-    # Before root is dropped: it may be where only root can read.
-    import sandlock  # type: ignore[import-untyped]  # noqa: PLC0415  see above
+def main(packages: str, control: socket.socket) -> int:
+    """Wait for a program and run it; return its exit code as a shell says it."""
+    problem: Exception | None = None
+    sys.path.append(packages)
+    try:
+        # While there is time, and before root is dropped: it may be where only root can read.
+        import sandlock  # type: ignore[import-untyped]  # noqa: F401, PLC0415  see above
+    except (ImportError, OSError) as error:
+        problem = error
+    try:
+        message, descriptors, _, _ = socket.recv_fds(control, _MAX_MESSAGE, _MAX_DESCRIPTORS)
+    except TimeoutError:
+        return 0
+    control.close()
+    if not message:  # the bot has ended, or wants nobody to wait any more
+        return 0
+    ready, *joining = _take_over(descriptors)
+    if problem is not None:
+        raise problem
+    for group in joining:
+        os.write(group, b"0")
+        os.close(group)
+    return run(json.loads(message), ready)
 
-    ready: int = job["ready"]
-    os.set_inheritable(ready, False)  # noqa: FBT003  the call has no keyword
+
+def _take_over(descriptors: list[int]) -> list[int]:
+    """Make the first three the standard streams; return the others, which no program gets."""
+    for standard, given in enumerate(descriptors[:3]):
+        os.dup2(given, standard)
+        os.close(given)
+    for other in descriptors[3:]:
+        os.set_inheritable(other, False)  # noqa: FBT003  the call has no keyword
+    return descriptors[3:]
+
+
+def run(job: dict[str, Any], ready: int) -> int:
+    """Run a program; return its exit code."""
+    import sandlock  # noqa: PLC0415  loaded already
+
     if job["user"] is not None:
         _become(job["user"])
     _adopt_orphans()
@@ -112,7 +147,10 @@ def _exit_code(code: int, signal_number: int) -> int:
 
 if __name__ == "__main__":
     try:
-        status = main(json.loads(sys.argv[1]))
+        _, packages, number, idle_s = sys.argv
+        with socket.socket(fileno=int(number)) as control:
+            control.settimeout(float(idle_s))
+            status = main(packages, control)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         sys.stderr.write(f"sandlock: {error}\n")
         status = SETUP_FAILED

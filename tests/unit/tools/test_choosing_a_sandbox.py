@@ -77,9 +77,9 @@ async def test_the_operator_may_name_the_sandbox_and_no_other_is_tried():
     with pytest.raises(SandboxUnavailableError):
         await SandboxChooser(only="second", drivers=drivers).chosen()
     assert first.probes == 0
-    with pytest.raises(ValueError, match="there are: bubblewrap, sandlock"):
+    with pytest.raises(ValueError, match="there are: bubblewrap, sandlock, container"):
         SandboxChooser(only="magic")
-    assert list(DRIVERS) == ["bubblewrap", "sandlock"]
+    assert list(DRIVERS) == ["bubblewrap", "sandlock", "container"]
 
 
 async def test_a_driver_that_cannot_even_be_probed_is_not_used():
@@ -150,6 +150,24 @@ async def test_a_language_that_is_not_allowed_or_not_there_is_refused(tmp_path):
             False,
             "timed out",
             "stopped after 30 s",
+        ),
+        (
+            SandboxResult(stdout="", stderr="", exit_code=153),
+            False,
+            "exit code 153, 0 lines",
+            "it wrote a file of more than 67108864 bytes",
+        ),
+        (
+            SandboxResult(stdout="", stderr="", exit_code=137, duration_s=20.1),
+            False,
+            "exit code 137, 0 lines",
+            "more than 20 s of processor time",
+        ),
+        (
+            SandboxResult(stdout="", stderr="", exit_code=137, duration_s=1.0),
+            False,
+            "exit code 137, 0 lines",
+            "needs too much memory",
         ),
         (
             SandboxResult(stdout="", stderr="", exit_code=0, killed_reason=KilledReason.OUTPUT),

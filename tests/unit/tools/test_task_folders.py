@@ -1,5 +1,6 @@
 """Every task has a folder of its own."""
 
+import os
 from dataclasses import replace
 
 from agent_engine.tools.task_folders import TaskFolders
@@ -64,3 +65,74 @@ def test_removing_twice_is_the_same_as_once_and_spares_what_links_lead_to(tmp_pa
 
     assert not path.exists()
     assert (tmp_path / "spared").exists()
+
+
+DAY_S = 24 * 3600.0
+NOW_S = 1_700_000_000.0
+
+
+def aged(folders, task, days, scope=LIBRARY_SCOPE):
+    path = folders.folder(scope, TaskId(task))
+    (path / "sub").mkdir(exist_ok=True)
+    (path / "sub" / "file").write_text("x")
+    os.utime(path, (NOW_S, NOW_S - days * DAY_S))
+    return path
+
+
+def test_pruning_deletes_what_was_last_used_long_ago_and_counts_it(tmp_path):
+    folders = TaskFolders(tmp_path)
+    old, new = aged(folders, "old", 31), aged(folders, "new", 29)
+
+    assert folders.prune(before_s=NOW_S - 30 * DAY_S, keep=()) == 1
+    assert (old.exists(), new.exists()) == (False, True)
+    assert folders.prune(before_s=NOW_S - 30 * DAY_S, keep=()) == 0
+
+
+def test_pruning_keeps_the_files_of_tasks_that_are_not_over(tmp_path):
+    folders = TaskFolders(tmp_path)
+    other = replace(LIBRARY_SCOPE, channel_id=ChannelId("c"))
+    mine, theirs = aged(folders, "t", 400), aged(folders, "t", 400, other)
+
+    assert folders.prune(before_s=NOW_S, keep=[(LIBRARY_SCOPE, TaskId("t"))]) == 1
+    assert (mine.exists(), theirs.exists()) == (True, False)
+
+
+def test_using_a_folder_makes_it_young_again(tmp_path):
+    folders = TaskFolders(tmp_path)
+    path = aged(folders, "t", 400)
+    began_s = path.stat().st_mtime
+
+    folders.folder(LIBRARY_SCOPE, TaskId("t"))
+
+    assert path.stat().st_mtime > began_s
+    assert folders.prune(before_s=began_s + DAY_S, keep=()) == 0
+
+
+def test_pruning_follows_no_link_and_spares_what_it_leads_to(tmp_path):
+    folders = TaskFolders(tmp_path / "root")
+    outside = tmp_path / "outside"
+    (outside / "inner").mkdir(parents=True)
+    (outside / "inner" / "kept").write_text("x")
+    path = aged(folders, "t", 400)
+    (path / "door").symlink_to(outside)
+    os.utime(path, (0, 0))
+    (path.parent / "planted").symlink_to(outside / "inner")
+    (tmp_path / "root" / "door").symlink_to(outside)
+    os.utime(outside / "inner", (0, 0))
+
+    assert folders.prune(before_s=NOW_S, keep=()) == 1
+    assert (outside / "inner" / "kept").read_text() == "x"
+
+
+def test_pruning_finishes_what_a_crash_interrupted(tmp_path):
+    folders = TaskFolders(tmp_path)
+    half_gone = aged(folders, "t", 400).rename(tmp_path / "who-going")
+    above = folders.folder(LIBRARY_SCOPE, TaskId("u")).parent
+    half_gone.rename(above / ".going-0123456789abcdef")
+
+    assert folders.prune(before_s=NOW_S - DAY_S, keep=()) == 1
+    assert [p.name for p in above.iterdir() if p.name.startswith(".")] == []
+
+
+def test_pruning_where_nothing_was_ever_kept_is_nothing(tmp_path):
+    assert TaskFolders(tmp_path / "none").prune(before_s=NOW_S, keep=()) == 0
