@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 _HASH_CHARS: Final = 32
 _GOING: Final = ".going-"
 """Begins the name of a folder on its way out, where no task finds it any more."""
+_ASIDE: Final = ".in"
+"""Ends the name of the folder beside a task's."""
 
 
 class TaskFolders:
@@ -63,7 +65,7 @@ class TaskFolders:
             before_s: folders last used before this, in seconds since 1970, go.
             keep: tasks that are not over: theirs stay however old they are.
         """
-        kept = {self._path(scope, task_id) for scope, task_id in keep}
+        kept = {way(*task) for task in keep for way in (self._path, self._aside)}
         return sum(
             self._removed(path, before_s)
             for path in list(self._found())
@@ -79,7 +81,7 @@ class TaskFolders:
 
     def _removed(self, path: Path, before_s: float) -> bool:
         try:
-            if path.stat(follow_symlinks=False).st_mtime >= before_s:
+            if _last_used_s(path) >= before_s:
                 return False
             # Out of the way at once: a task that comes back finds all of its files or none.
             going = path.with_name(f"{_GOING}{secrets.token_hex(8)}")
@@ -106,7 +108,17 @@ class TaskFolders:
 
     def _aside(self, scope: Scope, task_id: TaskId) -> Path:
         path = self._path(scope, task_id)
-        return path.with_name(f"{path.name}.in")
+        return path.with_name(path.name + _ASIDE)
+
+
+def _last_used_s(path: Path) -> float:
+    """Return when a folder was last used; one beside a task's goes no sooner than the task's."""
+    own_s = path.stat(follow_symlinks=False).st_mtime
+    try:
+        tasks = path.with_name(path.name.removesuffix(_ASIDE))
+        return max(own_s, tasks.stat(follow_symlinks=False).st_mtime)
+    except FileNotFoundError:
+        return own_s
 
 
 def _hashed(*parts: str) -> str:

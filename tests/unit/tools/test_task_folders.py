@@ -136,3 +136,17 @@ def test_pruning_finishes_what_a_crash_interrupted(tmp_path):
 
 def test_pruning_where_nothing_was_ever_kept_is_nothing(tmp_path):
     assert TaskFolders(tmp_path / "none").prune(before_s=NOW_S, keep=()) == 0
+
+
+def test_what_lies_beside_a_task_folder_goes_with_it_and_no_sooner(tmp_path):
+    folders = TaskFolders(tmp_path)
+    for name, days in (("old", 400), ("used", 1), ("waiting", 400)):
+        aged(folders, name, days)
+        os.utime(folders.aside(LIBRARY_SCOPE, TaskId(name)), (0, 0))
+
+    folders.prune(before_s=NOW_S - 30 * DAY_S, keep=[(LIBRARY_SCOPE, TaskId("waiting"))])
+    folders.prune(before_s=NOW_S - 30 * DAY_S, keep=[(LIBRARY_SCOPE, TaskId("waiting"))])
+
+    left = {path.name for who in tmp_path.iterdir() for path in who.iterdir()}
+    names = [folders.folder(LIBRARY_SCOPE, TaskId(name)).name for name in ("used", "waiting")]
+    assert left == {*names, *(name + ".in" for name in names)}
