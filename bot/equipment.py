@@ -30,9 +30,10 @@ from agent_engine.tools.api_call.access import Access
 from agent_engine.tools.api_call.tool import api_call
 from agent_engine.tools.approval import NobodyAsked
 from agent_engine.tools.audit import NO_AUDIT, Auditor
+from agent_engine.tools.breaking import Breaking
 from agent_engine.tools.cache import Caching
 from agent_engine.tools.calculate import calculate
-from agent_engine.tools.call import Guards, ToolCaller
+from agent_engine.tools.call import Guards, Stage, ToolCaller
 from agent_engine.tools.code_execution import code_execution
 from agent_engine.tools.file_operations import file_operations
 from agent_engine.tools.http.client import HttpClient
@@ -185,17 +186,23 @@ class Outfitter:
         self.guards = Guards(policy=self.policy, approvals=records.approvals, audit=audit)
         day = settings.file.day_budgets()
         self._budgets = DayBudgets(day, records.budgets) if day and records.budgets else None
-        redact = self.redaction.redact
         self._caller = ToolCaller(
             self.tools,
             SystemClock(),
             sources=[self.mcp],
-            stages=[] if records.cache is None else [Caching(records.cache, redact)],
-            redact=redact,
+            stages=self._stages(records),
+            redact=self.redaction.redact,
             guards=self.guards,
         )
         self.root = settings.home.absolute() / TASK_FOLDERS
         self._folders = TaskFolders(self.root)
+
+    def _stages(self, records: Records) -> Sequence[Stage]:
+        """What stands between a permitted call and its tool: a stored result, then a breaker."""
+        breaking = Breaking(SystemClock())
+        if records.cache is None:
+            return [breaking]
+        return [Caching(records.cache, self.redaction.redact), breaking]
 
     @property
     def tool_names(self) -> tuple[str, ...]:
