@@ -186,7 +186,7 @@ def _confirm(call: ProposedCall) -> dict[str, Any]:
     which = "with exactly these arguments" if exactly else "like this one"
     text = (
         f"This call is made, and from now on calls of {one_line(call.tool, 80)} {which} are made "
-        "in this channel without asking. Take it back with the command rules."
+        "in this channel without asking. Take it back with /treadle rules."
     )
     return {
         "title": {"type": "plain_text", "text": "Always allow this here?"},

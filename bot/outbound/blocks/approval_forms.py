@@ -79,7 +79,7 @@ def field_name(number: int) -> str:
 def deny_modal(form: ids.DenyForm, call: ProposedCall) -> JsonObject:
     """Ask why a call is denied."""
     asked = section(f"`{_name(call.tool)}` will not be called; the agent looks for another way.")
-    field = _text_input(REMARK, "Why?", "", hint="Optional. The agent is told.", lines=True)
+    field = _text_input(REMARK, "Why?", "", hint="The agent is told.", lines=True)
     return modal(form, title="Deny", blocks=[asked, field], submit="Deny")
 
 
