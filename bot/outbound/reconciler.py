@@ -169,11 +169,15 @@ class Reconciler:
                 return POLL_S
             await self._refresh_lines()
             limit = THREADS_AT_ONCE + len(self._busy) + len(self._later)
-            dirty = await self._threads.dirty(limit=limit)
+            at_work = frozenset(self._busy)
+            read = await self._threads.dirty(limit=limit)
         except RetryableError:
             logger.warning("threads_not_read", exc_info=True)
             return POLL_S
-        self._turns.keep({each.thread for each in dirty} | self._busy)
+        self._turns.keep({each.thread for each in read} | self._busy)
+        # Work under way stores what it showed, so what was read of its thread meanwhile may be old;
+        # its end rings, and then it is read again.
+        dirty = [each for each in read if each.thread not in at_work]
         now_s, called = self._clock.monotonic_s(), self._called()
         for each in dirty:
             if self._is_ours(each.thread) and self._is_due(each, now_s, called):

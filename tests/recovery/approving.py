@@ -1,54 +1,39 @@
 """A bot that asks before it writes a file, and a person who approves with another file's name.
 
-Wired here, in the test program, around the composition root's own works: the rule, the record, and
-whoever presses the button.
+The rule is given to the bot here; whoever presses the button does so once the question is shown.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from sqlalchemy import select
 
-import bot.app
-from agent_engine.clock import SystemClock
+import bot.equipment
 from agent_engine.commands import Decide
-from agent_engine.tools.audit import Auditor
-from agent_engine.tools.call import Guards, ToolCaller
-from agent_engine.tools.policy import ToolPolicy, ToolRule
-from agent_engine.types import APPROVE, Asks, RunId, UserId
+from agent_engine.types import APPROVE, RunId, UserId
+from bot.agents_file import AgentsFile
 from bot.app import Works
-from storage.approvals import SqlApprovalStore
-from storage.audit import SqlAuditLog
-from storage.tables import runs, waits
+from storage.tables import posts, runs, waits
 
 ASKED_ABOUT = "file_operations"
 CHANGED = {"path": "approved.txt"}
-APPROVER = UserId("U-approver")
-RULE = ToolRule(tool=ASKED_ABOUT, asks=Asks.ALWAYS, approvers=(APPROVER,))
+APPROVER = UserId("UAPPROVER")
 _LOOK_EVERY_S = 0.05
 _OPEN = (
     select(waits.c.run_id, waits.c.wait_id, waits.c.call)
     .join(runs, runs.c.id == waits.c.run_id)
+    .join(posts, posts.c.key == "run:" + waits.c.run_id + ":approval:" + waits.c.wait_id)
+    .where(posts.c.state == "posted")
     .where(waits.c.resolved_at.is_(None), waits.c.kind == "approval", runs.c.end_reason.is_(None))
 )
 
 
 def guard_tools() -> None:
-    """Let every bot of this process ask, and put its calls on record."""
-    open_works = bot.app._open_works
-
-    async def guarded(*parts: Any) -> Works:
-        works = await open_works(*parts)
-        guards = Guards(
-            policy=ToolPolicy([RULE]),
-            approvals=SqlApprovalStore(works.database),
-            audit=Auditor(SqlAuditLog(works.database), str),
-        )
-        works.outfitter._caller = ToolCaller(works.outfitter.tools, SystemClock(), guards=guards)
-        return works
-
-    bot.app._open_works = guarded
+    """Let every bot of this process ask before it writes a file."""
+    rule = {"tool": ASKED_ABOUT, "ask": "always", "approvers": [APPROVER]}
+    asking = AgentsFile.model_validate({"tools": {"rules": [rule]}})
+    make_policy = bot.equipment.tool_policy
+    bot.equipment.tool_policy = lambda _file: make_policy(asking)
 
 
 async def with_approver(run: Callable[[], Awaitable[None]], ready: asyncio.Future[Works]) -> None:

@@ -128,6 +128,8 @@ class House:
     async def remains(self, ts: str) -> Remains:
         """Return what is left of a task, without times and ids."""
         thread = [rows.without_times(m) for m in self.workspace.snapshot_thread(self._place, ts)]
+        if self.approves:  # what is asked and the plan come in either order, as the work goes
+            thread.sort(key=rows.json_of)
         return Remains(thread=thread, rows=await rows.final_rows(self.database))
 
     async def read(self, statement: Executable) -> Sequence[Row[Any]]:

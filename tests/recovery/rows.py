@@ -28,6 +28,7 @@ from storage.tables import (
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
+_DATE = re.compile(r"<!date\^[^>]*>")
 _SECONDS = re.compile(r"(\bunder )?\b\d+(\.\d+)? (s|min)\b")
 _TRIES = re.compile(r"\A\d+ attempts: ")
 """A step in which the process died is tried again, and the plan says so."""
@@ -168,7 +169,8 @@ def without_times(value: Any) -> Any:
         case list() | tuple():
             return [without_times(v) for v in value]
         case str():
-            return _ID.sub("<id>", _SECONDS.sub("<time>", _TRIES.sub("", value)))
+            plain = _DATE.sub("<date>", _TRIES.sub("", value))
+            return _ID.sub("<id>", _SECONDS.sub("<time>", plain))
         case _:
             return value
 
