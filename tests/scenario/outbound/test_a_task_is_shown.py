@@ -1,5 +1,6 @@
 """A task from its first sign to its answer, as people see it."""
 
+import asyncio
 from dataclasses import replace
 from itertools import pairwise
 
@@ -16,6 +17,7 @@ from agent_engine.types import (
     WorkspaceId,
 )
 from tests.fakes.runs import a_plan, a_run, a_step, answered, ended
+from tests.fakes.stores import FakeThreads
 from tests.scenario.outbound.desk import FAST, open_desk
 
 
@@ -270,3 +272,56 @@ async def test_a_missing_scope_is_told_of_once_for_all_files():
         desk.put(answered(a_run(thread=thread), "See the files.", files=("a.txt", "b.txt")))
         await desk.shown(thread)
         assert sum("lacks the scope files:write" in m for m in desk.said(thread)) == 1
+
+
+class SlowRows(FakeThreads):
+    """Reads that a test holds back after they have seen the rows."""
+
+    def __init__(self):
+        super().__init__()
+        self.may_list, self.may_read = asyncio.Event(), asyncio.Event()
+        self.listed, self.has_read = 0, False
+        self.may_list.set()
+        self.may_read.set()
+
+    async def dirty(self, *, limit):
+        found = await super().dirty(limit=limit)
+        self.listed += 1
+        self.news.set()
+        await self.may_list.wait()
+        return found
+
+    async def runs(self, thread):
+        found = await super().runs(thread)
+        self.has_read = True
+        self.news.set()
+        await self.may_read.wait()
+        return found
+
+
+async def until(rows, predicate):
+    while not predicate():
+        rows.news.clear()
+        await rows.news.wait()
+
+
+async def test_what_was_read_while_the_first_sign_was_shown_does_not_hide_the_end():
+    """Else the answer is there and the thread seems to be at work for ever."""
+    async with open_desk() as desk:
+        rows = desk.threads = SlowRows()
+        desk.reconciler = desk.new_reconciler()
+        async with desk.working(), asyncio.timeout(5):
+            thread = await desk.ask()
+            run = a_run(thread=thread)
+            rows.may_read.clear()
+            desk.put(run)
+            await until(rows, lambda: rows.has_read)
+            rows.may_list.clear()
+            before = rows.listed
+            desk.put(answered(run, "It is **42**."))
+            await until(rows, lambda: rows.listed > before)
+            rows.may_read.set()
+            await until(rows, lambda: rows.statuses.get(thread) == "processing")
+            rows.may_list.set()
+            await desk.shown(thread)
+            assert desk.session(thread) == "active"
