@@ -100,8 +100,18 @@ function numberRow([name, label, note, props], faults, draw) {
   );
 }
 
+/** What is being typed; every change of a fault draws the panel anew. */
+const drafts = new Map();
+
+function draftField(props) {
+  const key = props["aria-label"];
+  const input = h("input", { ...props, value: drafts.get(key) ?? "" });
+  input.addEventListener("input", () => drafts.set(key, input.value));
+  return input;
+}
+
 function slowRow(faults, draw) {
-  const method = h("input", {
+  const method = draftField({
     class: "field field-small",
     placeholder: "chat.update or *",
     "aria-label": "Method to slow down",
@@ -113,12 +123,12 @@ function slowRow(faults, draw) {
     value: 1000,
     "aria-label": "Milliseconds",
   });
-  const add = () =>
-    method.value.trim() &&
-    change(
-      { slow_api_ms: { ...faults.slow_api_ms, [method.value.trim()]: Number(ms.value) } },
-      draw,
-    );
+  const add = () => {
+    const name = method.value.trim();
+    if (!name) return;
+    drafts.delete("Method to slow down");
+    change({ slow_api_ms: { ...faults.slow_api_ms, [name]: Number(ms.value) } }, draw);
+  };
   return ruleRow("Slow API calls", faults.slow_api_ms, (value) => `${value} ms`, [
     method,
     ms,
@@ -127,7 +137,7 @@ function slowRow(faults, draw) {
 }
 
 function failRow(faults, draw) {
-  const method = h("input", {
+  const method = draftField({
     class: "field field-small",
     placeholder: "chat.postMessage",
     "aria-label": "Method that fails",
@@ -147,13 +157,10 @@ function failRow(faults, draw) {
   });
   const add = () => {
     const name = method.value.trim();
-    if (name)
-      change(
-        {
-          fail_api: { ...faults.fail_api, [name]: failure(what.value.trim(), Number(times.value)) },
-        },
-        draw,
-      );
+    if (!name) return;
+    drafts.delete("Method that fails");
+    const rule = failure(what.value.trim(), Number(times.value));
+    change({ fail_api: { ...faults.fail_api, [name]: rule } }, draw);
   };
   return ruleRow("Failing API calls", faults.fail_api, (value) => JSON.stringify(value), [
     method,
