@@ -31,6 +31,8 @@ class Asked:
     """What to post when the first one may have been lost; None: then it is left out."""
     kind: PostKind = PostKind.QUESTION
     urgency: Urgency = Urgency.PLAN
+    only_if_left: bool = False
+    """Settled before it is known whether Slack shows it: then it is mended, never posted."""
 
 
 def approvals(run: RunSnapshot, posts: Mapping[str, Post]) -> Iterator[Asked]:
@@ -44,14 +46,16 @@ def approvals(run: RunSnapshot, posts: Mapping[str, Post]) -> Iterator[Asked]:
             again = approval_content(run, wait, resent=True)
             urgency = Urgency.QUESTION
             yield Asked(name=name, step=wait.step, content=content, again=again, urgency=urgency)
-        elif post is not None and post.state is PostState.POSTED:
-            yield Asked(name=name, step=wait.step, content=content)
+        elif post is not None and post.state is not PostState.ABANDONED:
+            left = post.state is PostState.INTENDED
+            yield Asked(name=name, step=wait.step, content=content, only_if_left=left)
     known = {prefix + wait.id for wait in waits}
     for key, post in posts.items():
-        if key.startswith(prefix) and key not in known and post.state is PostState.POSTED:
+        if key.startswith(prefix) and key not in known and post.state is not PostState.ABANDONED:
             step = next((s for s in run.steps if s.number == post.step), None)
-            name = f"approval:{key.removeprefix(prefix)}"
-            yield Asked(name=name, step=post.step, content=closed_approval(run, step))
+            name, content = f"approval:{key.removeprefix(prefix)}", closed_approval(run, step)
+            left = post.state is PostState.INTENDED
+            yield Asked(name=name, step=post.step, content=content, only_if_left=left)
 
 
 def reminders(
@@ -70,11 +74,15 @@ def reminders(
     prefix = f"run:{run.run_id}:reminder:"
     is_open = {prefix + wait.id for wait in run.waits if _is_open(run, wait)}
     for key, post in posts.items():
-        if key.startswith(prefix) and key not in is_open and post.state is PostState.POSTED:
+        if key.startswith(prefix) and key not in is_open and post.state is not PostState.ABANDONED:
             step = next((s for s in run.steps if s.number == post.step), None)
-            name = f"reminder:{key.removeprefix(prefix)}"
-            content = settled_reminder(step)
-            yield Asked(name=name, step=post.step, content=content, kind=PostKind.NOTICE)
+            yield Asked(
+                name=f"reminder:{key.removeprefix(prefix)}",
+                step=post.step,
+                content=settled_reminder(step),
+                kind=PostKind.NOTICE,
+                only_if_left=post.state is PostState.INTENDED,
+            )
 
 
 def whole_calls(run: RunSnapshot) -> Iterator[tuple[Wait, str]]:

@@ -57,6 +57,8 @@ class Wanted:
     """Whether it is to look like this for good, so that no distance to the last edit is kept."""
     only_if_free: bool = False
     """Post it, before all others, only if that costs no waiting; else never."""
+    only_if_left: bool = False
+    """Bring it up to date where a crash may have left it in Slack; never post it anew."""
     asked_at_s: float = 0.0
     """When people asked for it, in seconds since 1970: who asked first is served first."""
 
@@ -225,7 +227,7 @@ class _RunView:
 
     def _question(self, wait: Wait) -> Iterator[Wanted]:
         is_open = wait.resolution is None and self.run.end is None
-        if not is_open and not self._is_posted(f"question:{wait.id}"):
+        if not is_open and not self._may_be_shown(f"question:{wait.id}"):
             return
         content = question_content(self.run, wait)
         yield Wanted(
@@ -234,10 +236,11 @@ class _RunView:
             resent=question_content(self.run, wait, resent=True),
             body_hash=body_hash(content.text, content.blocks),
             urgency=Urgency.QUESTION if is_open else Urgency.PLAN,
+            only_if_left=not is_open and not self._is_posted(f"question:{wait.id}"),
         )
 
     def _closed_question(self, wait_id: str, post: Post) -> Iterator[Wanted]:
-        if post.state is not PostState.POSTED:
+        if post.state is PostState.ABANDONED:
             return
         step = next((s for s in self.run.steps if s.number == post.step), None)
         content = closed_content(self.run, step)
@@ -246,6 +249,7 @@ class _RunView:
             content=content,
             body_hash=body_hash(content.text, content.blocks),
             urgency=Urgency.PLAN,
+            only_if_left=post.state is PostState.INTENDED,
         )
 
     def _asked(self) -> Iterator[Wanted]:
@@ -259,6 +263,7 @@ class _RunView:
                 resent=asked.again,
                 body_hash=body_hash(content.text, content.blocks),
                 urgency=asked.urgency,
+                only_if_left=asked.only_if_left,
             )
 
     def _plan(self) -> Iterator[Wanted]:
@@ -332,6 +337,10 @@ class _RunView:
     def _is_posted(self, name: str) -> bool:
         post = self._found(name)
         return post is not None and post.state is PostState.POSTED
+
+    def _may_be_shown(self, name: str) -> bool:
+        """Whether Slack shows it, or may, for a crash came before that was noted."""
+        return self._is_known(name) and not self._is_abandoned(name)
 
     def _is_abandoned(self, name: str) -> bool:
         post = self._found(name)

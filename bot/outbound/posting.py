@@ -150,6 +150,9 @@ class Poster:
     async def _post(self, wanted: Wanted, post: Post) -> None:
         if post.key not in self._unsent and not await self._is_to_be_sent(wanted, post):
             return
+        if wanted.only_if_left:
+            await self.give_up(post.key, reason="settled_before_it_was_shown")
+            return
         if not wanted.only_if_free:
             await self._send(wanted, post)
             return
@@ -262,7 +265,7 @@ class Poster:
             half = replace(post, state=PostState.POSTED, ts=ts, body_hash=STREAMING)
             await self.show(wanted, half)
             return
-        as_wanted = post.kind is not PostKind.PLAN
+        as_wanted = post.kind is not PostKind.PLAN and not wanted.only_if_left
         shown = wanted.body_hash if as_wanted else ""
         await self._posts.posted(post.key, ts=ts, body_hash=shown)
         if not as_wanted:

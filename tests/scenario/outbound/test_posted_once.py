@@ -213,3 +213,25 @@ async def test_only_who_holds_the_workspace_posts():
             desk.leases.taken = False
             await desk.shown(thread)
         assert len(desk.said(thread)) == 1
+
+
+@pytest.mark.parametrize("name", ["question", "approval", "reminder"])
+@pytest.mark.parametrize("was_posted", [True, False], ids=["left in Slack", "never sent"])
+async def test_what_was_asked_before_a_crash_and_settled_since_is_closed_and_not_asked(
+    name, was_posted
+):
+    async with open_desk() as desk:
+        thread = await desk.ask()
+        run = answered(a_run(thread=thread, plan=DONE))
+        key = f"run:{run.run_id}:{name}:w1"
+        await desk.posts.intend([replace(intent(run, key, PostKind.QUESTION), step=1)])
+        if was_posted:
+            await desk.slack.post_message(
+                thread.channel_id, Content(text="Shall I?"), thread_ts=thread.thread_ts, key=key
+            )
+        desk.put(run)
+        async with desk.working():
+            await desk.shown(thread)
+        assert not any("Shall I?" in said for said in desk.said(thread))
+        state = desk.posts.rows[key].state
+        assert state is (PostState.POSTED if was_posted else PostState.ABANDONED)
