@@ -123,7 +123,9 @@ class AnswerStreams:
             if post is None or not self._is_abandoned(run, post):
                 continue
             async with self._lock(run.run_id):
-                now = await self._tidied(run, await self._stored(run.run_id), find)
+                # What has ended growing since the rows were read may stand in them by now.
+                newest = await self._read_again(run)
+                now = await self._tidied(newest, await self._stored(run.run_id), find)
             if now is None:
                 del left[post.key]
             else:
@@ -306,6 +308,10 @@ class AnswerStreams:
         return None
 
     # --------------------------------------------------------------------------------------------
+
+    async def _read_again(self, run: RunSnapshot) -> RunSnapshot:
+        runs = await self._threads.runs(run.thread) if run.thread is not None else ()
+        return next((newest for newest in runs if newest.run_id == run.run_id), run)
 
     async def _stored(self, run_id: RunId) -> Post | None:
         key = answer_key(run_id, 0)

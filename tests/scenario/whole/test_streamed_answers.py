@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from agent_engine.types import ChannelId, Thread, WorkspaceId
 from bot.local_slack.config import LocalWorkspaceConfig
 from bot.local_slack.server import LocalWorkspace
 from bot.manifest import load_manifest
+from storage.threads import SqlThreadStore
 from tests.fakes.openai_server import Hold, Says
 from tests.recovery.rows import without_times
 from tests.scenario.whole.models import answer, done, open_model_town, plan, purpose
@@ -54,6 +56,10 @@ class Talk:
     def _is_over(self, message):
         kinds = {block["type"] for block in message.blocks or []}
         return bool(kinds & {"context_actions", "actions"})
+
+    def thread(self, ts):
+        workspace_id = WorkspaceId(self.workspace.team_id)
+        return Thread(workspace_id=workspace_id, channel_id=ChannelId(self.channel), thread_ts=ts)
 
     def calls(self):
         return [self.town.calls(method) for method in STREAMS]
@@ -127,6 +133,29 @@ async def test_a_direct_answer_grows_and_ends_as_one_that_was_posted(talking):
         posted = talk.snapshot(elsewhere, "general")[1:]
         assert without_times(talk.snapshot(ts)[1:]) == without_times(posted)
         assert message.metadata["event_payload"]["key"].endswith(":answer:0")
+
+
+async def test_rows_read_before_the_answer_ended_do_not_take_it_away(talking, monkeypatch):
+    reply, reading = answer(ANSWER), SqlThreadStore.runs
+    hold = held(half_of(reply, "Phobos and "))
+
+    async def slowly(store, thread):
+        runs = await reading(store, thread)
+        if hold.reached.is_set() and not hold.go_on.is_set():
+            hold.go_on.set()
+            while any(run.end is None for run in await reading(store, thread)):  # noqa: ASYNC110  a row has no event
+                await asyncio.sleep(0.01)
+        return runs
+
+    async with talking(in_turn(with_holds(reply, hold))) as talk:
+        ts = await talk.ask()
+        half = await talk.shows_half(ts, "The larger one is Phobos")
+        with monkeypatch.context() as patched:
+            patched.setattr(SqlThreadStore, "runs", slowly)
+            await SqlThreadStore(talk.town.works.database).touch(talk.thread(ts))
+            assert await talk.answered(ts) == [ANSWER]
+        [message] = talk.ours(ts)
+        assert message.ts == half.ts
 
 
 async def test_an_answer_written_from_steps_grows_below_the_plan(talking):
