@@ -219,7 +219,7 @@ async def _recall(doing: Doing) -> AgentObservation:
     limit = doing.parameters.get("limit", DEFAULT_RECALL)
     if not isinstance(limit, int) or limit < 1:
         raise ToolError("limit must be a whole number from 1")
-    found = remembered(doing.session.run.steps).search(query, limit)
+    found = remembered(doing.session.run.steps).find(query, limit)
     entries = [{"key": entry.key, "content": entry.content} for entry in found]
     outcome = f"{len(entries)} found"
     return success("memory", source=Source.AGENT, outcome=outcome, query=query, entries=entries)

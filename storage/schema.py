@@ -13,7 +13,7 @@ from agent_engine.errors import StorageError
 
 logger = logging.getLogger(__name__)
 
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002")
 """Every revision under ``migrations/versions``, oldest first."""
 _MIGRATION_LOCK = 7_310_455_108_391
 """PostgreSQL's advisory lock number for migrations: any, but always the same."""

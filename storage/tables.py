@@ -501,6 +501,68 @@ tool_cache = Table(
     Index("ix_tool_cache_age", "workspace_id", "kept_at"),
 )
 
+# -- what agents remember ------------------------------------------------------------------------
+
+memory_shelves = Table(
+    "memory_shelves",
+    metadata,
+    # A shelf holds the memories of one kind in one scope. What is searched is always some shelves,
+    # so the words and the vectors of memories name theirs (storage/memory/).
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("workspace_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("agent_id", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    # Raised by every change of the shelf's vectors, and by every change but an addition.
+    Column("version", Integer, nullable=False, server_default="0"),
+    Column("rewritten", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("workspace_id", "channel_id", "agent_id", "person", "kind"),
+    CheckConstraint("(person = '') = (channel_id <> '' AND agent_id <> '')", name="scope"),
+)
+
+memories = Table(
+    "memories",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("shelf_id", ForeignKey("memory_shelves.id"), nullable=False),
+    Column("text", Words, nullable=False),
+    Column("heading", Words, nullable=False),
+    Column("content", Json),
+    Column("key", Words),
+    Column("trust", Text, nullable=False),
+    Column("origin", Json, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("likeness", Text, nullable=False),  # hash of the words: equal for what says the same
+    Column("model", Text),  # whose vector it has
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, index=True),
+    Column("used_at", UtcTime, nullable=False),
+    Column("access_count", Integer, nullable=False, server_default="0"),
+    Column("pinned", Boolean, nullable=False),
+    Column("weight", Float(53), nullable=False, server_default="1"),
+    Column("supersedes", Integer, index=True),
+    Column("details", Json, nullable=False),
+    CheckConstraint("state IN ('held', 'proposed', 'superseded', 'retired')", name="state"),
+    Index("ix_memories_likeness", "shelf_id", "likeness"),
+    Index("ix_memories_key", "shelf_id", "key"),
+    Index("ix_memories_use", "shelf_id", "access_count", "used_at"),
+    Index("ix_memories_model", "model"),
+    sqlite_autoincrement=True,
+)
+
+memory_origins = Table(
+    "memory_origins",
+    metadata,
+    # What of a memory's origin can be forgotten, and takes the memory along.
+    Column("memory_id", ForeignKey("memories.id", ondelete="CASCADE"), nullable=False),
+    Column("what", Text, nullable=False),
+    Column("ref", Text, nullable=False),
+    PrimaryKeyConstraint("memory_id", "what", "ref"),
+    CheckConstraint("what IN ('task', 'run', 'person', 'message', 'memory')", name="what"),
+    Index("ix_memory_origins_ref", "what", "ref"),
+)
+
 # -- the audit log -------------------------------------------------------------------------------
 
 audit_heads = Table(

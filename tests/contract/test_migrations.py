@@ -14,9 +14,14 @@ from storage.schema import REVISIONS
 from storage.tables import metadata
 
 
+def is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """What memories are searched by differs from database to database: migrations alone know it."""
+    return kind != "table" or not str(name).startswith(("memory_words", "memory_vectors"))
+
+
 async def test_the_migrated_tables_are_those_of_the_code(database: Database) -> None:
     def differences(connection: Connection) -> list[object]:
-        options = {"compare_type": True, "compare_server_default": True}
+        options = {"compare_type": True, "compare_server_default": True, "include_name": is_ours}
         context = MigrationContext.configure(connection, opts=options)
         return compare_metadata(context, metadata)
 

@@ -1,0 +1,103 @@
+"""What memories over stored rows have in common; what an embedding costs is paid here alone.
+
+A text that cannot be made a vector now is kept without one and found by its words; the job that
+makes vectors anew gives it one later.
+"""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from agent_engine.errors import ModelError
+from agent_engine.memories import (
+    Embedding,
+    Findings,
+    MemoryKind,
+    MemoryScope,
+    MemoryStore,
+    NewMemory,
+    Origin,
+    Query,
+)
+from agent_engine.memory.base import MemoryResult, content_of, result_from, words_for
+from agent_engine.memory.embeddings import Embedder
+from agent_engine.types import now_utc
+
+logger = logging.getLogger(__name__)
+
+
+class ScopedMemory:
+    """A ``Memory`` of one kind in one scope, over stored rows."""
+
+    kind: MemoryKind
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        scope: MemoryScope,
+        *,
+        embedder: Embedder | None = None,
+        origin: Origin | None = None,
+    ) -> None:
+        self._store = store
+        self._scope = scope
+        self._embedder = embedder
+        self._origin = origin or Origin()
+
+    async def store(self, key: str, value: Any, ttl: float | None = None) -> None:  # noqa: ANN401 - any JSON value
+        """Keep the value; ``ttl`` in seconds. The newest value of a key replaces older ones."""
+        text = words_for(key, value)
+        memory = NewMemory(
+            kind=self.kind,
+            key=key,
+            content=value,
+            text=text,
+            origin=self._origin,
+            expires_at=None if ttl is None else now_utc() + timedelta(seconds=ttl),
+            embedding=await embedding_of(self._embedder, text),
+        )
+        await self._store.keep(self._scope, memory)
+
+    async def retrieve(self, key: str) -> Any | None:  # noqa: ANN401 - any JSON value
+        """Return the newest value of the key and count the access; None when there is none."""
+        memory = await self._store.newest(self._scope, key)
+        return content_of(memory) if memory is not None and memory.kind is self.kind else None
+
+    async def search(self, query: str, limit: int = 10) -> tuple[MemoryResult, ...]:
+        """Return what fits best by words and meaning, recent things a little before old ones."""
+        findings = await find(
+            self._store, [self._scope], query, (self.kind,), limit, embedder=self._embedder
+        )
+        return tuple(result_from(found) for found in findings.found)
+
+
+async def find(  # noqa: PLR0913 - whose, what, and how much
+    store: MemoryStore,
+    scopes: list[MemoryScope],
+    text: str,
+    kinds: tuple[MemoryKind, ...],
+    limit: int,
+    *,
+    embedder: Embedder | None,
+) -> Findings:
+    """Search by words and, where that is possible now, by meaning."""
+    embedding = await embedding_of(embedder, text, asks=True)
+    return await store.search(
+        scopes, Query(text=text, embedding=embedding, kinds=kinds, limit=limit)
+    )
+
+
+async def embedding_of(
+    embedder: Embedder | None, text: str, *, asks: bool = False
+) -> Embedding | None:
+    """Return the text as a vector; None where there is no model for it, or it fails now."""
+    if embedder is None:
+        return None
+    try:
+        if asks:
+            return await embedder.query(text)
+        [embedding] = await embedder.passages([text])
+    except ModelError as error:
+        logger.warning("not_embedded", extra={"model": embedder.model, "error": error.message})
+        return None
+    return embedding

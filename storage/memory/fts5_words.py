@@ -1,0 +1,39 @@
+"""The words of memories in SQLite's FTS5: BM25 over words that carry their shelf."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.engine import Connection
+
+from storage.memory.searching import MOST_KEYWORD_ROWS
+from storage.memory.words import shelved, words_of
+
+_PUT = "INSERT INTO memory_words (rowid, words) VALUES (?, ?)"
+_DROP = "DELETE FROM memory_words WHERE rowid = ?"
+_SCORES = (
+    "SELECT rowid, -bm25(memory_words) FROM memory_words WHERE memory_words MATCH ? "
+    "ORDER BY rank LIMIT ?"
+)
+
+
+class Fts5Words:
+    """A ``WordIndex``."""
+
+    def put(self, connection: Connection, memory_id: int, shelf_id: int, text: str) -> None:
+        """Enter a memory's words."""
+        words = " ".join(shelved(shelf_id, words_of(text)))
+        connection.exec_driver_sql(_PUT, (memory_id, words))
+
+    def drop(self, connection: Connection, memory_ids: Sequence[int]) -> None:
+        """Take memories out. Safe to repeat."""
+        for memory_id in memory_ids:
+            connection.exec_driver_sql(_DROP, (memory_id,))
+
+    def scores(
+        self, connection: Connection, shelf_ids: Sequence[int], words: Sequence[str]
+    ) -> dict[int, float]:
+        """Return the best by their words; more is better."""
+        wanted = " OR ".join(f'"{word}"' for shelf in shelf_ids for word in shelved(shelf, words))
+        if not wanted:
+            return {}
+        rows = connection.exec_driver_sql(_SCORES, (wanted, MOST_KEYWORD_ROWS))
+        return {int(memory_id): float(score) for memory_id, score in rows}

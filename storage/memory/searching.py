@@ -1,0 +1,84 @@
+"""What a database must offer for searching memories; one driver per way in the files beside.
+
+Drivers work inside a transaction of the caller's, and know neither scopes nor states: they are
+given shelves, and hold entries only of memories that may be found.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent_engine.memories import Embedding, NewMemory
+from storage.memory.shelves import Shelf
+
+MOST_KEYWORD_ROWS = 300
+"""The best of them by their words; what is behind has nothing to add to a ranking of ten."""
+
+
+_DROP_VECTOR = sa.text("DELETE FROM memory_vectors WHERE memory_id = :id")
+
+
+class WordIndex(Protocol):
+    """The words of memories."""
+
+    def put(self, connection: Connection, memory_id: int, shelf_id: int, text: str) -> None:
+        """Enter a memory's words."""
+        ...
+
+    def drop(self, connection: Connection, memory_ids: Sequence[int]) -> None:
+        """Take memories out. Safe to repeat."""
+        ...
+
+    def scores(
+        self, connection: Connection, shelf_ids: Sequence[int], words: Sequence[str]
+    ) -> dict[int, float]:
+        """Return the best ``MOST_KEYWORD_ROWS`` that have one of the words; more is better."""
+        ...
+
+
+class VectorIndex(Protocol):
+    """The vectors of memories."""
+
+    def put(
+        self, connection: Connection, memory_id: int, shelf_id: int, embedding: Embedding
+    ) -> None:
+        """Enter the vector of a memory that has none."""
+        ...
+
+    def cosines(
+        self, connection: Connection, shelves: Sequence[Shelf], query: Embedding
+    ) -> tuple[Any, Any]:
+        """Return the ids (int64) and cosines (float32) of all vectors of the query's model.
+
+        Only for transactions that write nothing: what is read may be kept for the next search.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Indexes:
+    """Where memories are found."""
+
+    words: WordIndex
+    vectors: VectorIndex
+
+    def enter(
+        self, connection: Connection, memory_id: int, shelf_id: int, memory: NewMemory
+    ) -> None:
+        """Let a memory be found."""
+        self.words.put(connection, memory_id, shelf_id, f"{memory.heading}\n{memory.text}")
+        if memory.embedding is not None:
+            self.vectors.put(connection, memory_id, shelf_id, memory.embedding)
+
+    def drop(self, connection: Connection, memory_ids: Sequence[int]) -> None:
+        """Let memories be found no more. Safe to repeat."""
+        if memory_ids:
+            self.words.drop(connection, memory_ids)
+            self.drop_vectors(connection, memory_ids)
+
+    def drop_vectors(self, connection: Connection, memory_ids: Sequence[int]) -> None:
+        """Let memories be found by their words alone. Safe to repeat."""
+        connection.execute(_DROP_VECTOR, [{"id": at} for at in memory_ids])

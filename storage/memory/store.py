@@ -1,0 +1,318 @@
+"""The store of memories on the database: each method is one unit of work.
+
+What finds them is chosen once: SQLite's FTS5 and matrices of our own, or PostgreSQL's text search
+and pgvector. Rows, words and vectors of a memory change in one transaction.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.engine import Connection
+
+from agent_engine.memories import (
+    Embedding,
+    Findings,
+    Forgotten,
+    Kept,
+    MemoryKind,
+    MemoryScope,
+    MemoryState,
+    NewMemory,
+    OriginOf,
+    Query,
+    StoredMemory,
+)
+from agent_engine.types import WorkspaceId, now_utc
+from storage.database import Database, Dialect
+from storage.memory import finding, forgetting, keeping
+from storage.memory.fts5_words import Fts5Words
+from storage.memory.matrices import DEFAULT_BYTES, Matrices
+from storage.memory.matrix_vectors import MatrixVectors
+from storage.memory.pgvector_vectors import PgvectorVectors
+from storage.memory.rows import memory_from
+from storage.memory.searching import Indexes
+from storage.memory.shelves import rewrite, shelves_of
+from storage.memory.tsvector_words import TsvectorWords
+from storage.tables import memories
+
+LEAST_WEIGHT, MOST_WEIGHT = 0.1, 10.0
+_MERGED = (MemoryKind.FACT, MemoryKind.LESSON)
+"""Kinds of which the same in other words is kept once; each task is an episode of its own."""
+_HELD = str(MemoryState.HELD)
+
+
+class SqlMemoryStore:
+    """A ``MemoryStore`` on the database."""
+
+    def __init__(self, database: Database, indexes: Indexes) -> None:
+        self._database = database
+        self._indexes = indexes
+
+    @classmethod
+    async def open(
+        cls, database: Database, *, cache_bytes: int = DEFAULT_BYTES
+    ) -> "SqlMemoryStore":
+        """Return the store, with what this database has for searching."""
+        matrices = MatrixVectors(Matrices(cache_bytes))
+        if database.dialect is Dialect.SQLITE:
+            return cls(database, Indexes(Fts5Words(), matrices))
+        has_pgvector = await database.read(_has_pgvector)
+        vectors = PgvectorVectors() if has_pgvector else matrices
+        return cls(database, Indexes(TsvectorWords(), vectors))
+
+    async def keep(self, scope: MemoryScope, memory: NewMemory) -> Kept:
+        """Keep it, unless the scope holds the same already; that one is confirmed then."""
+        nearly = await self._nearly(scope, memory)
+        return await self._database.write(
+            lambda c: keeping.keep(c, self._indexes, scope, memory, now=now_utc(), nearly=nearly)
+        )
+
+    async def newest(self, scope: MemoryScope, key: str) -> StoredMemory | None:
+        """Return the newest memory of the key and count the access; None when there is none."""
+        return await self._database.write(lambda c: _newest(c, scope, key))
+
+    async def get(self, scope: MemoryScope, memory_id: int) -> StoredMemory | None:
+        """Return the memory if it is in this scope, in whatever state."""
+        return await self._database.read(lambda c: _one(c, scope, memory_id))
+
+    async def search(self, scopes: Sequence[MemoryScope], query: Query) -> Findings:
+        """Return held memories of these scopes that fit best; those that expired never."""
+        return await self._database.read(
+            lambda c: finding.find(c, self._indexes, scopes, query, now=now_utc())
+        )
+
+    async def recent(
+        self, scope: MemoryScope, *, kinds: Sequence[MemoryKind], since: datetime, limit: int
+    ) -> Sequence[StoredMemory]:
+        """Return held memories made since then, newest first."""
+        return await self._database.read(lambda c: _recent(c, scope, kinds, since, limit))
+
+    async def counted(self, scopes: Sequence[MemoryScope], memory_ids: Sequence[int]) -> None:
+        """Note that these memories were used just now. Ids that are not there change nothing."""
+        if memory_ids:
+            await self._database.write(lambda c: _count(c, scopes, memory_ids))
+
+    async def history(self, scope: MemoryScope, memory_id: int) -> Sequence[StoredMemory]:
+        """Return the memory and the ones it superseded, newest first."""
+        return await self._database.read(lambda c: _history(c, scope, memory_id))
+
+    async def correct(self, scope: MemoryScope, memory_id: int, memory: NewMemory) -> Kept | None:
+        """Put a memory in the place of one that is held; None when that is not there."""
+        return await self._database.write(lambda c: self._correct(c, scope, memory_id, memory))
+
+    async def settle(self, scope: MemoryScope, memory_id: int, state: MemoryState) -> bool:
+        """Confirm a proposed memory, or retire or bring back one; False when it is not there."""
+        return await self._database.write(lambda c: self._settle(c, scope, memory_id, state))
+
+    async def pin(self, scope: MemoryScope, memory_id: int, *, pinned: bool) -> bool:
+        """Pin or unpin it; False when it is not there. Pinned ones are never evicted."""
+        return await self._database.write(lambda c: _change(c, scope, memory_id, pinned=pinned))
+
+    async def weigh(self, scope: MemoryScope, memory_ids: Sequence[int], factor: float) -> None:
+        """Multiply the weights, within the bounds; ids that are not there change nothing."""
+        await self._database.write(lambda c: _weigh(c, scope, memory_ids, factor))
+
+    async def forget(self, scope: MemoryScope, memory_ids: Sequence[int]) -> Forgotten:
+        """Delete them, what they superseded, and all that was derived. Safe to repeat."""
+        return await self._database.write(
+            lambda c: forgetting.forget(c, self._indexes, scope, memory_ids)
+        )
+
+    async def forget_from(self, workspace_id: WorkspaceId, what: OriginOf, ref: str) -> Forgotten:
+        """Delete all memories of the workspace that come from there, in every scope."""
+        return await self._database.write(
+            lambda c: forgetting.forget_from(c, self._indexes, workspace_id, what, ref)
+        )
+
+    async def unembedded(self, model: str, *, limit: int) -> Sequence[StoredMemory]:
+        """Return memories of any scope without a vector of this model, oldest first."""
+        return await self._database.read(lambda c: _unembedded(c, model, limit))
+
+    async def embed(self, vectors: Mapping[int, Embedding]) -> int:
+        """Give memories their vectors instead of older ones; return how many were still there."""
+        return await self._database.write(lambda c: self._embed(c, vectors))
+
+    async def embedded(self, model: str) -> tuple[int, int]:
+        """Return how many held memories have a vector of this model, and how many there are."""
+        return await self._database.read(lambda c: _embedded(c, model))
+
+    # -- units of work ---------------------------------------------------------------------------
+
+    async def _nearly(self, scope: MemoryScope, memory: NewMemory) -> int | None:
+        """Look, before anything is written, for the same in other words."""
+        if memory.embedding is None or memory.key is not None or memory.kind not in _MERGED:
+            return None
+        return await self._database.read(
+            lambda c: finding.nearly_the_same(
+                c, self._indexes, shelves_of(c, [scope], [memory.kind]), memory
+            )
+        )
+
+    def _correct(
+        self, connection: Connection, scope: MemoryScope, memory_id: int, memory: NewMemory
+    ) -> Kept | None:
+        old = _one(connection, scope, memory_id)
+        if old is None or old.state is not MemoryState.HELD:
+            return None
+        shelf = _shelf(connection, scope, old.kind)
+        rewrite(connection, [shelf])
+        self._indexes.drop(connection, [memory_id])
+        _change(connection, scope, memory_id, state=str(MemoryState.SUPERSEDED))
+        new = keeping.add(
+            connection, self._indexes, shelf, memory, now=now_utc(), supersedes=memory_id
+        )
+        return Kept(id=new)
+
+    def _settle(
+        self, connection: Connection, scope: MemoryScope, memory_id: int, state: MemoryState
+    ) -> bool:
+        memory = _one(connection, scope, memory_id)
+        if memory is None:
+            return False
+        if memory.state is state:
+            return True
+        shelf = _shelf(connection, scope, memory.kind)
+        rewrite(connection, [shelf])
+        self._indexes.drop(connection, [memory_id])
+        _change(connection, scope, memory_id, state=str(state), model=None)
+        if state is MemoryState.HELD:
+            words = f"{_heading(connection, memory_id)}\n{memory.text}"
+            self._indexes.words.put(connection, memory_id, shelf, words)
+        return True
+
+    def _embed(self, connection: Connection, vectors: Mapping[int, Embedding]) -> int:
+        statement = select(memories.c.id, memories.c.shelf_id).where(
+            memories.c.id.in_(list(vectors)), memories.c.state == _HELD
+        )
+        rows = connection.execute(statement).all()
+        rewrite(connection, [row.shelf_id for row in rows])
+        for row in rows:
+            self._indexes.drop_vectors(connection, [row.id])
+            self._indexes.vectors.put(connection, row.id, row.shelf_id, vectors[row.id])
+            model = update(memories).where(memories.c.id == row.id)
+            connection.execute(model.values(model=vectors[row.id].model))
+        return len(rows)
+
+
+def _has_pgvector(connection: Connection) -> bool:
+    statement = (
+        "SELECT udt_name FROM information_schema.columns "
+        "WHERE table_name = 'memory_vectors' AND column_name = 'vector'"
+    )
+    return bool(connection.exec_driver_sql(statement).scalar_one() == "vector")
+
+
+def _shelf(connection: Connection, scope: MemoryScope, kind: MemoryKind) -> int:
+    [shelf] = shelves_of(connection, [scope], [kind])
+    return shelf.id
+
+
+def _shelf_ids(connection: Connection, scopes: Sequence[MemoryScope]) -> list[int]:
+    return [shelf.id for shelf in shelves_of(connection, scopes, tuple(MemoryKind))]
+
+
+def _one(connection: Connection, scope: MemoryScope, memory_id: int) -> StoredMemory | None:
+    shelves = shelves_of(connection, [scope], tuple(MemoryKind))
+    found = finding.rows_of(connection, [memory_id], shelves)
+    return found[0] if found else None
+
+
+def _newest(connection: Connection, scope: MemoryScope, key: str) -> StoredMemory | None:
+    statement = (
+        finding.ROW.where(
+            memories.c.shelf_id.in_(_shelf_ids(connection, [scope])),
+            memories.c.key == key,
+            memories.c.state == _HELD,
+            or_(memories.c.expires_at.is_(None), memories.c.expires_at > now_utc()),
+        )
+        .order_by(memories.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(statement).first()
+    if row is None:
+        return None
+    _count(connection, [scope], [row.id])
+    return memory_from(row)
+
+
+def _recent(
+    connection: Connection,
+    scope: MemoryScope,
+    kinds: Sequence[MemoryKind],
+    since: datetime,
+    limit: int,
+) -> list[StoredMemory]:
+    shelves = [shelf.id for shelf in shelves_of(connection, [scope], kinds)]
+    statement = (
+        finding.ROW.where(
+            memories.c.shelf_id.in_(shelves),
+            memories.c.state == _HELD,
+            memories.c.created_at >= since,
+            or_(memories.c.expires_at.is_(None), memories.c.expires_at > now_utc()),
+        )
+        .order_by(memories.c.created_at.desc(), memories.c.id.desc())
+        .limit(limit)
+    )
+    return [memory_from(row) for row in connection.execute(statement)]
+
+
+def _count(
+    connection: Connection, scopes: Sequence[MemoryScope], memory_ids: Sequence[int]
+) -> None:
+    statement = update(memories).where(
+        memories.c.id.in_(list(memory_ids)),
+        memories.c.shelf_id.in_(_shelf_ids(connection, scopes)),
+    )
+    more = memories.c.access_count + 1
+    connection.execute(statement.values(access_count=more, used_at=now_utc()))
+
+
+def _history(connection: Connection, scope: MemoryScope, memory_id: int) -> list[StoredMemory]:
+    found: list[StoredMemory] = []
+    at: int | None = memory_id
+    while at is not None:
+        memory = _one(connection, scope, at)
+        if memory is None:
+            break
+        found.append(memory)
+        at = memory.supersedes
+    return found
+
+
+def _change(connection: Connection, scope: MemoryScope, memory_id: int, **values: object) -> bool:
+    statement = update(memories).where(
+        memories.c.id == memory_id, memories.c.shelf_id.in_(_shelf_ids(connection, [scope]))
+    )
+    return bool(connection.execute(statement.values(**values)).rowcount)
+
+
+def _weigh(
+    connection: Connection, scope: MemoryScope, memory_ids: Sequence[int], factor: float
+) -> None:
+    for memory_id in memory_ids:
+        memory = _one(connection, scope, memory_id)
+        if memory is not None:
+            weight = min(max(memory.weight * factor, LEAST_WEIGHT), MOST_WEIGHT)
+            _change(connection, scope, memory_id, weight=weight)
+
+
+def _heading(connection: Connection, memory_id: int) -> str:
+    statement = select(memories.c.heading).where(memories.c.id == memory_id)
+    heading: str = connection.execute(statement).scalar_one()
+    return heading
+
+
+def _unembedded(connection: Connection, model: str, limit: int) -> list[StoredMemory]:
+    statement = finding.ROW.where(
+        memories.c.state == _HELD, memories.c.model.is_distinct_from(model)
+    )
+    rows = connection.execute(statement.order_by(memories.c.id).limit(limit))
+    return [memory_from(row) for row in rows]
+
+
+def _embedded(connection: Connection, model: str) -> tuple[int, int]:
+    of_model = func.count().filter(memories.c.model == model)
+    statement = select(of_model, func.count()).where(memories.c.state == _HELD)
+    row = connection.execute(statement).one()
+    return row[0], row[1]
