@@ -7,10 +7,12 @@ writes them as rows. Both must agree, which a contract test checks.
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from agent_engine.memories import MemoryScope, NewMemory
 from agent_engine.types import (
     AgentObservation,
     Answer,
     ApprovedCall,
+    MemoryUse,
     ModelCall,
     Plan,
     RunEnd,
@@ -78,6 +80,23 @@ class RepetitionWarned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """The planner was told of memories, besides those that it was told of before."""
+
+    uses: tuple[MemoryUse, ...]
+    at: datetime = field(default_factory=now_utc)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """Something is kept beyond the task; the same is kept once, however often it comes."""
+
+    scope: MemoryScope
+    memory: NewMemory
+    at: datetime = field(default_factory=now_utc)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WaitOpened:
     """A step waits. A sub-task to start rides along, so that both are stored or neither."""
 
@@ -109,6 +128,8 @@ RunEvent = (
     | StepFinished
     | ModelCalled
     | RepetitionWarned
+    | Recalled
+    | Remembered
     | WaitOpened
     | Slept
     | Ended

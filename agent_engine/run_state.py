@@ -11,6 +11,8 @@ from agent_engine.events import (
     Ended,
     ModelCalled,
     PlanMade,
+    Recalled,
+    Remembered,
     RepetitionWarned,
     RunEvent,
     Slept,
@@ -21,6 +23,7 @@ from agent_engine.events import (
 from agent_engine.types import (
     APPROVE,
     ApprovedCall,
+    MemoryUse,
     ModelCall,
     Plan,
     RunSnapshot,
@@ -80,14 +83,14 @@ def _after(run: RunSnapshot, event: RunEvent) -> RunSnapshot:
     match event:
         case PlanMade():
             return _planned(run, event)
-        case StepStarted():
-            return _started(run, event)
-        case StepFinished():
-            return _finished(run, event)
+        case StepStarted() | StepFinished():
+            return _stepped(run, event)
         case ModelCalled(call=call):
             return replace(run, usage=usage_after(run.usage, call))
         case RepetitionWarned(key=key):
             return replace(run, warned_of=(*run.warned_of, key))
+        case Recalled() | Remembered():
+            return _told(run, event.uses) if isinstance(event, Recalled) else run
         case WaitOpened(wait=wait):
             plan = _plan_with(run, wait.step, status=StepStatus.WAITING)
             return replace(run, plan=plan, waits=(*run.waits, wait))
@@ -98,11 +101,21 @@ def _after(run: RunSnapshot, event: RunEvent) -> RunSnapshot:
             return _ended(run, event)
 
 
+def _told(run: RunSnapshot, uses: Iterable[MemoryUse]) -> RunSnapshot:
+    known = {use.id for use in run.memories_used}
+    new = tuple(use for use in uses if use.id not in known)
+    return replace(run, memories_used=(*run.memories_used, *new))
+
+
 def _planned(run: RunSnapshot, event: PlanMade) -> RunSnapshot:
     usage = run.usage
     if event.counts_as_replan:
         usage = replace(usage, replans=usage.replans + 1)
     return replace(run, plan=event.plan, messages_read=event.messages_read, usage=usage)
+
+
+def _stepped(run: RunSnapshot, event: StepStarted | StepFinished) -> RunSnapshot:
+    return _started(run, event) if isinstance(event, StepStarted) else _finished(run, event)
 
 
 def _started(run: RunSnapshot, event: StepStarted) -> RunSnapshot:

@@ -464,6 +464,18 @@ class Wait:
     resolution: Resolution | None = None
 
 
+# -- what was remembered -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryUse:
+    """A memory that a run's planner was told of."""
+
+    id: int
+    kind: str
+    """``fact``, ``lesson`` …"""
+
+
 # -- limits and usage ----------------------------------------------------------------------------
 
 
@@ -644,6 +656,8 @@ class RunSnapshot:
     end: RunEnd | None = None
     warned_of: tuple[str, ...] = ()
     """Keys of repeated calls the model was warned of."""
+    memories_used: tuple[MemoryUse, ...] = ()
+    """What it was told from memory, in the order of telling; each once."""
     queue_place: int | None = None
     """1 for the next to start; None when it does not wait for a slot."""
     earlier_answers: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ from agent_engine.types import (
     EndReason,
     FollowUps,
     Limits,
+    MemoryUse,
     PersonMessage,
     Plan,
     PlannerKind,
@@ -418,6 +419,7 @@ def snapshot_from(  # noqa: PLR0913  # one argument for each table that a run li
         answer=answer_from(row.answer),
         end=_end_from(row),
         warned_of=tuple(row.warned_of),
+        memories_used=tuple(MemoryUse(id=at, kind=kind) for at, kind in row.memories_used),
         queue_place=queue_place,
         earlier_answers=tuple(earlier_answers),
     )

@@ -154,6 +154,7 @@ def add_run(connection: Connection, new: NewRun) -> RunId:
         "limits": asdict(new.limits),
         "messages_read": new.messages_read,
         "warned_of": [],
+        "memories_used": [],
     }
     places = {"of_task": new.task_id, "shown_in": new.show_thread_id}
     execute(connection, _INSERT_RUN, {**values, **places})

@@ -17,6 +17,8 @@ from agent_engine.events import (
     Ended,
     ModelCalled,
     PlanMade,
+    Recalled,
+    Remembered,
     RepetitionWarned,
     RunEvent,
     Slept,
@@ -45,6 +47,8 @@ from storage.mapping import (
     step_values,
     wait_values,
 )
+from storage.memory.of_runs import logged_of, write_memory
+from storage.memory.searching import Indexes
 from storage.snapshots import read_steps_whole
 from storage.sub_tasks import start_sub_task
 from storage.tables import events, outputs, plans, reservations, runs, steps, tasks, usage, waits
@@ -123,11 +127,14 @@ _INSERT_USAGE = insert(usage)
 _SETTLE = delete(reservations).where(reservations.c.id == bindparam("reservation"))
 
 
-def write_events(connection: Connection, run: AnyRow, happened: Sequence[RunEvent]) -> None:
+def write_events(
+    connection: Connection, run: AnyRow, happened: Sequence[RunEvent], *, indexes: Indexes
+) -> None:
     """Write the events in order, and the log.
 
-    ``run`` has the columns that the fence returns. Raises FencedError when an attempt of a step was
-    started before, and UnapprovedError when one is to start without the approval that it names.
+    ``run`` has the columns that the fence returns, ``indexes`` find what is remembered. Raises
+    FencedError when an attempt of a step was started before, and UnapprovedError when one is to
+    start without the approval that it names.
     """
     first = run.event_seq - len(happened) + 1
     may_wait = run.has_waits or any(isinstance(event, WaitOpened) for event in happened)
@@ -139,7 +146,7 @@ def write_events(connection: Connection, run: AnyRow, happened: Sequence[RunEven
             _start_steps(connection, run.id, started, may_wait=may_wait)
         else:
             for seq, event in alike:
-                _write(connection, run, seq, event)
+                _write(connection, run, seq, event, indexes)
 
 
 def _write_log(
@@ -152,7 +159,9 @@ def _write_log(
         raise FencedError("This attempt of the step was started before.") from error
 
 
-def _write(connection: Connection, run: AnyRow, seq: int, event: RunEvent) -> None:
+def _write(
+    connection: Connection, run: AnyRow, seq: int, event: RunEvent, indexes: Indexes
+) -> None:
     match event:
         case StepFinished():
             _finish_step(connection, run.id, event)
@@ -160,13 +169,13 @@ def _write(connection: Connection, run: AnyRow, seq: int, event: RunEvent) -> No
             _start_steps(connection, run.id, [event], may_wait=True)
         case PlanMade():
             store_plan(connection, run.id, event)
-        case ModelCalled(call=call):
-            execute(connection, _INSERT_USAGE, _usage_values(run, event))
-            if call.reservation is not None:
-                execute(connection, _SETTLE, {"reservation": call.reservation})
+        case ModelCalled():
+            _account(connection, run, event)
         case RepetitionWarned(key=key):
             [keys] = fetch_values(connection, _WARNINGS, {"run": run.id})
             execute(connection, _WARNED, {"run": run.id, "keys": [*keys, key]})
+        case Recalled() | Remembered():
+            write_memory(connection, run.id, event, indexes)
         case WaitOpened():
             _open_wait(connection, run, seq, event)
         case Slept():
@@ -270,6 +279,12 @@ def _open_wait(connection: Connection, run: AnyRow, seq: int, event: WaitOpened)
         start_sub_task(connection, run, event.wait, event.sub_task)
 
 
+def _account(connection: Connection, run: AnyRow, event: ModelCalled) -> None:
+    execute(connection, _INSERT_USAGE, _usage_values(run, event))
+    if event.call.reservation is not None:
+        execute(connection, _SETTLE, {"reservation": event.call.reservation})
+
+
 def _usage_values(run: AnyRow, event: ModelCalled) -> Values:
     call = event.call
     return {
@@ -331,6 +346,8 @@ def _logged(event: RunEvent) -> _Logged:
             return _Logged(None, None, {"model": call.model, "purpose": call.purpose})
         case RepetitionWarned():
             return _Logged(None, None, {"key": event.key})
+        case Recalled() | Remembered():
+            return _Logged(None, None, logged_of(event))
         case WaitOpened(wait=wait):
             return _Logged(wait.step, None, {"wait": wait.id, "kind": str(wait.kind)})
         case Slept():

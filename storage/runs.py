@@ -36,6 +36,8 @@ from storage.database import Database
 from storage.dirt import NEXT_SEQ, mark_dirty, mark_ended, mark_queue
 from storage.endings import EndedRun, blocked_by, end_unbegun, why_blocked
 from storage.mapping import AnyRow, cancel_from
+from storage.memory.indexes import indexes_of
+from storage.memory.searching import Indexes
 from storage.run_events import write_events
 from storage.slots import SlotCaps, lock_slots, may_start, wake_next
 from storage.snapshots import queue_place, read_run, read_snapshot
@@ -135,9 +137,17 @@ _SIGNAL = select(
 class SqlRunStore:
     """A ``RunStore`` on the database."""
 
-    def __init__(self, database: Database, *, caps: SlotCaps = SlotCaps()) -> None:  # noqa: B008  # frozen
+    def __init__(
+        self,
+        database: Database,
+        *,
+        caps: SlotCaps = SlotCaps(),  # noqa: B008  # frozen
+        indexes: Indexes | None = None,
+    ) -> None:
+        """Keep what the store works with; ``indexes`` find what runs remember."""
         self._database = database
         self._caps = caps
+        self._indexes = indexes or indexes_of(database)
 
     async def begin(self, run_id: RunId, *, worker: str) -> RunSnapshot | Queued | NotRunnable:
         """Take the run and a slot for it; see the port."""
@@ -160,7 +170,9 @@ class SqlRunStore:
         happened = _Happened.of(
             events, worked_s=worked_s, starts=starts, known_inbox_seq=known_inbox_seq
         )
-        return await self._database.write(lambda c: _commit(c, fence, happened, self._caps))
+        return await self._database.write(
+            lambda c: _commit(c, fence, happened, self._caps, self._indexes)
+        )
 
     async def signals(self, run_ids: Sequence[RunId]) -> Mapping[RunId, RunSignal]:
         """Read what changed from outside, in one transaction."""
@@ -258,14 +270,16 @@ def _set_task_status(connection: Connection, row: AnyRow, status: TaskStatus) ->
         execute(connection, _TASK_STATUS, {"task": row.task_id, "new_status": str(status)})
 
 
-def _commit(connection: Connection, fence: Fence, happened: _Happened, caps: SlotCaps) -> int:
+def _commit(
+    connection: Connection, fence: Fence, happened: _Happened, caps: SlotCaps, indexes: Indexes
+) -> int:
     if happened.is_last:
         lock_slots(connection)
     run = _pass_fence(connection, fence, happened)
     begins = run.inbox_seq == happened.known_inbox_seq
     events = (*happened.events, *(happened.starts if begins else ()))
     if events:
-        write_events(connection, run, events)
+        write_events(connection, run, events, indexes=indexes)
     if happened.has_ended:
         mark_ended(connection, run.show_thread_id)
     elif happened.is_seen:

@@ -199,6 +199,7 @@ runs = Table(
     Column("event_seq", Integer, nullable=False, server_default="0"),
     Column("plan_version", Integer),
     Column("warned_of", Json, nullable=False),
+    Column("memories_used", Json, nullable=False),
     Column("limits", Json, nullable=False),
     Column("iterations", Integer, nullable=False, server_default="0"),
     Column("model_calls", Integer, nullable=False, server_default="0"),

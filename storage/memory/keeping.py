@@ -7,6 +7,7 @@ from sqlalchemy import and_, bindparam, case, delete, func, insert, select, upda
 from sqlalchemy.engine import Connection
 
 from agent_engine.memories import Kept, MemoryKind, MemoryScope, MemoryState, NewMemory, Origin
+from agent_engine.types import now_utc
 from storage.compiled import execute, execute_many, fetch_values
 from storage.memory.rows import origins_of, values_of
 from storage.memory.searching import Indexes
@@ -46,6 +47,11 @@ _CONFIRM = (
         trust=case((_M.trust == "person", "person"), else_=bindparam("by")),
         pinned=_M.pinned | bindparam("pin"),
     )
+)
+_USED = (
+    update(memories)
+    .where(_M.id == bindparam("memory"))
+    .values(access_count=_M.access_count + 1, used_at=bindparam("now"))
 )
 _COUNT = select(func.count()).where(_M.shelf_id == bindparam("shelf"))
 _WORST = (
@@ -106,6 +112,15 @@ def add(  # noqa: PLR0913  # as above
         indexes.enter(connection, kept, shelf, memory)
     found: int = kept
     return found
+
+
+def count_uses(connection: Connection, memory_ids: Sequence[int]) -> None:
+    """Note that these memories were used just now. Ids that are gone change nothing.
+
+    For the engine's own words alone: what it was told, it found in a scope of its own.
+    """
+    now = now_utc()
+    execute_many(connection, _USED, [{"memory": at, "now": now} for at in memory_ids])
 
 
 def note_origin(connection: Connection, memory_id: int, origin: Origin) -> None:

@@ -1,7 +1,6 @@
 """The store of memories on the database: each method is one unit of work.
 
-What finds them is chosen once: SQLite's FTS5 and matrices of our own, or PostgreSQL's text search
-and pgvector. Rows, words and vectors of a memory change in one transaction.
+Rows, words and vectors of a memory change in one transaction.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,16 +23,11 @@ from agent_engine.memories import (
     StoredMemory,
 )
 from agent_engine.types import WorkspaceId, now_utc
-from storage.database import Database, Dialect
+from storage.database import Database
 from storage.memory import finding, forgetting, keeping
-from storage.memory.fts5_words import Fts5Words
-from storage.memory.matrices import DEFAULT_BYTES, Matrices
-from storage.memory.matrix_vectors import MatrixVectors
-from storage.memory.pgvector_vectors import PgvectorVectors
 from storage.memory.rows import memory_from
 from storage.memory.searching import Indexes
 from storage.memory.shelves import rewrite, shelves_of
-from storage.memory.tsvector_words import TsvectorWords
 from storage.tables import memories
 
 LEAST_WEIGHT, MOST_WEIGHT = 0.1, 10.0
@@ -48,18 +42,6 @@ class SqlMemoryStore:
     def __init__(self, database: Database, indexes: Indexes) -> None:
         self._database = database
         self._indexes = indexes
-
-    @classmethod
-    async def open(
-        cls, database: Database, *, cache_bytes: int = DEFAULT_BYTES
-    ) -> "SqlMemoryStore":
-        """Return the store, with what this database has for searching."""
-        matrices = MatrixVectors(Matrices(cache_bytes))
-        if database.dialect is Dialect.SQLITE:
-            return cls(database, Indexes(Fts5Words(), matrices))
-        has_pgvector = await database.read(_has_pgvector)
-        vectors = PgvectorVectors() if has_pgvector else matrices
-        return cls(database, Indexes(TsvectorWords(), vectors))
 
     async def keep(self, scope: MemoryScope, memory: NewMemory) -> Kept:
         """Keep it, unless the scope holds the same already; that one is confirmed then."""
@@ -193,14 +175,6 @@ class SqlMemoryStore:
             model = update(memories).where(memories.c.id == row.id)
             connection.execute(model.values(model=vectors[row.id].model))
         return len(rows)
-
-
-def _has_pgvector(connection: Connection) -> bool:
-    statement = (
-        "SELECT udt_name FROM information_schema.columns "
-        "WHERE table_name = 'memory_vectors' AND column_name = 'vector'"
-    )
-    return bool(connection.exec_driver_sql(statement).scalar_one() == "vector")
 
 
 def _shelf(connection: Connection, scope: MemoryScope, kind: MemoryKind) -> int:

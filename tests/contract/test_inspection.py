@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from agent_engine.errors import StorageError
 from storage.database import Database, open_database
 from storage.inspection import Condition, inspect_database
+from storage.schema import REVISIONS
 from tests.contract.postgres import PostgresServer
 
 
@@ -25,7 +26,8 @@ async def test_a_database_in_use_is_current(database: Database, database_url: st
 
 
 @pytest.mark.parametrize(
-    ("revision", "condition"), [("9999", Condition.NEWER), ("0001", Condition.CURRENT)]
+    ("revision", "condition"),
+    [("9999", Condition.NEWER), ("0001", Condition.OLDER), (REVISIONS[-1], Condition.CURRENT)],
 )
 async def test_the_revision_of_the_tables_says_how_it_is(
     database_url: str, tmp_path: Path, revision: str, condition: Condition

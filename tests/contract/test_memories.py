@@ -19,6 +19,7 @@ from agent_engine.memories import (
 )
 from agent_engine.types import AgentId, ChannelId, TaskId, UserId, WorkspaceId, now_utc
 from storage.memory import keeping
+from storage.memory.indexes import indexes_of
 from storage.memory.store import SqlMemoryStore
 from tests.contract.house import CHANNEL, WORKSPACE
 
@@ -34,8 +35,8 @@ VALUES = ["text", "", 17, 1.5, True, None, [], {"a": [1, {"b": "\x00 \ud800 ü"}
 
 
 @pytest.fixture
-async def store(house):
-    return await SqlMemoryStore.open(house.database)
+def store(house):
+    return SqlMemoryStore(house.database, indexes_of(house.database))
 
 
 def fact(text, **more):
@@ -169,7 +170,7 @@ async def test_vectors_of_other_models_are_never_compared(store) -> None:
 
 
 async def test_what_another_process_writes_is_seen_at_the_next_search(house, store) -> None:
-    other = await SqlMemoryStore.open(house.database)
+    other = SqlMemoryStore(house.database, indexes_of(house.database))
     asked = {"embedding": vector(1, 0, 0)}
     kept = await store.keep(HERE, fact("first", embedding=vector(1, 0, 0)))
     assert await texts(other, "?", **asked) == ["first"]

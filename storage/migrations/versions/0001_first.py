@@ -246,6 +246,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
         sa.Column("event_seq", sa.Integer(), server_default="0", nullable=False),
         sa.Column("plan_version", sa.Integer(), nullable=True),
         sa.Column("warned_of", sa.Text(), nullable=False),
+        sa.Column("memories_used", sa.Text(), nullable=False),
         sa.Column("limits", sa.Text(), nullable=False),
         sa.Column("iterations", sa.Integer(), server_default="0", nullable=False),
         sa.Column("model_calls", sa.Integer(), server_default="0", nullable=False),
