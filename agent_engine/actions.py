@@ -12,7 +12,9 @@ from typing import Any
 
 from agent_engine.equipment import Equipment
 from agent_engine.errors import ToolError
-from agent_engine.events import WaitOpened
+from agent_engine.events import Recalled, WaitOpened
+from agent_engine.memories import MemoryState
+from agent_engine.memory.base import MemoryResult
 from agent_engine.memory.working import remembered
 from agent_engine.ports import Clock, ToolContext
 from agent_engine.session import RunSession
@@ -24,6 +26,7 @@ from agent_engine.types import (
     AgentObservation,
     ApprovedCall,
     JsonObject,
+    MemoryUse,
     ProposedCall,
     Source,
     Step,
@@ -211,18 +214,43 @@ async def _remember(doing: Doing) -> AgentObservation:
     if "value" not in doing.parameters:
         raise ToolError("remember needs a value")
     value = doing.parameters["value"]
-    return success("memory", source=Source.AGENT, outcome=f"kept {key}", key=key, value=value)
+    memory, run = doing.equipment.memory, doing.session.run
+    outcome, is_proposed = f"kept {key}", False
+    if memory is not None:
+        fact = await memory.fact(run, doing.step, key, value)
+        doing.session.note(fact)
+        is_proposed = fact.memory.state is MemoryState.PROPOSED
+        outcome = f"noted {key}, to be confirmed" if is_proposed else f"kept {key}"
+    told: dict[str, object] = {"key": key, "value": value}
+    if is_proposed:
+        told["note"] = "kept for this task; for later tasks once a person confirms it"
+    return success("memory", source=Source.AGENT, outcome=outcome, **told)
 
 
 async def _recall(doing: Doing) -> AgentObservation:
-    query = _text(doing, "query")
+    query = doing.parameters.get("query", "")
+    if not isinstance(query, str):
+        raise ToolError("recall needs a text 'query'")
     limit = doing.parameters.get("limit", DEFAULT_RECALL)
     if not isinstance(limit, int) or limit < 1:
         raise ToolError("limit must be a whole number from 1")
-    found = remembered(doing.session.run.steps).find(query, limit)
-    entries = [{"key": entry.key, "content": entry.content} for entry in found]
+    run, memory = doing.session.run, doing.equipment.memory
+    found = remembered(run.steps).find(query, limit)
+    if memory is not None:
+        in_mind = {entry.key for entry in found}
+        stored = await memory.search(run, query, limit)
+        uses = tuple(MemoryUse(id=one.id, kind=one.source) for one in stored if one.id is not None)
+        if uses:
+            doing.session.note(Recalled(uses=uses, at=doing.clock.now()))
+        found = (*found, *(one for one in stored if one.key not in in_mind))[:limit]
+    entries = [_entry(one) for one in found]
     outcome = f"{len(entries)} found"
     return success("memory", source=Source.AGENT, outcome=outcome, query=query, entries=entries)
+
+
+def _entry(found: MemoryResult) -> JsonObject:
+    made = f"{found.created_at:%Y-%m-%d}"
+    return {"key": found.key, "content": found.content, "source": found.source, "made": made}
 
 
 async def _wait(doing: Doing) -> None:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from agent_engine.memory.long_term import Recollection, line
 from agent_engine.memory.working import remembered
 from agent_engine.planners.plan import main_text
 from agent_engine.ports import AnswerContext, Clock, PlanningContext, StepResult, ToolSpec
@@ -10,6 +11,7 @@ from agent_engine.types import ActionType, RunSnapshot, Step
 
 MOST_FILES = 50
 MOST_MEMORIES = 5
+_NOTHING = Recollection()
 
 
 def goal_of(run: RunSnapshot) -> str:
@@ -18,13 +20,14 @@ def goal_of(run: RunSnapshot) -> str:
     return told if told and run.earlier_answers else run.task.description
 
 
-def planning_context(
+def planning_context(  # noqa: PLR0913  # all that a planner is told
     run: RunSnapshot,
     *,
     tools: tuple[ToolSpec, ...],
     folder: Path,
     clock: Clock,
     because: str = "",
+    recalled: Recollection = _NOTHING,
 ) -> PlanningContext:
     """Return what the planner of this run is told."""
     names = tuple(tool.name for tool in tools)
@@ -34,7 +37,8 @@ def planning_context(
         instructions=run.agent.instructions,
         capabilities=("planning", "execution", "memory", "learning", *names),
         conversation=run.messages,
-        memories=_in_mind(run),
+        memories=_remembered(run, recalled),
+        lessons=tuple(line(lesson) for lesson in recalled.lessons),
         steps=tuple(step for step in run.steps if step.observation is not None),
         earlier_answers=run.earlier_answers,
         files=files_in(folder),
@@ -46,7 +50,13 @@ def planning_context(
     )
 
 
-def answer_context(run: RunSnapshot, *, folder: Path, incomplete_because: str) -> AnswerContext:
+def answer_context(
+    run: RunSnapshot,
+    *,
+    folder: Path,
+    incomplete_because: str,
+    recalled: Recollection = _NOTHING,
+) -> AnswerContext:
     """Return what the answer of this run is written from."""
     return AnswerContext(
         goal=run.subject,
@@ -55,7 +65,7 @@ def answer_context(run: RunSnapshot, *, folder: Path, incomplete_because: str) -
         conversation=run.messages,
         steps=tuple(s for s in run.steps if s.action.action_type != ActionType.ANSWER),
         earlier_answers=run.earlier_answers,
-        memories=_in_mind(run),
+        memories=_remembered(run, recalled),
         files=files_in(folder),
         incomplete_because=incomplete_because,
     )
@@ -100,6 +110,11 @@ def _why_failed(failed: list[Step]) -> str:
         return "none of its steps could be carried out"
     observation = failed[-1].observation
     return (observation.error if observation else None) or "a step of it failed"
+
+
+def _remembered(run: RunSnapshot, recalled: Recollection) -> tuple[str, ...]:
+    """Return what is remembered, the task's own last: the first are missed first."""
+    return (*(line(memory) for memory in recalled.memories), *_in_mind(run))
 
 
 def _in_mind(run: RunSnapshot) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from agent_engine.budgets import DayBudgets
+from agent_engine.memory.long_term import LongTermMemory
 from agent_engine.planners.judge import Expectation, Verdict
 from agent_engine.ports import (
     AnswerWriterFactory,
@@ -123,6 +124,8 @@ class Equipment:
     tools: ToolCalls
     folders: Folders
     prices: Mapping[str, Price] = field(default_factory=dict)
+    memory: LongTermMemory | None = None
+    """What it remembers beyond a task; None: nothing."""
     budgets: DayBudgets | None = None
     """None: nothing is shared with other runs."""
     label: str = ""

@@ -44,6 +44,7 @@ from agent_engine.events import (
 )
 from agent_engine.expectations import needs_judge
 from agent_engine.limits import MeteredModel
+from agent_engine.memory.long_term import Recollection
 from agent_engine.moves import PlanReason, next_move
 from agent_engine.planners import plan as plans
 from agent_engine.planners.judge import Expectation
@@ -206,6 +207,7 @@ class _Worker:
         self._writer: AnswerWriter = equipment.writer(seeing)
         self._judge = equipment.judge(self._model) if equipment.judge else None
         self._tools = equipment.tools.specs(run.agent.tools)
+        self._recalled: tuple[str, Recollection] | None = None
         self._begins = Beginner(session, equipment, self._folder, clock)
 
     async def work(self) -> Progress:
@@ -262,7 +264,11 @@ class _Worker:
         await self._session.flush()
         await self._attached.fetch(self._session.run)
         run = self._session.run
-        context = replace(self._context(because=move.because), on_answer=self._listener.hear(run))
+        recalled = await self._recall(goal_of(run))
+        context = replace(
+            self._context(because=move.because, recalled=recalled),
+            on_answer=self._listener.hear(run),
+        )
         if run.plan is None:
             proposal = await self._planner.create_plan(goal_of(run), context, self._tools)
             if proposal.degraded == "one_step":
@@ -299,13 +305,28 @@ class _Worker:
             )
         )
 
-    def _context(self, *, because: str = "") -> PlanningContext:
+    async def _recall(self, goal: str) -> Recollection:
+        """Return what is remembered that fits the goal; what is told is stored with the plan."""
+        memory = self._equipment.memory
+        if memory is None:
+            return Recollection()
+        if self._recalled is None or self._recalled[0] != goal:
+            found = await memory.recall(self._session.run, goal)
+            self._recalled = (goal, found)
+            if told := found.event(self._clock.now()):
+                self._session.note(told)
+        return self._recalled[1]
+
+    def _context(
+        self, *, because: str = "", recalled: Recollection | None = None
+    ) -> PlanningContext:
         return planning_context(
             self._attached.shown(self._session.run),
             tools=self._tools,
             folder=self._folder,
             clock=self._clock,
             because=because,
+            recalled=recalled or Recollection(),
         )
 
     # -- acting ----------------------------------------------------------------------------------
@@ -384,7 +405,8 @@ class _Worker:
             why = "a sub-goal needs a goal" if not goal else "sub-goals may not go this deep"
             self._finish(step, failure(why), seconds=0.0)
             return
-        context = replace(self._context(), goal=goal, depth=step.depth + 1)
+        recalled = await self._recall(goal)
+        context = replace(self._context(recalled=recalled), goal=goal, depth=step.depth + 1)
         try:
             proposal = await self._planner.create_plan(goal, context, self._tools)
         except ModelError as error:
@@ -429,11 +451,14 @@ class _Worker:
                 self._attached.shown(run),
                 folder=self._folder,
                 incomplete_because=incomplete_because,
+                recalled=await self._recall(goal_of(run)),
             )
             heard = replace(context, on_answer=self._listener.hear(run))
             answer = await self._writer.write(heard)
         sees = self._model.dialect.sees is not False
         answer = self._attached.noted(answer, run, sees=sees)
+        if self._equipment.memory is not None and not incomplete_because:
+            self._session.note(self._equipment.memory.episode(run, answer))
         await end_with(self._session, answer, incomplete_because, clock=self._clock)
 
     async def _stop(self, move: moves.Stop) -> None:

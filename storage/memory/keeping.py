@@ -24,6 +24,8 @@ PLACES = {
     MemoryKind.EXAMPLE: 1_000,
 }
 """Memories of a kind in one scope."""
+_WITH_HISTORY = (MemoryKind.FACT, MemoryKind.LESSON)
+"""Kinds of which people can see what was held before."""
 
 _M = memories.c
 _INSERT = insert(memories).returning(_M.id)
@@ -36,7 +38,20 @@ _ALIKE = select(_M.id).where(
 _STILL = select(_M.id).where(
     _M.id == bindparam("memory"), _M.shelf_id == bindparam("shelf"), _M.state == bindparam("state")
 )
-_OF_KEY = select(_M.id).where(_M.shelf_id == bindparam("shelf"), _M.key == bindparam("key"))
+_OF_KEY = (
+    select(_M.id)
+    .where(
+        _M.shelf_id == bindparam("shelf"),
+        _M.key == bindparam("key"),
+        _M.state == bindparam("state"),
+    )
+    .order_by(_M.id)
+)
+_SUPERSEDE = (
+    update(memories)
+    .where(_M.id == bindparam("memory"))
+    .values(state=str(MemoryState.SUPERSEDED), model=None)
+)
 _CONFIRM = (
     update(memories)
     .where(_M.id == bindparam("memory"))
@@ -87,10 +102,13 @@ def keep(  # noqa: PLR0913  # what is kept, where, when, and what is alike
     if same is not None:
         _confirm(connection, same, memory, now)
         return Kept(id=same, merged=True)
-    if memory.key is not None:
-        older = fetch_values(connection, _OF_KEY, {"shelf": shelf, "key": memory.key})
+    older = _older(connection, shelf, memory)
+    if older and memory.kind in _WITH_HISTORY:
+        supersede(connection, indexes, older, shelf=shelf)
+    elif older:
         remove(connection, indexes, older, shelves=[shelf])
-    kept = add(connection, indexes, shelf, memory, now=now)
+    last = older[-1] if older and memory.kind in _WITH_HISTORY else None
+    kept = add(connection, indexes, shelf, memory, now=now, supersedes=last)
     evicted = _make_room(connection, indexes, shelf, PLACES[memory.kind], now)
     return Kept(id=kept, evicted=evicted)
 
@@ -140,6 +158,23 @@ def remove(
         rewrite(connection, shelves)
         indexes.drop(connection, memory_ids)
         execute_many(connection, _DELETE, [{"memory": memory_id} for memory_id in memory_ids])
+
+
+def supersede(
+    connection: Connection, indexes: Indexes, memory_ids: Sequence[int], *, shelf: int
+) -> None:
+    """Let memories of this shelf be history."""
+    rewrite(connection, [shelf])
+    indexes.drop(connection, memory_ids)
+    execute_many(connection, _SUPERSEDE, [{"memory": memory_id} for memory_id in memory_ids])
+
+
+def _older(connection: Connection, shelf: int, memory: NewMemory) -> list[int]:
+    """Return what is held, or proposed as this one is, under the same key."""
+    if memory.key is None:
+        return []
+    where = {"shelf": shelf, "key": memory.key, "state": str(memory.state)}
+    return fetch_values(connection, _OF_KEY, where)
 
 
 def _same(connection: Connection, shelf: int, memory: NewMemory, nearly: int | None) -> int | None:

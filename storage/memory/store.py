@@ -138,9 +138,7 @@ class SqlMemoryStore:
         if old is None or old.state is not MemoryState.HELD:
             return None
         shelf = _shelf(connection, scope, old.kind)
-        rewrite(connection, [shelf])
-        self._indexes.drop(connection, [memory_id])
-        _change(connection, scope, memory_id, state=str(MemoryState.SUPERSEDED))
+        keeping.supersede(connection, self._indexes, [memory_id], shelf=shelf)
         new = keeping.add(
             connection, self._indexes, shelf, memory, now=now_utc(), supersedes=memory_id
         )

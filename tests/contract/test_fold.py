@@ -10,6 +10,7 @@ from agent_engine.events import (
     Ended,
     ModelCalled,
     PlanMade,
+    Recalled,
     RepetitionWarned,
     RunEvent,
     Slept,
@@ -32,6 +33,7 @@ from agent_engine.types import (
     ApprovedCall,
     Check,
     EndReason,
+    MemoryUse,
     ModelCall,
     Plan,
     ProposedCall,
@@ -128,7 +130,7 @@ class Story:
         return self.draw(st.sampled_from(self.possible()))()
 
     def possible(self):
-        choices = [self.plan, self.model, self.warn, self.sleep]
+        choices = [self.plan, self.model, self.warn, self.recall, self.sleep]
         if self.asleep:  # nothing but accounts may still come with the same commit
             return [self.model]
         if self.in_status(StepStatus.PENDING):
@@ -299,6 +301,10 @@ class Story:
 
     def warn(self) -> RepetitionWarned:
         return RepetitionWarned(key=self.draw(st.text(max_size=6)))
+
+    def recall(self) -> Recalled:
+        ids = self.draw(st.lists(st.integers(1, 5), max_size=4))
+        return Recalled(uses=tuple(MemoryUse(id=n, kind="note") for n in dict.fromkeys(ids)))
 
     def sleep(self) -> Slept:
         self.asleep = True

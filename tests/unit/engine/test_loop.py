@@ -208,9 +208,9 @@ async def test_what_is_remembered_is_recalled_later(bench):
         tools=[tool_returning("calc", OK)],
     )
     run = await made.run()
-    assert run.steps[2].observation.content["entries"] == [
-        {"key": "city", "content": {"name": "Turin"}}
-    ]
+    [entry] = run.steps[2].observation.content["entries"]
+    assert (entry["key"], entry["content"]) == ("city", {"name": "Turin"})
+    assert entry["source"] == "working"
 
 
 async def test_an_unknown_action_is_an_error_that_the_planner_hears_of(bench):
