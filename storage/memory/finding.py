@@ -1,9 +1,10 @@
 """Finding memories: fuse what words and vectors say, then weigh age and pins. Reads only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.engine import Connection
 
 from agent_engine.memories import (
@@ -16,6 +17,8 @@ from agent_engine.memories import (
     SearchMode,
     StoredMemory,
 )
+from storage.compiled import fetch_all
+from storage.mapping import AnyRow
 from storage.memory.fusion import fused
 from storage.memory.rows import memory_from
 from storage.memory.searching import Indexes
@@ -41,6 +44,15 @@ ROW = select(
     memory_shelves.c.person,
 ).join(memory_shelves, memory_shelves.c.id == memories.c.shelf_id)
 """What ``rows.memory_from`` reads."""
+_TOGETHER = 40
+_IDS = tuple(f"id_{n}" for n in range(_TOGETHER))
+_NO_ID = 0
+_M = memories.c
+_AMONG = _M.id.in_([bindparam(name) for name in _IDS])
+_WHOLE = ROW.where(_AMONG)
+_LEAN = select(
+    _M.id, _M.shelf_id, _M.state, _M.created_at, _M.expires_at, _M.pinned, _M.weight
+).where(_AMONG)
 
 
 def find(
@@ -56,11 +68,10 @@ def find(
     if not shelves or query.limit < 1:
         return Findings(mode=_mode(query))
     scores = ranked(connection, indexes, shelves, query, most=query.limit * CANDIDATES)
-    rows = rows_of(connection, scores, shelves)
-    held = [memory for memory in rows if is_found(memory, now)]
-    found = [Found(memory=m, score=scores[m.id] * _factor(m, now)) for m in held]
-    found.sort(key=lambda one: (-one.score, -one.memory.id))
-    return Findings(found=tuple(found[: query.limit]), mode=_mode(query))
+    weighed = sorted(_weighed(connection, scores, shelves, now), reverse=True)[: query.limit]
+    rows = {memory.id: memory for memory in rows_of(connection, [at for _, at in weighed], shelves)}
+    found = tuple(Found(memory=rows[at], score=score) for score, at in weighed)
+    return Findings(found=found, mode=_mode(query))
 
 
 def ranked(
@@ -91,26 +102,39 @@ def nearly_the_same(
 
 
 def rows_of(
-    connection: Connection, memory_ids: Sequence[int] | dict[int, float], shelves: Sequence[Shelf]
+    connection: Connection, memory_ids: Sequence[int], shelves: Sequence[Shelf]
 ) -> list[StoredMemory]:
     """Read these memories, if they lie on these shelves; in no order."""
-    statement = ROW.where(
-        memories.c.id.in_(list(memory_ids)),
-        memories.c.shelf_id.in_([shelf.id for shelf in shelves]),
-    )
-    return [memory_from(row) for row in connection.execute(statement)]
+    lie_here = {shelf.id for shelf in shelves}
+    rows = _by_id(connection, _WHOLE, memory_ids)
+    return [memory_from(row) for row in rows if row.shelf_id in lie_here]
 
 
-def is_found(memory: StoredMemory, now: datetime) -> bool:
-    """Say whether a memory may be told of now."""
-    expired = memory.expires_at is not None and memory.expires_at <= now
-    return memory.state is MemoryState.HELD and not expired
+def _weighed(
+    connection: Connection, scores: dict[int, float], shelves: Sequence[Shelf], now: datetime
+) -> Iterator[tuple[float, int]]:
+    """Yield what may be told of now with its score, which its age and a pin have a part in."""
+    lie_here = {shelf.id for shelf in shelves}
+    for row in _by_id(connection, _LEAN, list(scores)):
+        is_over = row.expires_at is not None and row.expires_at <= now
+        if row.shelf_id in lie_here and row.state == MemoryState.HELD and not is_over:
+            yield scores[row.id] * _factor(row, now), row.id
 
 
-def _factor(memory: StoredMemory, now: datetime) -> float:
-    if memory.pinned:
+def _by_id(
+    connection: Connection, statement: Select[Any], memory_ids: Sequence[int]
+) -> Iterator[AnyRow]:
+    """Yield the rows with these ids, so many at a time: the statement is always the same."""
+    for start in range(0, len(memory_ids), _TOGETHER):
+        some = memory_ids[start : start + _TOGETHER]
+        asked = dict.fromkeys(_IDS, _NO_ID) | dict(zip(_IDS, some, strict=False))
+        yield from fetch_all(connection, statement, asked)
+
+
+def _factor(row: AnyRow, now: datetime) -> float:
+    if row.pinned:
         return PINNED
-    days = max((now - memory.created_at).total_seconds(), 0.0) / 86_400
+    days = max((now - row.created_at).total_seconds(), 0.0) / 86_400
     aged: float = AGED + (1.0 - AGED) * 0.5 ** (days / HALF_LIFE_DAYS)
     return aged
 

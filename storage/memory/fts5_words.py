@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.engine import Connection
 
+from storage.compiled import fetch_raw
 from storage.memory.searching import MOST_KEYWORD_ROWS
 from storage.memory.words import shelved, words_of
 
@@ -35,5 +36,4 @@ class Fts5Words:
         wanted = " OR ".join(f'"{word}"' for shelf in shelf_ids for word in shelved(shelf, words))
         if not wanted:
             return {}
-        rows = connection.exec_driver_sql(_SCORES, (wanted, MOST_KEYWORD_ROWS))
-        return {int(memory_id): float(score) for memory_id, score in rows}
+        return dict(fetch_raw(connection, _SCORES, (wanted, MOST_KEYWORD_ROWS)))

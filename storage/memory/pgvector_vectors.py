@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from agent_engine.memories import Embedding
+from storage.compiled import fetch_raw
 from storage.memory.shelves import Shelf
 
 _PUT = "INSERT INTO memory_vectors (memory_id, shelf_id, model, vector) VALUES (%s, %s, %s, %s)"
@@ -36,7 +37,7 @@ class PgvectorVectors:
         import numpy as np  # noqa: PLC0415  # only where there are vectors
 
         values = (_spelled(query), [shelf.id for shelf in shelves], query.model)
-        rows = connection.exec_driver_sql(_COSINES, values).all()
+        rows = fetch_raw(connection, _COSINES, values)
         ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
         return ids, np.fromiter((row[1] for row in rows), np.float32, len(rows))
 

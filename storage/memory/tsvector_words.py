@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.engine import Connection
 
+from storage.compiled import fetch_raw
 from storage.memory.searching import MOST_KEYWORD_ROWS
 from storage.memory.words import words_of
 
@@ -36,5 +37,4 @@ class TsvectorWords:
         """Return the best by their words; more is better."""
         wanted = " | ".join(f"'{word}'" for word in words)
         arguments = (wanted, list(shelf_ids), MOST_KEYWORD_ROWS)
-        rows = connection.exec_driver_sql(_SCORES, arguments) if wanted else ()
-        return {int(memory_id): float(score) for memory_id, score in rows}
+        return dict(fetch_raw(connection, _SCORES, arguments)) if wanted else {}

@@ -1,0 +1,234 @@
+"""How fast memories are searched and kept, scoped and whole, on SQLite.
+
+Vectors are random: speed does not depend on what they mean. Texts are drawn from a vocabulary with
+the skew of real words. *naive* is what many do: read every row of the scope, compare in Python.
+*one pass* reads the whole matrix once, which nothing exact can beat. CPU is this process's.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent_engine.memories import Embedding, MemoryKind, MemoryScope, NewMemory, Query
+from agent_engine.types import AgentId, ChannelId, WorkspaceId, now_utc
+from benchmarks.machine import median, rss_mb, table
+from storage.database import Database, open_database
+from storage.memory import keeping
+from storage.memory.finding import find
+from storage.memory.indexes import indexes_of
+from storage.memory.matrices import DEFAULT_BYTES
+from storage.memory.searching import Indexes
+from storage.memory.shelves import shelves_of_workspace
+from storage.memory.store import SqlMemoryStore
+
+DIMENSION = 384
+MODEL = f"random@{DIMENSION}"
+SIZES = ((1_000, 10), (10_000, 20), (100_000, 100), (1_000_000, 1_000))
+"""Memories, and the scopes that they lie in."""
+GIGABYTES = 2_000_000_000
+BATCH = 5_000
+ASKED = 40
+WORKSPACE = WorkspaceId("T1")
+VOCABULARY = [f"word{n}" for n in range(20_000)]
+_WEIGHTS = [1 / (n + 3) for n in range(len(VOCABULARY))]
+
+
+class Cost(NamedTuple):
+    """Medians, in milliseconds."""
+
+    cpu: float
+    wall: float
+
+
+def main() -> None:
+    """Print the tables."""
+    print(f"### Memory search (SQLite, {DIMENSION} dimensions, 10 results, {ASKED} queries)\n")
+    scoped, whole, keeping_rows = [], [], []
+    for count, scopes in SIZES:
+        with TemporaryDirectory() as folder:
+            measured = asyncio.run(_measured(Path(folder), count, scopes))
+        scoped.append((f"{count:,} in {scopes:,} scopes", *measured[0]))
+        whole.append((f"{count:,}", *measured[1]))
+        keeping_rows.append((f"{count:,}", *measured[2]))
+    table(
+        ("in one scope", "naive CPU ms", "cold CPU ms", "cold ms", "warm CPU ms", "warm ms",
+         "words alone CPU ms", "vectors alone CPU ms", "same as naive"),
+        scoped,
+    )
+    print()
+    table(
+        ("whole workspace", "one pass ms", f"{GIGABYTES / 1e9:.0f} GB bound ms", "x one pass",
+         f"default bound ({DEFAULT_BYTES / 1e6:.0f} MB) ms", "process MB after"),
+        whole,
+    )
+    print()
+    table(("memories there", "inserted per second, in bulk", "kept per second, one by one"),
+          keeping_rows)
+
+
+async def _measured(folder: Path, count: int, scopes: int) -> tuple[list[Any], ...]:
+    async with open_database(f"sqlite:///{folder}/memory.db") as database:
+        rate = await _fill(database, count, scopes)
+        kept = await _one_by_one(database)
+        scoped = await _scoped(database, scopes)
+        whole = await _whole(database, count)
+    return scoped, whole, [round(rate), round(kept)]
+
+
+async def _fill(database: Database, count: int, scopes: int) -> float:
+    """Insert all memories, scope after scope; return how many a second."""
+    indexes, began = indexes_of(database), time.perf_counter()
+    texts, rng = _texts(), np.random.default_rng(1)
+    each = count // scopes
+
+    def batch(connection: Connection, scope: MemoryScope, size: int) -> None:
+        for vector in _vectors(rng, size):
+            memory = NewMemory(
+                kind=MemoryKind.NOTE, text=next(texts), embedding=Embedding(MODEL, vector.tobytes())
+            )
+            keeping.add(connection, indexes, shelf[0], memory, now=now_utc())
+
+    for number in range(scopes):
+        scope = _scope(number)
+        shelf = [0]
+
+        def begin(connection: Connection, scope: MemoryScope = scope) -> int:
+            return keeping.shelf_to_fill(connection, scope, MemoryKind.NOTE)
+
+        shelf[0] = await database.write(begin)
+        left = each
+        while left:
+            size = min(left, BATCH)
+            await database.write(lambda c, size=size, scope=scope: batch(c, scope, size))
+            left -= size
+    return count / (time.perf_counter() - began)
+
+
+async def _one_by_one(database: Database) -> float:
+    store, texts = SqlMemoryStore(database, indexes_of(database)), _texts(seed=9)
+    rng, began = np.random.default_rng(2), time.perf_counter()
+    scope = MemoryScope.of_person(WORKSPACE, "U1")  # type: ignore[arg-type]
+    vectors = _vectors(rng, 200)
+    for vector in vectors:
+        memory = NewMemory(
+            kind=MemoryKind.FACT, text=next(texts), embedding=Embedding(MODEL, vector.tobytes())
+        )
+        await store.keep(scope, memory)
+    return len(vectors) / (time.perf_counter() - began)
+
+
+async def _scoped(database: Database, scopes: int) -> list[Any]:
+    rng, texts = np.random.default_rng(3), _questions()
+    places = [_scope(int(n)) for n in rng.integers(0, scopes, ASKED)]
+    asked = [(next(texts), vector) for vector in _vectors(rng, ASKED)]
+    warm = indexes_of(database, cache_bytes=GIGABYTES)
+    same = 0
+
+    async def search(n: int, indexes: Indexes, *, words: bool = True, vectors: bool = True) -> Any:
+        text, vector = asked[n]
+        query = Query(
+            text=text if words else "",
+            embedding=Embedding(MODEL, vector.tobytes()) if vectors else None,
+            kinds=(MemoryKind.NOTE,),
+        )
+        return await database.read(
+            lambda c: find(c, indexes, [places[n]], query, now=now_utc())
+        )
+
+    for n in range(ASKED):
+        await search(n, warm)
+    naive = await _costs(lambda n: database.read(lambda c: _naive(c, places[n], asked[n][1])))
+    for n in range(ASKED):
+        best = await database.read(lambda c, n=n: _naive(c, places[n], asked[n][1]))
+        found = await search(n, warm, words=False)
+        same += {one.memory.id for one in found.found} == set(best)
+    cold = await _costs(lambda n: search(n, indexes_of(database)))
+    hot = await _costs(lambda n: search(n, warm))
+    by_words = await _costs(lambda n: search(n, warm, vectors=False))
+    by_vectors = await _costs(lambda n: search(n, warm, words=False))
+    return [naive.cpu, cold.cpu, cold.wall, hot.cpu, hot.wall, by_words.cpu, by_vectors.cpu,
+            f"{same} of {ASKED}"]
+
+
+async def _whole(database: Database, count: int) -> list[Any]:
+    rng = np.random.default_rng(5)
+    query = Embedding(MODEL, _vectors(rng, 1)[0].tobytes())
+
+    def search(connection: Connection, indexes: Indexes) -> None:
+        shelves = shelves_of_workspace(connection, WORKSPACE)
+        shelves = [shelf for shelf in shelves if shelf.kind is MemoryKind.NOTE]
+        ids, cosines = indexes.vectors.cosines(connection, shelves, query)
+        best = np.argpartition(-cosines, 9)[:10]
+        assert len(ids[best]) == 10
+
+    small = indexes_of(database)
+    await database.read(lambda c: search(c, small))
+    default = await _costs(lambda _: database.read(lambda c: search(c, small)), 3)
+    big = indexes_of(database, cache_bytes=GIGABYTES)
+    await database.read(lambda c: search(c, big))
+    cached = await _costs(lambda _: database.read(lambda c: search(c, big)), 7)
+    memory = rss_mb()
+    del big
+    matrix = _vectors(rng, count)
+    wanted = np.frombuffer(query.vector, np.float32)
+
+    async def one_pass(_: int) -> None:
+        np.vecdot(matrix, wanted)
+
+    await one_pass(0)
+    alone = await _costs(one_pass, 7)
+    return [alone.wall, cached.wall, cached.wall / alone.wall, default.wall, round(memory)]
+
+
+def _naive(connection: Connection, scope: MemoryScope, vector: Any) -> list[int]:
+    rows = connection.execute(
+        sa.text(
+            "SELECT v.memory_id, v.vector FROM memory_vectors v "
+            "JOIN memory_shelves s ON s.id = v.shelf_id WHERE s.channel_id = :channel"
+        ),
+        {"channel": scope.channel_id},
+    )
+    scored = [(float(np.frombuffer(blob, np.float32) @ vector), at) for at, blob in rows]
+    return [at for _, at in sorted(scored, reverse=True)[:10]]
+
+
+async def _costs(ask: Callable[[int], Awaitable[Any]], times: int = ASKED) -> Cost:
+    cpu, wall = [], []
+    for n in range(times):
+        began, used = time.perf_counter(), time.process_time()
+        await ask(n)
+        cpu.append((time.process_time() - used) * 1_000)
+        wall.append((time.perf_counter() - began) * 1_000)
+    return Cost(median(cpu), median(wall))
+
+
+def _scope(number: int) -> MemoryScope:
+    return MemoryScope(
+        workspace_id=WORKSPACE, channel_id=ChannelId(f"C{number}"), agent_id=AgentId("A")
+    )
+
+
+def _vectors(rng: np.random.Generator, count: int) -> Any:
+    vectors = rng.standard_normal((count, DIMENSION), np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _questions() -> Iterator[str]:
+    """Six words each, none of them among the most common: those are not searched for."""
+    rng = random.Random(4)  # noqa: S311 - words for a measurement
+    while True:
+        yield " ".join(rng.choices(VOCABULARY[100:], _WEIGHTS[100:], k=6))
+
+
+def _texts(seed: int = 0) -> Iterator[str]:
+    rng = random.Random(seed)  # noqa: S311 - words for a measurement
+    while True:
+        yield " ".join(rng.choices(VOCABULARY, _WEIGHTS, k=25))
