@@ -252,4 +252,4 @@ def _suggestion(place: Place) -> str:
     if close := difflib.get_close_matches(str(wrong), here.model_fields, n=1, cutoff=0.75):
         return f"did you mean {close[0]}?"
     others = [pattern for pattern, kind in kinds if pattern and wrong in kind.model_fields]
-    return f"it belongs into {header(others[0])}" if others else "remove it"
+    return f"it belongs in {header(others[0])}" if others else "remove it"

@@ -20,7 +20,7 @@ from agent_engine.tools.api_call.access import (
 )
 from agent_engine.tools.http.urls import ANY_DOMAIN, DEFAULT_PORTS, read_domain, read_domains
 from agent_engine.tools.secrets import MIN_SECRET_CHARS
-from bot.tables.table import VARIABLE_NAME, Names, Table, Variable
+from bot.tables.table import VARIABLE_NAME, Names, Table, Variable, dotted
 
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,60}")
 _NOT_BY_HEADER = frozenset({"host", "content-length", "transfer-encoding", "connection", "cookie"})
@@ -121,7 +121,7 @@ class ApiCallTable(Table):
         for name, secret in self.secrets.items():
             host = secret.host
             if not (allowed.domains.holds(host) or allowed.read_domains.holds(host)):
-                yield f"{where}.secrets.{name}: {host} is not in domains: add it"
+                yield f"{where}.secrets.{dotted((name,))}: {host} is not in domains: add it"
 
     @property
     def private(self) -> Private:

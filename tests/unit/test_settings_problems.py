@@ -1,13 +1,25 @@
 """Every problem is listed at once, whatever kind it is, with its place and its fix."""
 
+import re
 import tomllib
+from copy import deepcopy
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.agents_file import AgentsFile, parse_agents_file
 from bot.settings import Purpose, SettingsError, read_settings
 from bot.tables.table import EACH, NAME, kinds_in
 
+EXAMPLE = re.sub(
+    r"^# (?=[\w]+ = |\[)",
+    "",
+    (Path(__file__).parents[2] / "treadle.example.toml").read_text(),
+    flags=re.MULTILINE,
+)
+"""The example with everything in it switched on."""
 WRONG = """
 surprise = 1
 
@@ -58,7 +70,7 @@ PROBLEMS = (
     "agent.max_concurrent: input should be greater than or equal to 1 (it is 0).",
     "agents.data.channels.0: this is neither a channel id",
     "agents.data.channels.2: this is neither a channel id",
-    "agents.data.remind_after_hours is not a setting: it belongs into [slack].",
+    "agents.data.remind_after_hours is not a setting: it belongs in [slack].",
     "models.own.price.completion_usd: field required.",
     "slack.admins.0: string should match pattern",
     "tools.api_call.domains.1: 'https://b.example' is not a domain",
@@ -135,7 +147,7 @@ def test_an_unknown_key_is_compared_with_those_of_its_own_table():
         "limits.iteration is not a setting: did you mean iterations?"
     ]
     assert found("[files]\nask = 'x'") == [
-        "files.ask is not a setting: it belongs into [[tools.rules]]."
+        "files.ask is not a setting: it belongs in [[tools.rules]]."
     ]
 
 
@@ -161,3 +173,36 @@ def test_every_table_is_found_in_the_whole_file():
         ("tools", "api_call", "secrets", NAME),
         ("models", NAME, "price"),
     } <= places
+
+
+def places_in(value, place=()):
+    """The way to everything in a parsed file."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    for part, held in inner:
+        yield (*place, part)
+        if isinstance(held, dict | list):
+            yield from places_in(held, (*place, part))
+
+
+RAW = tomllib.loads(EXAMPLE)
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["name", "tool", "env", "x.y"]), inner, max_size=3)
+    ),
+    max_leaves=4,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(places_in(RAW), key=repr)), JUNK, max_size=4))
+def test_whatever_stands_in_a_file_is_told_and_nothing_is_raised(junk):
+    raw = deepcopy(RAW)
+    for place, value in sorted(junk.items(), key=lambda item: -len(item[0])):
+        holder = raw
+        for part in place[:-1]:
+            holder = holder[part]
+        holder[place[-1]] = value
+    file, problems = parse_agents_file(raw, name="t")
+    assert isinstance(file, AgentsFile)
+    assert all(problem.startswith("t: ") for problem in problems)
