@@ -1,176 +1,50 @@
-"""What ``treadle.toml`` says: agents, where they live, models, limits, prices, commands, admins.
+"""What ``treadle.toml`` says, read and checked once at start: a line for each table of ``tables``.
 
-Read and checked once at start. It becomes the engine's own values here, so that nothing else knows
-the file's layout. It must not read the environment; that is ``settings``.
+It becomes the engine's own values here, so that nothing else knows the file's layout. It must not
+read the environment; that is ``settings``.
 """
 
 import difflib
-import re
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
+from typing_extensions import override
 
 from agent_engine.ports import EngineDefaults, Price
+from agent_engine.redaction import Redaction
 from agent_engine.safeguards import Budget
-from agent_engine.types import (
-    AgentId,
-    AgentProfile,
-    FollowUps,
-    Limits,
-    PlannerKind,
-    WorkspaceId,
+from agent_engine.types import AgentId, AgentProfile, Limits, WorkspaceId
+from bot.tables.agents import AgentTable, LimitsTable, problems_of_places
+from bot.tables.budgets import BudgetsTable
+from bot.tables.kept import FilesTable, RetentionTable
+from bot.tables.mcp_servers import McpServerTable, same_names
+from bot.tables.models import ModelTable, PriceTable, problems_of_names
+from bot.tables.slack import SlackTable
+from bot.tables.table import (
+    Names,
+    Place,
+    Table,
+    dotted,
+    ended,
+    header,
+    is_place_of,
+    kinds_in,
+    tables_in,
 )
-from bot.mcp_table import McpServerTable, mcp_contradictions
-from bot.network_tables import (
-    ApiCallTable,
-    ApiSecretTable,
-    WebSearchTable,
-    network_contradictions,
-)
-from bot.rule_tables import BudgetsTable, ToolRuleTable, rule_problems, unpriced_budgets
-from bot.tool_tables import (
-    CodeExecutionTable,
-    ContainerTable,
-    RetentionTable,
-    TaskFolderTable,
-)
+from bot.tables.tools import ToolsTable
 
 DEFAULT_AGENT = AgentId("default")
 DEFAULT_NAME = "Treadle"
-_AGENT_KEY = re.compile(r"[a-z][a-z0-9_-]{0,40}")
-VARIABLE_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,79}")
-_CHANNEL = re.compile(r"(?:[CG][A-Z0-9]{2,}|#[^\s#]{1,80})")
 _STANDARD = Limits()
 
-Count = Annotated[int, Field(ge=0)]
-Amount = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LimitsTable(_Table):
-    """Caps of one run; 0 means no cap; what is left out comes from the table above it."""
-
-    iterations: Count | None = None
-    seconds: Amount | None = None
-    tokens: Count | None = None
-    usd: Amount | None = None
-    replans: Count | None = None
-
-    def over(self, limits: Limits) -> Limits:
-        """Return these limits, with ``limits`` where nothing is said here."""
-        said = self.model_dump(exclude_none=True)
-        return Limits(**{**asdict(limits), **said})
-
-
-class AgentTable(_Table):
-    """One agent, as the file describes it."""
-
-    name: Annotated[str, Field(min_length=1, max_length=80)] | None = None
-    instructions: str = ""
-    model: str | None = None
-    """One name, or several separated by commas: the next is asked while one is unavailable."""
-    models: tuple[str, ...] = ()
-    """The same as a list; only one of the two may be given."""
-    planner: PlannerKind = PlannerKind.LLM
-    tools: tuple[str, ...] | None = None
-    delegates: tuple[str, ...] = ()
-    limits: LimitsTable = LimitsTable()
-    follow_ups: FollowUps = FollowUps.ALWAYS
-    max_concurrent: Annotated[int, Field(ge=1)] = 50
-    icon_emoji: Annotated[str, Field(pattern=r"^:[^:\s]+:$")] | None = None
-    allow_guests: bool = False
-    allow_bots: bool = False
-    channels: tuple[str, ...] = ()
-    """Channel ids (``C…``) or names (``#data``) in which this agent lives."""
-
-    @field_validator("channels")
-    @classmethod
-    def _are_channels(cls, channels: tuple[str, ...]) -> tuple[str, ...]:
-        for channel in channels:
-            if not _CHANNEL.fullmatch(channel):
-                raise ValueError(f'{channel!r} is neither a channel id ("C…") nor a name ("#…")')
-        return channels
-
-
-class SlackTable(_Table):
-    """How the bot presents itself in Slack."""
-
-    short_commands: bool = True
-    """Whether ``/solve``, ``/tasks`` and ``/agent`` exist besides ``/treadle``."""
-    command_prefix: Annotated[str, Field(pattern=r"^[a-z0-9_-]{0,16}$")] = ""
-    """Put before the short commands where another app has them too: ``x-`` makes ``/x-solve``."""
-    admins: tuple[Annotated[str, Field(pattern=r"^[UW][A-Z0-9]+$")], ...] = ()
-    """User ids of those who may stop any task and change agents, besides workspace admins."""
-    direct_agent: str | None = None
-    """The agent of direct messages; the default agent where nothing is said."""
-    remind_after_hours: Annotated[float, Field(ge=0.0, le=8_760.0, allow_inf_nan=False)] = 4.0
-    """After which people are reminded, once, of what they were asked; 0: never."""
-    extend: Literal["requester", "admins"] = "requester"
-    """Who may raise the limit at which a task ended; budgets of a day: admins alone."""
-
-    @property
-    def remind_after(self) -> timedelta | None:
-        """After which people are reminded; None for never."""
-        return timedelta(hours=self.remind_after_hours) if self.remind_after_hours else None
-
-
-class ToolsTable(_Table):
-    """Settings of the tools."""
-
-    rules: tuple[ToolRuleTable, ...] = ()
-    """The first that fits a call decides."""
-    code_execution: CodeExecutionTable = CodeExecutionTable()
-    task_folder: TaskFolderTable = TaskFolderTable()
-    api_call: ApiCallTable = ApiCallTable()
-    web_search: WebSearchTable = WebSearchTable()
-
-
-class FilesTable(_Table):
-    """How much of what people attach is taken in."""
-
-    max_mb: Annotated[int, Field(ge=0, le=1_000)] = 50
-    """The largest file; 0 takes none."""
-    task_mb: Annotated[int, Field(ge=0, le=10_000)] = 200
-    """All files of one task together."""
-
-
-class PriceTable(_Table):
-    """US dollars per million tokens."""
-
-    prompt_usd: Amount
-    completion_usd: Amount
-
-
-class ModelTable(_Table):
-    """One language model, under the name by which agents and ``TREADLE_MODEL`` speak of it."""
-
-    model: str | None = None
-    """Its name on its server; the same as the table's where nothing is said."""
-    base_url: str | None = None
-    """Its server; the installation's own where nothing is said."""
-    api_key_env: str | None = None
-    """The environment variable that holds the key of that server: never the key itself."""
-    timeout_s: Annotated[float, Field(gt=0.0, le=3_600.0)] | None = None
-    """How long one call may take."""
-    price: PriceTable | None = None
-    small: bool | None = None
-    """Whether it needs the planner for small models; told by its size where nothing is said."""
-    vision: bool | None = None
-    """Whether it can see images; tried, and a refusal remembered, where nothing is said."""
-
-
-class AgentsFile(_Table):
-    """The whole file; an empty one is complete."""
+class AgentsFile(Table):
+    """The whole file, a line for each table; an empty one is complete."""
 
     agent: AgentTable = AgentTable()
     """The default agent, for every channel that no other agent names."""
@@ -185,6 +59,23 @@ class AgentsFile(_Table):
     budgets: BudgetsTable = BudgetsTable()
     files: FilesTable = FilesTable()
     mcp_servers: tuple[McpServerTable, ...] = ()
+
+    @override
+    def problems(self, where: str, names: Names) -> Iterator[str]:
+        if DEFAULT_AGENT in self.agents:
+            yield "agents.default: write the default agent as [agent] instead"
+        yield from problems_of_places(self.agent, self.agents)
+        yield from problems_of_names(self.models, self.prices)
+        yield from same_names(self.mcp_servers)
+
+    @property
+    def names(self) -> Names:
+        """What tables of the file may name of others."""
+        return Names(
+            agents=frozenset({DEFAULT_AGENT, *self.agents}),
+            mcp_servers=frozenset(server.name for server in self.mcp_servers),
+            priced=frozenset(self._price_tables()),
+        )
 
     def profiles(self, workspace_id: WorkspaceId) -> Sequence[AgentProfile]:
         """Return the agents of the file, the default one first."""
@@ -275,130 +166,90 @@ def read_agents_file(path: Path, *, must_exist: bool) -> tuple[AgentsFile, Seque
 
 
 def parse_agents_file(raw: Mapping[str, Any], *, name: str) -> tuple[AgentsFile, Sequence[str]]:
-    """Check a parsed file; return it and every problem, each with its fix."""
-    try:
-        file = AgentsFile.model_validate(raw)
-    except ValidationError as error:
-        details = error.errors(include_url=False)
-        return AgentsFile(), [_problem(detail, name=name) for detail in details]
-    return file, [f"{name}: {problem}" for problem in _contradictions(file)]
+    """Check a parsed file; return what of it can be read, and every problem, each with its fix."""
+    file, wrong, gone = _readable(raw)
+    problems, names = [_sentence(detail) for detail in wrong], file.names
+    for place, table in tables_in(file):
+        written = _as_written(place, gone)
+        problems += table.problems(dotted(written), names)
+        if all(entry[: len(written)] != written for entry in gone):
+            problems += table.lacks(dotted(written))
+    return file, [f"{name}: {ended(problem)}" for problem in problems]
 
 
 # ------------------------------------------------------------------------------------------------
 
 
-def _contradictions(file: AgentsFile) -> list[str]:
-    known = {str(DEFAULT_AGENT), *file.agents}
-    return [
-        *_bad_keys(file),
-        *_channels_claimed_twice(file),
-        *_unknown_agents(file, known),
-        *network_contradictions(file.tools.api_call),
-        *rule_problems(file.tools.rules, servers=[server.name for server in file.mcp_servers]),
-        *unpriced_budgets(file.budgets, has_prices=bool(file.engine_defaults().prices)),
-        *mcp_contradictions(file.mcp_servers, _tools_by_agent(file)),
-        *_bad_models(file),
-        *_bad_choices_of_models(file),
-    ]
+class _Read(NamedTuple):
+    """What can be read of a file."""
+
+    file: AgentsFile
+    wrong: Sequence[ErrorDetails]
+    gone: frozenset[Place]
+    """The entries that were left out for what is wrong."""
 
 
-def _bad_keys(file: AgentsFile) -> list[str]:
-    problems = [
-        f"[agents.{key}]: use lower-case letters, digits, - and _ in the agent's key."
-        for key in file.agents
-        if not _AGENT_KEY.fullmatch(key)
-    ]
-    if DEFAULT_AGENT in file.agents:
-        problems.append("[agents.default]: write the default agent as [agent] instead.")
-    if file.agent.channels:
-        problems.append("[agent] channels: leave it out; the default agent is everywhere else.")
-    return problems
-
-
-def _channels_claimed_twice(file: AgentsFile) -> list[str]:
-    owners: dict[str, str] = {}
-    problems = []
-    for key, table in file.agents.items():
-        for channel in table.channels:
-            if channel in owners:
-                problems.append(
-                    f"channel {channel} is given to {owners[channel]} and {key}: keep it in one."
-                )
-            owners[channel] = key
-    return problems
-
-
-def _unknown_agents(file: AgentsFile, known: set[str]) -> list[str]:
-    wanted = [("slack.direct_agent", file.slack.direct_agent)] if file.slack.direct_agent else []
-    tables = {"agent": file.agent, **{f"agents.{key}": t for key, t in file.agents.items()}}
-    for where, table in tables.items():
-        wanted += [(f"{where}.delegates", agent) for agent in table.delegates]
-    return [
-        f"{where} names the agent {agent!r}, which does not exist: use one of "
-        f"{', '.join(sorted(known))}."
-        for where, agent in wanted
-        if agent not in known
-    ]
-
-
-def _tools_by_agent(file: AgentsFile) -> dict[str, tuple[str, ...]]:
-    tables = {"agent": file.agent, **{f"agents.{key}": t for key, t in file.agents.items()}}
-    return {where: table.tools or () for where, table in tables.items()}
-
-
-def _bad_models(file: AgentsFile) -> list[str]:
-    problems = []
-    for name, table in file.models.items():
-        where = f'[models."{name}"]'
-        if not name.strip() or "," in name:
-            problems.append(f"{where}: a model's name may not be empty or hold a comma.")
-        if table.base_url is not None and not _is_web_address(table.base_url):
-            problems.append(f'{where} base_url: start it with "https://" or "http://".')
-        # What stands there may be a key, so it is never repeated.
-        if table.api_key_env is not None and not VARIABLE_NAME.fullmatch(table.api_key_env):
-            problems.append(
-                f"{where} api_key_env: give the name of an environment variable in capital "
-                "letters, such as MY_SERVER_KEY, and put the key into that variable."
-            )
-        if table.price is not None and name in file.prices:
-            problems.append(f'{where} has a price here and in [prices."{name}"]: keep one.')
-    return problems
-
-
-def _is_web_address(url: str) -> bool:
+def _readable(raw: Mapping[str, Any]) -> _Read:
     try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+        return _Read(AgentsFile.model_validate(raw), (), frozenset())
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)
+    gone = frozenset(_entry(raw, detail["loc"]) for detail in wrong)
+    rest = deepcopy(dict(raw))
+    for place in sorted(gone, reverse=True):
+        _take_out(rest, place)
+    # What is wrong now is so because of what was taken out.
+    file, _, more = _readable(rest)
+    return _Read(file, wrong, gone | {_as_written(place, gone) for place in more})
 
 
-def _bad_choices_of_models(file: AgentsFile) -> list[str]:
-    tables = {"[agent]": file.agent, **{f"[agents.{key}]": t for key, t in file.agents.items()}}
-    problems = []
-    for where, table in tables.items():
-        if table.models and table.model is not None:
-            problems.append(f"{where} has model and models: keep models, with both in it.")
-        if any(not name.strip() or "," in name for name in table.models):
-            problems.append(f"{where} models: give each model's name as a string of its own.")
-    return problems
+def _entry(raw: Any, place: Place) -> Place:  # noqa: ANN401 - anything that TOML can say
+    """Return the place of the smallest entry around this place that can be left out."""
+    held = raw
+    for depth, part in enumerate(place):
+        is_in_table = isinstance(held, Mapping) and part in held
+        is_in_list = isinstance(held, list) and isinstance(part, int)
+        if not (is_in_table or is_in_list):
+            return place[:depth]
+        held = held[part]
+    return place
 
 
-def _problem(detail: ErrorDetails, *, name: str) -> str:
-    where = ".".join(str(part) for part in detail["loc"])
+def _as_written(place: Place, gone: frozenset[Place]) -> Place:
+    """Return a place in what is left as it was before entries of lists were taken out."""
+    written: Place = ()
+    for part in place:
+        at = part
+        for *above, index in sorted(gone):
+            if isinstance(at, int) and isinstance(index, int) and tuple(above) == written:
+                at += index <= at
+        written = (*written, at)
+    return written
+
+
+def _take_out(raw: Any, place: Place) -> None:  # noqa: ANN401 - as above
+    *above, last = place
+    for part in above:
+        raw = raw[part]
+    del raw[last]
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    where = dotted(detail["loc"])
     if detail["type"] == "extra_forbidden":
-        return f"{name}: {where} is not a setting: {_suggestion(detail)}."
-    message = detail["msg"].removeprefix("Value error, ")
-    return f"{name}: {where}: {message[:1].lower()}{message[1:]} (it is {detail['input']!r:.60})."
+        return f"{where} is not a setting: {_suggestion(detail['loc'])}"
+    message, given = detail["msg"].removeprefix("Value error, "), detail["input"]
+    # A whole table says little in a line; a value may be a secret that stands in a wrong place.
+    is_shown = isinstance(given, str | int | float)
+    shown = f" (it is {Redaction().redact(repr(given)):.60})" if is_shown else ""
+    return f"{where}: {message[:1].lower()}{message[1:]}{shown}"
 
 
-def _suggestion(detail: ErrorDetails) -> str:
-    *_, wrong = detail["loc"]
-    models: tuple[type[BaseModel], ...] = (
-        *(AgentsFile, AgentTable, SlackTable, LimitsTable, ModelTable, McpServerTable),
-        *(CodeExecutionTable, ContainerTable, TaskFolderTable, ToolsTable, RetentionTable),
-        *(ToolRuleTable, BudgetsTable, ApiCallTable, ApiSecretTable, WebSearchTable),
-    )
-    names = {field for model in models for field in model.model_fields}
-    close = difflib.get_close_matches(str(wrong), sorted(names), n=1)
-    return f"did you mean {close[0]}?" if close else "remove it"
+def _suggestion(place: Place) -> str:
+    *above, wrong = place
+    kinds = list(kinds_in(AgentsFile))
+    here = next(kind for pattern, kind in kinds if is_place_of(tuple(above), pattern))
+    if close := difflib.get_close_matches(str(wrong), here.model_fields, n=1, cutoff=0.75):
+        return f"did you mean {close[0]}?"
+    others = [pattern for pattern, kind in kinds if pattern and wrong in kind.model_fields]
+    return f"it belongs in {header(others[0])}" if others else "remove it"

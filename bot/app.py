@@ -1,8 +1,7 @@
 """The composition root: settings → storage → engine → Slack, and one task group for it all.
 
-With ``equipment`` the only file of the bot that knows storage and the engine's inside. Everything
-is opened here in order and closed in reverse; what runs for ever runs in one group, and when one
-part fails for good the process ends with it.
+Everything is opened here in order and closed in reverse; what runs for ever runs in one group, and
+when one part fails for good the process ends with it. Models and tools are put together beside it.
 """
 
 import asyncio
@@ -16,6 +15,7 @@ from functools import partial
 
 from slack_bolt.async_app import AsyncApp
 
+from agent_engine.budgets import DayBudgets
 from agent_engine.clock import SystemClock
 from agent_engine.commands import CancelChannel, CancelThread
 from agent_engine.durable import DurableRuns, sqlite_url
@@ -28,7 +28,7 @@ from agent_engine.states import AgentStates
 from agent_engine.types import RunId, RunSnapshot, UserId, new_id, now_utc
 from agent_engine.watch import SignalWatch
 from bot.attaching import open_attachments
-from bot.equipment import Outfitter, Records
+from bot.equipment import equip
 from bot.home import HomeDesk
 from bot.inbound.bolt_app import build_bolt_app
 from bot.inbound.channels import seed_agents
@@ -40,7 +40,7 @@ from bot.inbound.slack_events import MessagePosted, SessionRenamed
 from bot.inbound.socket import SocketRunner
 from bot.inbound.whoami import Whoami
 from bot.manifest import log_missing_scopes, scope_remarks
-from bot.model_source import ModelSource, find_model
+from bot.models import Models, open_models
 from bot.outbound.growing_answers import GrowingAnswers
 from bot.outbound.reconciler import LostPlace, Reconciler
 from bot.outbound.reminders import Reminders
@@ -48,6 +48,7 @@ from bot.outbound.slack_client import SlackClient, open_slack
 from bot.ports import Housekeeping, Leases
 from bot.settings import Settings, Transport
 from bot.task_files import FolderFiles
+from bot.toolbox import Records, Toolbox, open_toolbox
 from storage.agents import SqlAgentDirectory
 from storage.approvals import SqlApprovalStore
 from storage.audit import SqlAuditLog
@@ -70,6 +71,8 @@ from storage.wakeups import SqlWakeupStore
 logger = logging.getLogger(__name__)
 
 HOUSEKEEPING_S = 3600.0
+MCP_START_S = 5.0
+"""How long work that comes right after the start waits for MCP servers to be connected."""
 DELIVERIES_KEPT = timedelta(days=14)
 """Longer than Slack retries and than anyone presses an old button twice."""
 REINSTALL = "install the app again, set the new SLACK_BOT_TOKEN, and start again"
@@ -95,8 +98,8 @@ class Works:
     bell: Bell
     engine: Engine
     runs: SqlRunStore
-    outfitter: Outfitter
-    source: ModelSource
+    models: Models
+    toolbox: Toolbox
     growing: GrowingAnswers
 
 
@@ -119,8 +122,10 @@ async def run_bot(
         if gateway is not None:
             await _start_gateway(gateway, group)
         if worker is not None:
-            group.create_task(works.outfitter.run())
-        logger.info("bot_started", extra={"role": role.value, "model": works.source.description})
+            group.create_task(works.models.learn())
+            group.create_task(works.toolbox.mcp.run())
+        facts = {"role": role.value, "model": works.models.source.description}
+        logger.info("bot_started", extra=facts)
         if ready is not None:
             ready.set_result(works)
 
@@ -130,14 +135,6 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
     database = await stack.enter_async_context(open_database(settings.database_url))
     stack.enter_context(sole_owner(database))
     bell = await stack.enter_async_context(open_bell(database))
-    source = await find_model(settings)
-    outfitter = Outfitter(
-        settings,
-        source,
-        # Clients are opened when first used and must outlive the tasks that use them.
-        await stack.enter_async_context(AsyncExitStack()),
-        records=_records(database),
-    )
     runs = SqlRunStore(database)
     engine = Engine(
         commands=SqlCommandStore(database),
@@ -151,8 +148,8 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
         bell=bell,
         engine=engine,
         runs=runs,
-        outfitter=outfitter,
-        source=source,
+        models=await stack.enter_async_context(open_models(settings)),
+        toolbox=await stack.enter_async_context(open_toolbox(settings, _records(database))),
         growing=GrowingAnswers(),
     )
 
@@ -161,7 +158,6 @@ def _records(database: Database) -> Records:
     return Records(
         approvals=SqlApprovalStore(database),
         audit=SqlAuditLog(database),
-        budgets=SqlBudgetStore(database),
         cache=SqlToolCache(database),
     )
 
@@ -185,10 +181,11 @@ def _start_worker(worker: _Worker, works: Works, group: asyncio.TaskGroup) -> No
 
 async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:
     watch = SignalWatch(works.runs)
-    attachments = open_attachments(works.settings, works.outfitter)
+    attachments = open_attachments(works.settings, works.toolbox)
+    budgets = _day_budgets(works)
     loop = AgentLoop(
         runs=works.runs,
-        equip=works.outfitter.equip,
+        equip=partial(equip, models=works.models, toolbox=works.toolbox, budgets=budgets),
         watch=watch,
         clock=SystemClock(),
         states=AgentStates(),
@@ -199,7 +196,8 @@ async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:
     worker = new_id()
 
     async def advance(run_id: RunId) -> Progress:
-        await works.outfitter.ready()
+        # First plans should know the tools of servers.
+        await works.toolbox.mcp.settled(MCP_START_S)
         return await loop.advance(run_id, worker=worker)
 
     durable = DurableRuns(
@@ -211,6 +209,11 @@ async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:
     await durable.open()
     stack.push_async_callback(durable.close)
     return _Worker(watch, durable)
+
+
+def _day_budgets(works: Works) -> DayBudgets | None:
+    day = works.settings.file.day_budgets()
+    return DayBudgets(day, SqlBudgetStore(works.database)) if day else None
 
 
 def _durable_url(works: Works) -> str:
@@ -252,7 +255,7 @@ async def _prune_folders(works: Works, house: Housekeeping) -> int:
     before = now_utc() - timedelta(days=days)
     at_work = await house.tasks_at_work()
     return await asyncio.to_thread(
-        works.outfitter.folders.prune, before_s=before.timestamp(), keep=at_work
+        works.toolbox.folders.prune, before_s=before.timestamp(), keep=at_work
     )
 
 
@@ -281,7 +284,7 @@ async def _open_gateway(works: Works, stack: AsyncExitStack) -> _Gateway:
             token=token,
             clock=SystemClock(),
             base_url=settings.slack_api_url,
-            redaction=works.outfitter.redaction,
+            redaction=works.toolbox.redaction,
         )
     )
     return _Gateway(
@@ -335,17 +338,17 @@ def _needs(gateway: _Gateway) -> Needs:
         file=works.settings.file,
         whoami=gateway.whoami,
         hooks=_hooks(gateway, home),
-        redact=works.outfitter.redaction.redact,
-        tools=works.outfitter.tool_names,
-        tool_facts=works.outfitter.tool_facts,
+        redact=works.toolbox.redaction.redact,
+        tools=works.toolbox.names,
+        tool_facts=works.toolbox.facts,
         approvals=SqlApprovalStore(database),
-        is_offline=works.source.is_offline,
+        is_offline=works.models.source.is_offline,
     )
 
 
 def _remarks(gateway: _Gateway) -> Sequence[str]:
     """Say, one sentence each, what works less well than it could."""
-    offline = (OFFLINE_REMARK,) if gateway.works.source.is_offline else ()
+    offline = (OFFLINE_REMARK,) if gateway.works.models.source.is_offline else ()
     return (*offline, *scope_remarks(gateway.whoami.identity.scopes))
 
 
@@ -395,7 +398,7 @@ def _reconciler(gateway: _Gateway) -> Reconciler:
         clock=SystemClock(),
         workspace_id=identity.workspace_id,
         on_lost=on_lost,
-        files=FolderFiles(works.outfitter.folders),
+        files=FolderFiles(works.toolbox.folders),
         bot_id=identity.bot_id,
         growing=works.growing,
         remind_after=works.settings.file.slack.remind_after,

@@ -122,7 +122,9 @@ def tool(
     except json.JSONDecodeError as error:
         _fail(f"the arguments are not JSON: {error}", ExitCode.WRONG_USE)
     if not isinstance(given, dict):
-        _fail('the arguments must be a JSON object, like \'{"path": "a.txt"}\'.', 2)
+        _fail(
+            'the arguments must be a JSON object, like \'{"path": "a.txt"}\'.', ExitCode.WRONG_USE
+        )
     observation = _run(call_tool(_with_home(settings), name, given, approved=yes))
     typer.echo(json.dumps(observation, indent=2, ensure_ascii=False))
     if not observation.get("success"):
@@ -235,9 +237,9 @@ def _settings(purpose: Purpose, *, log_level: str | None = None) -> Settings:
 
 
 def _with_home(settings: Settings) -> Settings:
-    """Make the home folder, or end with one sentence where that cannot be done."""
+    """Make the home folder, its owner's alone, or end with one sentence where that fails."""
     try:
-        settings.home.mkdir(parents=True, exist_ok=True)
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         _fail(_no_home(settings, error.strerror or "it cannot be made"), ExitCode.WRONG_USE)
     if not os.access(settings.home, os.W_OK | os.X_OK):

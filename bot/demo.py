@@ -64,7 +64,7 @@ class _Demo:
         self._works = works
 
     async def show(self, problem: str | None) -> bool:
-        self._console.print(f"[bold]Treadle[/bold] · {self._works.source.description}")
+        self._console.print(f"[bold]Treadle[/bold] · {self._works.models.source.description}")
         if problem is not None:
             return await self._solve(problem)
         self._console.print(f"The workspace: [bold]{self._workspace.url}[/bold]\n")

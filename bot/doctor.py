@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
@@ -12,24 +11,20 @@ from agent_engine.errors import EngineError, ModelError, ToolError
 from agent_engine.ports import ModelRequest, Role, Turn
 from agent_engine.types import LIBRARY_SCOPE
 from bot.agents_file import model_names
-from bot.equipment import (
-    Outfitter,
-    api_access,
-    make_mcp_tools,
-    make_sandbox_chooser,
-    search_provider,
-)
 from bot.errors import SlackError, SlackRefusedError
 from bot.manifest import missing_scopes, scope_losses
-from bot.model_source import ModelPlace, ModelSource, find_model
+from bot.model_source import ModelPlace, ModelSource
+from bot.models import Models, open_models
 from bot.outbound.slack_client import open_slack
 from bot.outbound.web_calls import SCOPE_FIX
 from bot.settings import Purpose, Settings, SettingsError, read_settings
+from bot.toolbox import api_access, open_toolbox, sandbox_chooser, search_provider
 from storage.inspection import Condition, inspect_database, why_not_writable
 
 PROBE_S = 20.0
 CANNOT_SPEAK = "chat:write"
 """Without this scope nobody gets an answer."""
+_SEARCH_FIX = "set SERPER_API_KEY, BRAVE_API_KEY, TAVILY_API_KEY or SEARXNG_URL"
 _CONDITIONS = {
     Condition.MISSING: "does not exist yet; `treadle run` will make it",
     Condition.OLDER: "answers; `treadle run` will bring its tables up to date",
@@ -59,9 +54,6 @@ class Finding:
     def is_bad(self) -> bool:
         """Whether the bot cannot do its work like this."""
         return self.level is Level.BAD
-
-
-_SEARCH_FIX = "set SERPER_API_KEY, BRAVE_API_KEY, TAVILY_API_KEY or SEARXNG_URL"
 
 
 async def examine() -> Sequence[Finding]:
@@ -128,22 +120,30 @@ async def _database(settings: Settings) -> Finding:
 
 async def _models(settings: Settings) -> Sequence[Finding]:
     """Ask every model that is used; the installation's stand in for each other."""
-    source = await find_model(settings)
-    if source.is_offline:
-        fix = "set OPENAI_API_KEY, or OPENAI_BASE_URL, or start a local server"
-        offline = source.description
-        return [Finding(subject="model", level=Level.DEGRADED, said=offline, fix=fix)]
-    if not source.model:
-        fix = "start the server, or correct OPENAI_BASE_URL, or name the model with TREADLE_MODEL"
-        return [Finding(subject="model", level=Level.BAD, said=source.description, fix=fix)]
-    async with AsyncExitStack() as stack:
-        outfitter = Outfitter(settings, source, stack)
-        asked = {p: await _asked(outfitter, p) for p in _used_places(settings, source)}
+    async with open_models(settings) as models:
+        source = models.source
+        if missing := _no_model(source):
+            return [missing]
+        asked = {place: await _asked(models, place) for place in _used_places(settings, source)}
     own = source.places()
     works = any(asked[place].level is Level.GOOD for place in own)
     if works:
         asked = {place: _less_bad(finding) for place, finding in asked.items()}
     return [*_remarks(source), *asked.values()]
+
+
+def _no_model(source: ModelSource) -> Finding | None:
+    if source.is_offline:
+        level, fix = (
+            Level.DEGRADED,
+            "set OPENAI_API_KEY, or OPENAI_BASE_URL, or start a local server",
+        )
+    elif not source.model:
+        level = Level.BAD
+        fix = "start the server, or correct OPENAI_BASE_URL, or name the model with TREADLE_MODEL"
+    else:
+        return None
+    return Finding(subject="model", level=level, said=source.description, fix=fix)
 
 
 def _used_places(settings: Settings, source: ModelSource) -> Sequence[ModelPlace]:
@@ -158,11 +158,11 @@ def _used_places(settings: Settings, source: ModelSource) -> Sequence[ModelPlace
     return tuple(dict.fromkeys(places))
 
 
-async def _asked(outfitter: Outfitter, place: ModelPlace) -> Finding:
+async def _asked(models: Models, place: ModelPlace) -> Finding:
     turns = (Turn(role=Role.USER, text="Answer with the word: ready"),)
     request = ModelRequest(turns=turns, purpose="doctor", max_tokens=16, timeout_s=PROBE_S)
     try:
-        reply = await outfitter.model(place).complete(request)
+        reply = await models.client(place).complete(request)
     except ModelError as error:
         fix = "check the key, the address and the model's name"
         said = f"{place.description}: {error.message}"
@@ -187,7 +187,7 @@ def _remarks(source: ModelSource) -> Sequence[Finding]:
 
 async def _sandbox(settings: Settings) -> Finding:
     try:
-        chosen = await make_sandbox_chooser(settings).chosen()
+        chosen = await sandbox_chooser(settings).chosen()
     except ToolError as error:
         return Finding(
             subject="sandbox",
@@ -216,10 +216,9 @@ def _network(settings: Settings) -> Sequence[Finding]:
 
 
 async def _mcp(settings: Settings) -> Finding:
-    tools = make_mcp_tools(settings)
-    async with tools.running():
-        await tools.settled(PROBE_S)
-        states = tools.states()
+    async with open_toolbox(settings) as toolbox, toolbox.mcp.running():
+        await toolbox.mcp.settled(PROBE_S)
+        states = toolbox.mcp.states()
     said = "; ".join(state.said for state in states.values()) or "no server is configured"
     if all(state.is_connected for state in states.values()):
         return Finding(subject="mcp", level=Level.GOOD, said=said)

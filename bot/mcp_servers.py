@@ -7,16 +7,13 @@ from collections.abc import Mapping
 
 from agent_engine.tools.mcp.servers import HttpServer, McpServer, StdioServer
 from agent_engine.types import Asks
-from bot.mcp_table import McpServerTable
 from bot.settings import Settings
-
-INHERITED = ("PATH", "HOME")
-"""All that a server's program gets of the environment besides what it is configured to get."""
+from bot.tables.mcp_servers import INHERITED, McpServerTable
 
 
 def mcp_servers(settings: Settings) -> tuple[McpServer, ...]:
     """Return all configured servers."""
-    environment = {k: v.get_secret_value() for k, v in settings.mcp_environment.items()}
+    environment = {k: v.get_secret_value() for k, v in settings.variables.items()}
     return tuple(_server(table, environment) for table in settings.file.mcp_servers)
 
 
@@ -35,7 +32,7 @@ def _server(table: McpServerTable, environment: Mapping[str, str]) -> McpServer:
 
 
 def _reached(table: McpServerTable, environment: Mapping[str, str]) -> StdioServer | HttpServer:
-    secrets = tuple(environment[name] for name in sorted(table.variables))
+    secrets = tuple(environment[name] for name in sorted(table.given))
     if table.url is not None:
         headers = table.filled_headers(environment)
         return HttpServer(url=table.url, headers=headers, secrets=secrets)

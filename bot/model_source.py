@@ -17,8 +17,8 @@ from agent_engine.models.detect import (
     parameters_in,
     shown_url,
 )
-from bot.agents_file import ModelTable
 from bot.settings import Settings
+from bot.tables.models import ModelTable
 
 OPENAI_URL = "https://api.openai.com/v1"
 DEFAULT_MODEL = "gpt-5-mini"
@@ -83,6 +83,11 @@ class ModelSource:
     def is_offline(self) -> bool:
         """Whether there is no language model."""
         return self.base_url is None
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it is only known once the server is asked again."""
+        return self.is_down or not self.model
 
     @property
     def description(self) -> str:
@@ -167,7 +172,7 @@ def _named(settings: Settings, own_url: str, own_key: str | None) -> dict[str, M
 
 
 def _key_of(settings: Settings, table: ModelTable) -> str | None:
-    key = settings.model_keys.get(table.api_key_env or "")
+    key = settings.variables.get(table.api_key_env or "")
     return key.get_secret_value() if key else None
 
 

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from agent_engine.errors import ToolError
 from agent_engine.tools.http.urls import read_url
-from agent_engine.tools.secrets import MIN_SECRET_CHARS
-from bot.agents_file import VARIABLE_NAME, AgentsFile, model_names, read_agents_file
+from bot.agents_file import AgentsFile, model_names, read_agents_file
+from bot.tables.table import ended, is_web_address, variables_in
 
 DEFAULT_SLACK_API_URL = "https://slack.com/api/"
 DEFAULT_CONFIG = "treadle.toml"
@@ -108,12 +108,8 @@ class Settings(BaseModel):
     """The problem that ``make demo ASK=…`` solves before it exits."""
     file: AgentsFile = AgentsFile()
     """What ``treadle.toml`` says."""
-    mcp_environment: Mapping[str, SecretStr] = Field(default_factory=dict)
-    """Of the environment, what MCP servers are given: what they name, and PATH and HOME."""
-    model_keys: Mapping[str, SecretStr] = Field(default_factory=dict)
-    """The keys that ``api_key_env`` of the file's models speaks of, by the variable's name."""
-    named_secrets: Mapping[str, SecretStr] = Field(default_factory=dict)
-    """Those that the file names, by environment variable."""
+    variables: Mapping[str, SecretStr] = Field(default_factory=dict)
+    """Of the environment, what the file names: keys and what MCP servers are given."""
 
     @field_validator("searxng_url")
     @classmethod
@@ -128,10 +124,7 @@ class Settings(BaseModel):
     @field_validator("slack_api_url", "openai_base_url", "searxng_url")
     @classmethod
     def _is_web_address(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if url is not None and not is_web_address(url):
             raise ValueError('give an address that starts with "https://" or "http://"')
         return url
 
@@ -174,8 +167,9 @@ class Settings(BaseModel):
         found = [getattr(self, name) for name in type(self).model_fields]
         held = [value for value in found if isinstance(value, SecretStr)]
         # What MCP servers are given may be ordinary words; it is taken out of their own results.
-        named = (*self.named_secrets.values(), *self.model_keys.values())
-        values = [secret.get_secret_value() for secret in (*held, *named)]
+        named = {v.name for v in variables_in(self.file) if v.is_secret}
+        held += [self.variables[name] for name in sorted(named) if name in self.variables]
+        values = [secret.get_secret_value() for secret in held]
         # Of the database's address, the password alone is secret.
         address = self.database_url_or_none.get_secret_value() if self.database_url_or_none else ""
         password = urlsplit(address).password or ""
@@ -211,28 +205,22 @@ def read_settings(
     """
     env = os.environ if environment is None else environment
     given = {name: value for name, value in env.items() if value.strip() and name in _NAMES}
-    problems = _misspelt(env)
-    try:
-        settings = Settings.model_validate(given)
-    except ValidationError as error:
-        problems += [_problem(str(d["loc"][0]), d["msg"]) for d in error.errors()]
-        bad = {str(detail["loc"][0]) for detail in error.errors()}
-        settings = Settings.model_validate({k: v for k, v in given.items() if k not in bad})
+    settings, problems = _from_environment(given)
     path = settings.config_path or (folder or Path()) / DEFAULT_CONFIG
     file, file_problems = read_agents_file(path, must_exist=settings.config_path is not None)
-    problems += [*_missing(settings, purpose, given), *_malformed(settings), *file_problems]
-    keys, key_problems = _model_keys(file, env, name=path.name)
-    problems += [*key_problems, *_missing_for_mcp(file, env)]
-    secrets, secret_problems = _named_secrets(file, env)
-    problems += [*secret_problems, *_search_problems(settings, file)]
+    variables, variable_problems = _named_variables(file, env)
+    problems = [
+        *_misspelt(env),
+        *problems,
+        *_missing(settings, purpose, given),
+        *_malformed(settings),
+        *file_problems,
+        *variable_problems,
+        *_search_problems(file, given),
+    ]
     if problems:
         raise SettingsError(problems)
-    found = {
-        "model_keys": keys,
-        "mcp_environment": _mcp_environment(file, env),
-        "named_secrets": secrets,
-    }
-    return settings.model_copy(update={"file": file, **found})
+    return settings.model_copy(update={"file": file, "variables": variables})
 
 
 # ------------------------------------------------------------------------------------------------
@@ -253,6 +241,17 @@ _PREFIXES = {
     ),
 }
 _DATABASES = ("sqlite:", "postgresql:", "postgresql+psycopg:")
+
+
+def _from_environment(given: Mapping[str, str]) -> tuple[Settings, list[str]]:
+    """Return what can be read, and what is wrong with the rest."""
+    try:
+        return Settings.model_validate(given), []
+    except ValidationError as error:
+        wrong = {str(detail["loc"][0]): detail["msg"] for detail in error.errors()}
+    rest = {name: value for name, value in given.items() if name not in wrong}
+    problems = [_problem(name, message) for name, message in wrong.items()]
+    return Settings.model_validate(rest), problems
 
 
 def _problem(name: str, message: str) -> str:
@@ -281,65 +280,26 @@ def _missing(settings: Settings, purpose: Purpose, given: Mapping[str, str]) -> 
     return problems
 
 
-def _missing_for_mcp(file: AgentsFile, environment: Mapping[str, str]) -> list[str]:
-    return [
-        f"{variable} is not set, but the MCP server {server.name} is configured to get it."
-        for server in file.mcp_servers
-        for variable in sorted(server.variables)
-        if not environment.get(variable)
-    ]
-
-
-def _mcp_environment(file: AgentsFile, environment: Mapping[str, str]) -> Mapping[str, SecretStr]:
-    wanted = {variable for server in file.mcp_servers for variable in server.variables}
-    if file.mcp_servers:
-        wanted |= {"PATH", "HOME"}
-    return {name: SecretStr(environment[name]) for name in wanted if name in environment}
-
-
-def _model_keys(
-    file: AgentsFile, environment: Mapping[str, str], *, name: str
-) -> tuple[Mapping[str, SecretStr], list[str]]:
-    """Return the keys of the file's models, and a problem for each variable that is not set."""
-    # What is no name of a variable may be a key: the file's own check complains without showing it.
-    wanted = {
-        t.api_key_env: model
-        for model, t in file.models.items()
-        if t.api_key_env and VARIABLE_NAME.fullmatch(t.api_key_env)
-    }
-    keys = {v: SecretStr(environment[v].strip()) for v in wanted if environment.get(v, "").strip()}
-    problems = [
-        f'{name}: [models."{model}"] takes its key from {variable}, which is not set: set it, or '
-        "leave api_key_env out for a server that wants no key."
-        for variable, model in wanted.items()
-        if variable not in keys
-    ]
-    return keys, problems
-
-
-def _named_secrets(
+def _named_variables(
     file: AgentsFile, environment: Mapping[str, str]
-) -> tuple[dict[str, SecretStr], list[str]]:
-    """Read the secrets that the file names; return them and what is wrong with them."""
-    secrets, problems = {}, []
-    for where, name in file.tools.api_call.variables():
-        value = environment.get(name, "").strip()
-        if not value:
-            problems.append(f"{name} is missing: set it, or remove {where} from the file.")
-        elif len(value) < MIN_SECRET_CHARS or not (value.isascii() and value.isprintable()):
-            problems.append(
-                f"{name} cannot be a secret: give one line of at least {MIN_SECRET_CHARS} ASCII "
-                "characters."
-            )
-        secrets[name] = SecretStr(value)
-    return secrets, problems
+) -> tuple[Mapping[str, SecretStr], list[str]]:
+    """Read the variables that the file names; return them and what is wrong with them."""
+    found: dict[str, SecretStr] = {}
+    problems = []
+    for variable in variables_in(file):
+        value = environment.get(variable.name, "").strip()
+        if value:
+            found[variable.name] = SecretStr(value)
+        if problem := variable.problem(value):
+            problems.append(ended(problem))
+    return found, list(dict.fromkeys(problems))
 
 
-def _search_problems(settings: Settings, file: AgentsFile) -> list[str]:
+def _search_problems(file: AgentsFile, given: Mapping[str, str]) -> list[str]:
     wanted = file.tools.web_search.provider
-    if wanted is None or settings.search_providers[wanted]:
+    name = "SEARXNG_URL" if wanted == "searxng" else f"{wanted}_API_KEY".upper()
+    if wanted is None or name in given:
         return []
-    name = "SEARXNG_URL" if wanted == "searxng" else f"{wanted.upper()}_API_KEY"
     return [f"{name} is missing: set it, or name another tools.web_search.provider."]
 
 

@@ -32,12 +32,13 @@ from agent_engine.types import (
     new_id,
 )
 from bot.agents_file import DEFAULT_AGENT
-from bot.equipment import Outfitter
+from bot.equipment import equip
 from bot.lines import Lines
-from bot.model_source import find_model
+from bot.models import Models, open_models
 from bot.outbound.text import one_line
 from bot.settings import Settings
 from bot.terminal_asking import AT_TERMINAL, TerminalAsker
+from bot.toolbox import Toolbox, open_toolbox
 
 NEEDS_APPROVAL = "needs_approval"
 """In the observation of a call that was not made because nobody was there to approve it."""
@@ -52,13 +53,14 @@ async def ask_agent(settings: Settings, problem: str, *, as_json: bool) -> int:
     returned as ``waiting`` instead.
     """
     console = Console(stderr=True, quiet=as_json)
-    async with AsyncExitStack() as stack:
-        source = await find_model(settings)
-        Lines(console).text(source.description, style="dim")
-        outfitter = Outfitter(settings, source, stack)
-        await stack.enter_async_context(outfitter.mcp.running())
-        await outfitter.mcp.settled()
-        agent = _agent(settings, outfitter, _Progress(console))
+    async with (
+        open_models(settings) as models,
+        open_toolbox(settings) as toolbox,
+        toolbox.mcp.running(),
+    ):
+        Lines(console).text(models.source.description, style="dim")
+        await toolbox.mcp.settled()
+        agent = _agent(settings, models, toolbox, _Progress(console))
         answer = None if as_json or not sys.stdin.isatty() else TerminalAsker(console)
         result = await agent.execute_task(Task(description=problem), answer=answer)
     folder = agent.folder(result)
@@ -77,7 +79,7 @@ async def call_tool(
     beforehand. With neither, the call is not made, and ``NEEDS_APPROVAL`` says what it would be.
     """
     async with AsyncExitStack() as stack:
-        outfitter = Outfitter(settings, await find_model(settings), stack)
+        toolbox = await stack.enter_async_context(open_toolbox(settings))
         task_id = TaskId("terminal")
         context = ToolContext(
             scope=LIBRARY_SCOPE,
@@ -85,19 +87,19 @@ async def call_tool(
             task_id=task_id,
             step=1,
             requester=None,
-            task_folder=outfitter.folders.folder(LIBRARY_SCOPE, task_id),
+            task_folder=toolbox.folders.folder(LIBRARY_SCOPE, task_id),
             idempotency_key=new_id(),
         )
-        if outfitter.mcp.owns(name):
-            await stack.enter_async_context(outfitter.mcp.running())
+        if toolbox.mcp.owns(name):
+            await stack.enter_async_context(toolbox.mcp.running())
         allowed = _default_profile(settings).tools
-        proposed = await outfitter.caller.proposal(name, arguments, context, allowed=allowed)
+        proposed = await toolbox.caller.proposal(name, arguments, context, allowed=allowed)
         if proposed is not None:
             resolution = _decision(proposed, approved=approved)
             if resolution is None or resolution.value != APPROVE:
                 return _not_called(proposed, resolution)
-            arguments, context = await _under(outfitter, proposed, resolution, context)
-        observation = await outfitter.caller.call(name, arguments, context, allowed=allowed)
+            arguments, context = await _under(toolbox, proposed, resolution, context)
+        observation = await toolbox.caller.call(name, arguments, context, allowed=allowed)
         return dict(observation.content)
 
 
@@ -122,14 +124,14 @@ def _not_called(proposed: ProposedCall, resolution: Resolution | None) -> dict[s
 
 
 async def _under(
-    outfitter: Outfitter, proposed: ProposedCall, resolution: Resolution, context: ToolContext
+    toolbox: Toolbox, proposed: ProposedCall, resolution: Resolution, context: ToolContext
 ) -> tuple[JsonObject, ToolContext]:
     """Return the arguments and the context of a call that was approved, changed or not."""
     if resolution.arguments is None:
         arguments, digest = proposed.arguments, proposed.digest
     else:
         arguments = resolution.arguments
-        changed = await outfitter.caller.proposal(proposed.tool, arguments, context)
+        changed = await toolbox.caller.proposal(proposed.tool, arguments, context)
         digest = changed.digest if changed is not None else ""
     approved = ApprovedCall(arguments=arguments, digest=digest, by=resolution.by)
     return arguments, replace(context, approved=approved)
@@ -145,26 +147,26 @@ def _call(wait: Wait) -> dict[str, Any]:
 
 async def list_tools(settings: Settings) -> list[dict[str, Any]]:
     """Describe all tools of this installation; MCP servers are asked for theirs."""
-    async with AsyncExitStack() as stack:
-        outfitter = Outfitter(settings, await find_model(settings), stack)
-        async with outfitter.mcp.running():
-            await outfitter.mcp.settled()
-            others = outfitter.mcp.all_offered()
+    async with open_toolbox(settings) as toolbox, toolbox.mcp.running():
+        await toolbox.mcp.settled()
+        tools = (*toolbox.tools, *toolbox.mcp.all_offered())
     return [
         {
             "name": tool.name,
             "description": tool.description,
             "parameters": dict(tool.parameters_schema),
         }
-        for tool in (*outfitter.tools, *others)
+        for tool in tools
     ]
 
 
-def _agent(settings: Settings, outfitter: Outfitter, progress: "_Progress") -> BaseAgent:
+def _agent(
+    settings: Settings, models: Models, toolbox: Toolbox, progress: "_Progress"
+) -> BaseAgent:
     profile = _default_profile(settings)
-    equipment = outfitter.equip(profile)
-    tools = [t for t in outfitter.tools if profile.tools is None or t.name in profile.tools]
-    tools += outfitter.mcp.offered(profile.tools)
+    equipment = equip(profile, models=models, toolbox=toolbox)
+    tools = [t for t in toolbox.tools if profile.tools is None or t.name in profile.tools]
+    tools += toolbox.mcp.offered(profile.tools)
     return BaseAgent(
         profile.name,
         AgentParts(
@@ -174,12 +176,12 @@ def _agent(settings: Settings, outfitter: Outfitter, progress: "_Progress") -> B
             writer=equipment.writer,
             judge=equipment.judge,
             prices=equipment.prices,
-            caller=outfitter.caller_of,
+            caller=toolbox.caller_of,
         ),
         tools=tools,
         limits=profile.limits,
         instructions=profile.instructions,
-        folder=outfitter.root,
+        folder=toolbox.root,
         observe=progress,
     )
 

@@ -8,7 +8,6 @@ from storage.database import open_database
 
 async def upgrade(settings: Settings) -> str:
     """Bring the tables up to date and say so. Raises StorageError."""
-    settings.home.mkdir(parents=True, exist_ok=True)
     async with open_database(settings.database_url) as database:
         return f"The {database.dialect} database is up to date."
 

@@ -15,13 +15,14 @@ from tempfile import TemporaryDirectory
 
 from playwright.async_api import Browser, Page, async_playwright
 
-from bot.agents_file import AgentsFile, AgentTable
+from bot.agents_file import AgentsFile
 from bot.app import run_bot
 from bot.local_slack.config import LocalWorkspaceConfig
 from bot.local_slack.records import Message
 from bot.local_slack.server import LocalWorkspace
 from bot.manifest import load_manifest
 from bot.settings import Settings
+from bot.tables.agents import AgentTable
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

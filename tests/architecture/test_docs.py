@@ -1,11 +1,13 @@
 """What the documentation says is so: commands, links, settings, events, examples."""
 
 import ast
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,12 @@ import typer
 from agent_engine.models.offline import OfflineModel
 from agent_engine.ports import ToolContext
 from agent_engine.types import LIBRARY_SCOPE, RunId, TaskId
-from bot.agents_file import AgentsFile, PriceTable
+from bot.agents_file import AgentsFile, read_agents_file
 from bot.cli import app
 from bot.inbound.words import MENTION_VERBS, Verb
 from bot.manifest import command_list, load_manifest
 from bot.settings import Settings
+from bot.tables.table import Table, header, kinds_in, tables_in
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -227,22 +230,58 @@ def test_every_table_of_the_file_is_documented_and_exists():
     assert sorted(documented) == sorted(AgentsFile.model_fields)
 
 
-def test_every_setting_of_the_file_is_in_the_example():
+KINDS = {
+    kind: [header(place) for place, found in kinds_in(AgentsFile) if found is kind]
+    for place, kind in kinds_in(AgentsFile)
+    if place
+}
+"""Where each kind of table may stand in the file."""
+
+
+def keys_of(kind: type[Table]) -> dict[str, Any]:
+    """The keys of a table that are no tables themselves, with their defaults."""
+    inner = {place[0] for place, _ in kinds_in(kind) if place}
+    fields = {n: f for n, f in kind.model_fields.items() if n not in inner}
+    return {
+        n: "required" if f.is_required() else f.get_default(call_default_factory=True)
+        for n, f in fields.items()
+    }
+
+
+def as_toml(default: Any) -> str:
+    """A default as the documentation writes it; empty for none."""
+    if default is None or default in ((), {}):
+        return ""
+    if default == "required":
+        return default
+    return f"`{json.dumps(default)}`"
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if keys_of(k)], ids=lambda kind: kind.__name__)
+def test_every_key_of_a_table_is_documented_with_its_default(kind):
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    sections = {part.partition("\n")[0]: part for part in text.split("\n### ")[1:]}
+    section = next(
+        s for title, s in sections.items() if any(f"`{h}`" in title for h in KINDS[kind])
+    )
+    rows = [line.split("|") for line in section.splitlines() if line.startswith("| `")]
+    documented = {row[1].strip().strip("`"): row[2].strip() for row in rows}
+    expected = {key: as_toml(default) for key, default in keys_of(kind).items()}
+    assert {key: documented.get(key) for key in expected} == expected
+    assert set(documented) <= set(kind.model_fields)
+
+
+def test_the_example_is_valid_and_shows_every_key():
     example = (ROOT / "treadle.example.toml").read_text()
-    shown = set(re.findall(r"^(?:# )?(\w+) = ", example, re.MULTILINE))
-    shown |= set(re.findall(r"[{,] *(\w+) = ", example))
-    assert set(_keys(AgentsFile)) | set(PriceTable.model_fields) <= shown
-
-
-def _keys(model: Any) -> Iterator[str]:
-    """The settings below a table, without the tables themselves."""
-    for name, field in model.model_fields.items():
-        kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        tables = [kind for kind in kinds if hasattr(kind, "model_fields")]
-        for table in tables:
-            yield from _keys(table)
-        if not tables:
-            yield name
+    switched_on = re.sub(r"^# (?=[\w]+ = |\[)", "", example, flags=re.MULTILINE)
+    assert read_agents_file(ROOT / "treadle.example.toml", must_exist=True)[1] == []
+    file = AgentsFile.model_validate(tomllib.loads(switched_on))
+    shown: dict[type[Table], set[str]] = {}
+    for _, table in tables_in(file):
+        shown.setdefault(type(table), set()).update(table.model_fields_set)
+    assert {k.__name__: set(keys_of(k)) - shown.get(k, set()) for k in KINDS} == {
+        k.__name__: set() for k in KINDS
+    }
 
 
 def test_every_event_that_operators_are_told_of_is_logged():

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from sqlalchemy import select
 
-import bot.equipment
+import bot.toolbox
 from agent_engine.commands import Decide
 from agent_engine.types import APPROVE, RunId, UserId
 from bot.agents_file import AgentsFile
@@ -32,8 +32,8 @@ def guard_tools() -> None:
     """Let every bot of this process ask before it writes a file."""
     rule = {"tool": ASKED_ABOUT, "ask": "always", "approvers": [APPROVER]}
     asking = AgentsFile.model_validate({"tools": {"rules": [rule]}})
-    make_policy = bot.equipment.tool_policy
-    bot.equipment.tool_policy = lambda _file: make_policy(asking)
+    make_policy = bot.toolbox.tool_policy
+    bot.toolbox.tool_policy = lambda _file: make_policy(asking)
 
 
 async def with_approver(run: Callable[[], Awaitable[None]], ready: asyncio.Future[Works]) -> None:

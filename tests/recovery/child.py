@@ -24,10 +24,11 @@ from typing import Any, NoReturn
 import sqlalchemy
 
 import bot.app
-import bot.equipment
 import bot.inbound.seen
+import bot.models
 import bot.outbound.posting
 import bot.outbound.streaming
+import bot.toolbox
 from agent_engine.models import openai_compatible as _client  # noqa: F401 - what a model would import
 from agent_engine.models import retry as _retry  # noqa: F401 - goes with it
 from agent_engine.ports import Tool
@@ -76,8 +77,8 @@ async def _run(request: dict[str, Any], connection: socket.socket) -> None:
     _watch_our_writes(fate)
     _watch_writes_of_dbos(fate)
     _make_harmful(frozenset(request.get("harmful", ())))
-    bot.app.find_model = partial(_found_model, request.get("model_url"))
-    bot.equipment.learn_native_tools = _nothing_to_learn
+    bot.models.find_model = partial(_found_model, request.get("model_url"))
+    bot.models.learn_native_tools = _nothing_to_learn
     bot.outbound.streaming.PAUSE_S = _QUICK_PAUSE_S
     if request.get("approves"):
         guard_tools()
@@ -111,12 +112,12 @@ async def _nothing_to_learn(_model: object) -> None:
 
 def _make_harmful(names: frozenset[str]) -> None:
     """Let these tools be such that nobody may repeat them unasked."""
-    make_tools = bot.equipment.make_tools
+    make_tools = bot.toolbox.make_tools
 
     def made(settings: Settings) -> Sequence[Tool]:
         return [_harmful(t) if t.name in names else t for t in make_tools(settings)]
 
-    bot.equipment.make_tools = made
+    bot.toolbox.make_tools = made
 
 
 def _harmful(tool: Any) -> Tool:

@@ -144,6 +144,15 @@ def test_tool_list_shows_all_of_them(treadle):
     assert {"calculate", "code_execution", "file_operations"} <= set(names)
 
 
+def test_a_tool_is_called_without_looking_for_a_model(treadle, monkeypatch):
+    async def nobody_asks():
+        raise AssertionError("a tool needs no model")
+
+    monkeypatch.setattr("bot.model_source.find_local_model", nobody_asks)
+    assert treadle("tool", "calculate", '{"expression": "17*23"}').exit_code == 0
+    assert treadle("tool", "list").exit_code == 0
+
+
 # -- doctor --------------------------------------------------------------------------------------
 
 
@@ -246,6 +255,11 @@ def test_a_home_that_cannot_be_written_is_one_sentence(treadle, tmp_path, comman
     done = treadle(*command, **where, **TOKENS)
     assert done.exit_code == 2
     assert one_sentence(done.stderr).startswith("TREADLE_HOME: ")
+
+
+def test_the_home_is_made_for_its_owner_alone(treadle, tmp_path):
+    assert treadle("db", "upgrade").exit_code == 0
+    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
 
 
 # -- db ------------------------------------------------------------------------------------------

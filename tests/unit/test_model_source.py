@@ -26,7 +26,7 @@ def _no_local_server(monkeypatch):
 async def found(toml="", keys=None, **environment) -> ModelSource:
     file = AgentsFile.model_validate(tomllib.loads(toml))
     secrets = {name: SecretStr(key) for name, key in (keys or {}).items()}
-    settings = Settings.model_validate({**environment, "file": file, "model_keys": secrets})
+    settings = Settings.model_validate({**environment, "file": file, "variables": secrets})
     async with asyncio.timeout(5):
         return await find_model(settings)
 

@@ -127,14 +127,14 @@ def test_settings_without_slack_lead_to_no_workspace(tmp_path):
 def test_the_keys_of_the_files_models_come_from_the_variables_it_names(tmp_path):
     (tmp_path / "treadle.toml").write_text('[models.a]\napi_key_env = "A_KEY"\n')
     settings = read(tmp_path, {**SOCKET, "A_KEY": " sk-a ", "B_KEY": "sk-b"})
-    assert {n: k.get_secret_value() for n, k in settings.model_keys.items()} == {"A_KEY": "sk-a"}
+    assert {n: k.get_secret_value() for n, k in settings.variables.items()} == {"A_KEY": "sk-a"}
     assert "sk-a" not in repr(settings)
 
 
 def test_a_models_key_that_is_not_set_is_a_problem_with_its_fix(tmp_path):
     (tmp_path / "treadle.toml").write_text('[models."a.b"]\napi_key_env = "A_KEY"\n')
     (problem,) = problems(tmp_path, {**SOCKET, "A_KEY": " "})
-    assert '[models."a.b"] takes its key from A_KEY, which is not set: set it, or' in problem
+    assert 'models."a.b" takes its key from A_KEY, which is not set: set it, or' in problem
 
 
 def test_a_key_in_the_place_of_a_variables_name_is_not_repeated(tmp_path):

@@ -10,10 +10,10 @@ from agent_engine.safeguards import Budget, BudgetOf
 from agent_engine.tools.calculate import calculate
 from agent_engine.types import AgentId, Asks, FollowUps, PlannerKind, UserId, WorkspaceId
 from bot.agents_file import AgentsFile, model_names, parse_agents_file, read_agents_file
-from bot.equipment import make_tools
-from bot.rule_tables import BUILT_IN
 from bot.settings import Settings
+from bot.tables.tool_rules import BUILT_IN
 from bot.tool_rules import tool_policy
+from bot.toolbox import make_tools
 
 WORKSPACE = WorkspaceId("T1")
 EXAMPLE = Path(__file__).parents[2] / "treadle.example.toml"
@@ -62,13 +62,16 @@ def test_prices_become_the_engines_values():
         ("[agents.a]\nplanner = 'magic'\n", "agents.a.planner"),
         ("[agents.a]\nchannels = ['general']\n", "neither a channel id"),
         ("[agents.a]\nmax_concurrent = 0\n", "greater than or equal to 1"),
-        ("[agents.A]\n", "[agents.A]: use lower-case letters"),
+        ("[agents.A]\n", "agents.A: use lower-case letters"),
         ("[[tools.rules]]\ntool = 'calc'\nask = 'never'\n", "'calc', which does not exist"),
         ("[[tools.rules]]\ntool = 'mcp_a_b'\nask = 'never'\n", "'mcp_a_b', which does not"),
         ("[[tools.rules]]\ntool = 'calculate'\n", "says nothing: give it one of ask"),
-        ("[[tools.rules]]\ntool = 'x'\nask = 'maybe'\n", "tools.rules.0.ask"),
-        ("[[tools.rules]]\ntool = 'x'\napprovers = ['bob']\n", "tools.rules.0.approvers"),
-        ("[[tools.rules]]\ntool = 'x'\nonly_for = ['requester']\n", "tools.rules.0.only_for"),
+        ("[[tools.rules]]\ntool = 'calculate'\nask = 'maybe'\n", "tools.rules.0.ask"),
+        ("[[tools.rules]]\ntool = 'calculate'\napprovers = ['bob']\n", "tools.rules.0.approvers"),
+        (
+            "[[tools.rules]]\ntool = 'calculate'\nonly_for = ['requester']\n",
+            "tools.rules.0.only_for",
+        ),
         ("[budgets]\nperson_usd_per_day = 2.0\n", "no model has a price"),
         ("[budgets]\nperson_usd_per_dya = 2.0\n", "did you mean person_usd_per_day?"),
         ("[slack]\nremind_after_hours = -1\n", "slack.remind_after_hours"),
@@ -86,8 +89,8 @@ def test_prices_become_the_engines_values():
         ("[models.'a,b']\n", "may not be empty or hold a comma"),
         ("[models.a]\ntimeout_s = 0\n", "models.a.timeout_s"),
         ("[models.a]\nprice = { prompt_usd = 1 }\n", "models.a.price.completion_usd"),
-        ("[agent]\nmodel = 'a'\nmodels = ['b']\n", "[agent] has model and models"),
-        ("[agents.a]\nmodels = ['b, c']\n", "[agents.a] models: give each model's name"),
+        ("[agent]\nmodel = 'a'\nmodels = ['b']\n", "agent has model and models"),
+        ("[agents.a]\nmodels = ['b, c']\n", "agents.a.models: give each model's name"),
         ("[tools.code_execution]\nsandbox = 'none'\n", "tools.code_execution.sandbox"),
     ],
 )

@@ -55,7 +55,7 @@ def test_secrets_are_in_no_representation(read):
 
 
 def test_without_servers_nothing_of_the_environment_is_kept(read):
-    assert read("").mcp_environment == {}
+    assert read("").variables == {}
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 
 from agent_engine.tools.api_call.access import HostSecret
 from bot.agents_file import parse_agents_file
-from bot.network_tables import ApiCallTable, ApiSecretTable
 from bot.settings import Purpose, SettingsError, read_settings
+from bot.tables.network import ApiCallTable, ApiSecretTable
 
 VALUE = "ghp-0123456789"
 SECRET = "[tools.api_call]\ndomains = ['github.com']\n[tools.api_call.secrets.github]\n"  # noqa: S105 - made up
@@ -64,7 +64,7 @@ def test_a_wrong_entry_is_one_sentence_with_its_place(text, problem):
         ("host = 'github.com'\nenv = 'A'\nheader = 'Host'", "cannot carry a secret"),
         ("host = 'github.com'\nenv = 'A'\nheader = 'X: Y'", "cannot carry a secret"),
         ("host = 'github.com'\nenv = 'A'\nquery = 'a b'", "not the name of a query parameter"),
-        ("host = 'github.com'\nenv = 'A'\ntemplate = 'Bearer'", "template needs {secret}"),
+        ("host = 'github.com'\nenv = 'A'\ntemplate = 'Bearer'", "template: it needs {secret}"),
         ("host = 'github.com'\nenv = 'A'\nvalue = 'x'", "value is not a setting"),
     ],
 )
@@ -99,7 +99,7 @@ def test_a_secret_is_told_as_its_server_wants_it(more, secret):
 
 def test_the_value_of_a_secret_comes_from_the_environment(tmp_path):
     read = settings(tmp_path, GITHUB, GITHUB_TOKEN=f" {VALUE}\n")
-    assert read.named_secrets["GITHUB_TOKEN"].get_secret_value() == VALUE
+    assert read.variables["GITHUB_TOKEN"].get_secret_value() == VALUE
     assert VALUE not in repr(read)
 
 

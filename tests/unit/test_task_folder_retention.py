@@ -8,7 +8,7 @@ import pytest
 from agent_engine.tools.task_folders import TaskFolders
 from agent_engine.types import LIBRARY_SCOPE, TaskId
 from bot.app import _prune_folders
-from bot.tool_tables import RetentionTable
+from bot.tables.kept import RetentionTable
 
 YEAR_AGO = (1_000_000_000, 1_000_000_000)
 
@@ -30,7 +30,7 @@ async def test_only_old_folders_of_tasks_that_are_over_go(tmp_path, days, gone, 
         os.utime(paths[name], YEAR_AGO)
     file = SimpleNamespace(retention=RetentionTable(task_folders_days=days))
     works = SimpleNamespace(
-        settings=SimpleNamespace(file=file), outfitter=SimpleNamespace(folders=folders)
+        settings=SimpleNamespace(file=file), toolbox=SimpleNamespace(folders=folders)
     )
 
     assert await _prune_folders(works, House()) == gone

@@ -30,8 +30,8 @@ async def open_model_town(
 ):
     """Run the bot with a model that plays the script; gives the town and the server."""
     monkeypatch.setattr("agent_engine.models.retry.RetryingModel", HurriedModel)
-    monkeypatch.setattr("bot.equipment.LOCAL_TIMEOUT_S", MODEL_TIMEOUT_S)
-    monkeypatch.setattr("bot.equipment.learn_native_tools", _nothing_to_learn)
+    monkeypatch.setattr("bot.models.LOCAL_TIMEOUT_S", MODEL_TIMEOUT_S)
+    monkeypatch.setattr("bot.models.learn_native_tools", _nothing_to_learn)
     server = OpenAIServer(script, formats=formats)
     async with server.running() as url:
         facts = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": KEY, "TREADLE_MODEL": "fake-model"}

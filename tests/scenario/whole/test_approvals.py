@@ -34,9 +34,9 @@ MADE = {"to": "bob@example.com", "times": 2}
 @pytest.fixture
 def sent(monkeypatch):
     """What the tool that asks did; with it the bot has that tool besides its own."""
-    from bot import equipment  # noqa: PLC0415  # as the test patches it
+    from bot import toolbox  # noqa: PLC0415  # as the test patches it
 
-    calls, make_tools = [], equipment.make_tools
+    calls, make_tools = [], toolbox.make_tools
 
     async def send(arguments):
         calls.append(dict(arguments))
@@ -47,7 +47,7 @@ def sent(monkeypatch):
         note = FakeTool(act=send, name="send_note", parameters_schema=SCHEMA, traits=traits)
         return (*make_tools(settings), note)
 
-    monkeypatch.setattr(equipment, "make_tools", with_note)
+    monkeypatch.setattr(toolbox, "make_tools", with_note)
     return calls
 
 

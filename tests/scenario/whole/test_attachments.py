@@ -15,7 +15,7 @@ def reads(path):
 
 
 def in_folder(town, run):
-    folder = town.works.outfitter.folders.folder(run.scope, run.task.id)
+    folder = town.works.toolbox.folders.folder(run.scope, run.task.id)
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*")}
 
 

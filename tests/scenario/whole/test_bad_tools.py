@@ -8,7 +8,7 @@ import pytest
 from agent_engine.ports import ToolTraits
 from agent_engine.tools.declare import DeclaredTool, Parameters
 from agent_engine.types import EndReason, StepStatus, TaskStatus
-from bot import equipment
+from bot import toolbox
 from tests.fakes.openai_server import Says
 from tests.scenario.whole.models import (
     KEY,
@@ -52,10 +52,10 @@ def tool(run):
 @pytest.fixture
 def with_gadget(monkeypatch):
     """Give the installation one more tool."""
-    made = equipment.make_tools
+    made = toolbox.make_tools
 
     def give(run):
-        monkeypatch.setattr(equipment, "make_tools", lambda s: (*made(s), tool(run)))
+        monkeypatch.setattr(toolbox, "make_tools", lambda s: (*made(s), tool(run)))
 
     return give
 

@@ -52,7 +52,7 @@ async def test_a_task_searches_reads_computes_and_writes_and_nobody_sees_the_sec
         settings = {
             "SEARXNG_URL": f"http://127.0.0.1:{port}",
             "file": file_with(port),
-            "named_secrets": {"MINE": SecretStr(SECRET)},
+            "variables": {"MINE": SecretStr(SECRET)},
         }
         script = working(*steps, text="It is 391.")
         async with open_model_town(tmp_path, workspace, monkeypatch, script, **settings) as opened:
@@ -97,7 +97,7 @@ async def test_a_task_asks_before_it_posts_to_an_api_and_hands_its_file_over(
         settings = {
             "SEARXNG_URL": f"http://127.0.0.1:{port}",
             "file": file_with(port),
-            "named_secrets": {"MINE": SecretStr(SECRET)},
+            "variables": {"MINE": SecretStr(SECRET)},
         }
         script = working(*steps, text="Ordered for 391.")
         async with open_model_town(tmp_path, workspace, monkeypatch, script, **settings) as opened:

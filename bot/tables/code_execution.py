@@ -1,19 +1,23 @@
-"""The tables of ``treadle.toml`` that say where code runs, how much a task may keep, and how long.
-
-They only say what may be written there; ``equipment`` makes the engine's values of them.
-"""
+"""``[tools.code_execution]``: where code runs, and with what."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, Field
+
+from bot.tables.table import Table
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def _whole(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("give the whole path, starting with a slash")
+    return path
 
 
-class ContainerTable(_Table):
+WholePath = Annotated[Path, AfterValidator(_whole)]
+
+
+class ContainerTable(Table):
     """The container in which programs run when the sandbox is one."""
 
     engine: Annotated[str, Field(min_length=1, max_length=200)] | None = None
@@ -26,7 +30,7 @@ class ContainerTable(_Table):
     """``runsc`` is gVisor; None for it where it is registered, else the engine's usual one."""
 
 
-class CodeExecutionTable(_Table):
+class CodeExecutionTable(Table):
     """What the tool that runs code may do."""
 
     languages: tuple[Literal["python", "javascript", "bash"], ...] = (
@@ -36,31 +40,10 @@ class CodeExecutionTable(_Table):
     )
     sandbox: Literal["bubblewrap", "sandlock", "container"] | None = None
     """None for the first that works on this machine."""
-    python_environment: Path | None = None
+    python_environment: WholePath | None = None
     """A virtual environment whose packages python programs may import."""
-    node_modules: Path | None = None
+    node_modules: WholePath | None = None
     """A folder of that name whose packages javascript programs may load."""
-    cgroup: Path | None = None
+    cgroup: WholePath | None = None
     """The control group below which programs get one each; None for one that systemd delegated."""
     container: ContainerTable = ContainerTable()
-
-    @field_validator("python_environment", "node_modules", "cgroup")
-    @classmethod
-    def _is_absolute(cls, path: Path | None) -> Path | None:
-        if path is not None and not path.is_absolute():
-            raise ValueError("give the whole path, starting with a slash")
-        return path
-
-
-class TaskFolderTable(_Table):
-    """How much one task may keep in files, beside what people attach."""
-
-    mib: Annotated[int, Field(ge=1, le=1_024)] = 128
-    files: Annotated[int, Field(ge=1, le=20_000)] = 2_000
-
-
-class RetentionTable(_Table):
-    """How many days what is stored is kept; 0 for ever."""
-
-    task_folders_days: Annotated[int, Field(ge=0, le=36_500)] = 30
-    """After a task used its files for the last time. Tasks that are not over keep theirs."""

@@ -1,10 +1,7 @@
-from contextlib import AsyncExitStack
-
 from aiohttp import web
 
-from bot.equipment import Outfitter, make_secrets, make_tools
-from bot.model_source import ModelSource
 from bot.settings import Purpose, read_settings
+from bot.toolbox import make_tools, open_toolbox
 from tests.fakes.tools import tool_context
 from tests.fakes.web import serving
 
@@ -46,10 +43,9 @@ async def test_a_tool_from_the_settings_calls_with_its_secret_and_is_closed_afte
             plain_http = true
         """
         settings = settings_with(tmp_path, text, MINE="made-up-value")
-        async with AsyncExitStack() as stack:
-            outfitter = Outfitter(settings, ModelSource(base_url=None, model="offline"), stack)
+        async with open_toolbox(settings) as toolbox:
             arguments = {"url": f"http://127.0.0.1:{port}/"}
-            called = await outfitter.caller.call("api_call", arguments, tool_context(tmp_path))
+            called = await toolbox.caller.call("api_call", arguments, tool_context(tmp_path))
             assert called.content["data"] == {"echo": "Bearer [secret]"}
     assert seen == ["Bearer made-up-value"]
 
@@ -60,14 +56,11 @@ async def test_a_searxng_on_this_machine_can_be_asked_without_further_permission
 
     async with serving(answer) as port:
         settings = settings_with(tmp_path, SEARXNG_URL=f"http://127.0.0.1:{port}")
-        async with AsyncExitStack() as stack:
-            outfitter = Outfitter(settings, ModelSource(base_url=None, model="offline"), stack)
-            found = await outfitter.caller.call(
-                "web_search", {"query": "x"}, tool_context(tmp_path)
-            )
+        async with open_toolbox(settings) as toolbox:
+            found = await toolbox.caller.call("web_search", {"query": "x"}, tool_context(tmp_path))
     assert [result["link"] for result in found.content["results"]] == ["https://a.example/"]
 
 
-def test_everything_secret_in_the_settings_is_taken_out_of_texts(tmp_path):
-    secrets = make_secrets(settings_with(tmp_path, OPENAI_API_KEY="sk-made-up-key"))
-    assert secrets.redact("it is sk-made-up-key") == "it is [secret]"
+async def test_everything_secret_in_the_settings_is_taken_out_of_texts(tmp_path):
+    async with open_toolbox(settings_with(tmp_path, OPENAI_API_KEY="my-made-up-key")) as toolbox:
+        assert toolbox.redaction.redact("it is my-made-up-key") == "it is [secret]"

@@ -1,16 +1,21 @@
-"""What ``[[mcp_servers]]`` of ``treadle.toml`` says.
+"""``[[mcp_servers]]``: programs and addresses whose tools agents can have.
 
 It names variables of the environment and never holds their values; ``settings`` reads those.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator
+from typing_extensions import override
 
+from bot.tables.table import Names, Table, Variable, is_web_address
+
+INHERITED: Final = ("PATH", "HOME")
+"""All that a server's program gets of the environment besides what it is configured to get."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NAME = r"^[a-z][a-z0-9]{0,23}$"
 _TOOL = re.compile(r"mcp_([a-z0-9]+)_.+")
@@ -18,10 +23,8 @@ _TOOL = re.compile(r"mcp_([a-z0-9]+)_.+")
 Seconds = Annotated[float, Field(gt=0.0, le=3600.0, allow_inf_nan=False)]
 
 
-class McpServerTable(BaseModel):
+class McpServerTable(Table):
     """One server of the Model Context Protocol: a program, or an address."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(pattern=_NAME)]
     """Lower-case letters and digits; its tools are called ``mcp_<name>_<tool>``."""
@@ -46,28 +49,40 @@ class McpServerTable(BaseModel):
     @field_validator("env", mode="before")
     @classmethod
     def _same_names(cls, env: object) -> object:
-        return {name: name for name in env} if isinstance(env, list) else env
+        if isinstance(env, list) and all(isinstance(name, str) for name in env):
+            return {name: name for name in env}
+        return env
 
     @field_validator("url")
     @classmethod
     def _is_web_address(cls, url: str | None) -> str | None:
-        parts = urlsplit(url or "https://none")
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        if url is not None and (not is_web_address(url) or urlsplit(url).username):
             raise ValueError('give an address that starts with "https://" or "http://"')
         return url
 
-    @model_validator(mode="after")
-    def _is_one_kind(self) -> Self:
-        if (self.command is None) == (self.url is None):
-            raise ValueError("give either a command or a url")
-        wrong = (self.args or self.env or self.cwd) if self.url else self.headers
-        if wrong:
-            raise ValueError("args, env and cwd go with a command, headers with a url")
-        return self
+    @override
+    def problems(self, where: str, names: Names) -> Iterator[str]:
+        if self.command and self.url:
+            yield f"{where}: give either a command or a url, not both"
+        elif (self.url and (self.args or self.env or self.cwd)) or (self.command and self.headers):
+            yield f"{where}: args, env and cwd go with a command, headers with a url"
+
+    @override
+    def lacks(self, where: str) -> Iterator[str]:
+        if not self.command and not self.url:
+            yield f"{where}: give either a command or a url"
+
+    @override
+    def variables(self, where: str) -> Iterator[Variable]:
+        for name in sorted(self.given):
+            missing = f"{name} is not set, but the MCP server {self.name} is configured to get it"
+            yield Variable(name=name, missing=missing, is_secret=False)
+        for name in INHERITED if self.command else ():
+            yield Variable(name=name, is_secret=False)
 
     @property
-    def variables(self) -> frozenset[str]:
-        """The variables of the environment that it needs."""
+    def given(self) -> frozenset[str]:
+        """The variables of the environment that it is configured to get."""
         in_headers = [name for value in self.headers.values() for name in _VARIABLE.findall(value)]
         return frozenset([*self.env.values(), *in_headers])
 
@@ -79,22 +94,14 @@ class McpServerTable(BaseModel):
         }
 
 
-def mcp_contradictions(
-    servers: Sequence[McpServerTable], tools: Mapping[str, Iterable[str]]
-) -> list[str]:
-    """Return what is wrong between servers, and between them and the agents' lists of tools."""
+def servers_of(tools: Sequence[str]) -> frozenset[str]:
+    """Return the servers whose tools are named here."""
+    return frozenset(found[1] for tool in tools if (found := _TOOL.fullmatch(tool)))
+
+
+def same_names(servers: Sequence[McpServerTable]) -> Iterator[str]:
+    """Say which names several servers have."""
     names = [server.name for server in servers]
-    problems = [
-        f"[[mcp_servers]] {name}: two servers have this name; give one another."
-        for name in dict.fromkeys(names)
-        if names.count(name) > 1
-    ]
-    for where, wanted in tools.items():
-        found: Any = (_TOOL.fullmatch(tool) for tool in wanted)
-        missing = {match[1] for match in found if match and match[1] not in names}
-        problems += [
-            f"{where}.tools names the MCP server {name!r}, which is not configured: "
-            "add it to [[mcp_servers]], or take it out."
-            for name in sorted(missing)
-        ]
-    return problems
+    for name in dict.fromkeys(names):
+        if names.count(name) > 1:
+            yield f"mcp_servers: two servers have this name, {name}: give one another"

@@ -1,14 +1,15 @@
-"""Tables of ``treadle.toml`` for tools that use the network: where they may go, with which keys.
+"""``[tools.api_call]`` and ``[tools.web_search]``: where tools may go, and with which keys.
 
 Checked by the tools' own reading of domains and networks, so that nothing is found wrong later. It
 names environment variables; it must not read them, that is ``settings``.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field
+from typing_extensions import override
 
 from agent_engine.tools.api_call.access import (
     PLACE,
@@ -18,26 +19,41 @@ from agent_engine.tools.api_call.access import (
     read_private,
 )
 from agent_engine.tools.http.urls import ANY_DOMAIN, DEFAULT_PORTS, read_domain, read_domains
+from agent_engine.tools.secrets import MIN_SECRET_CHARS
+from bot.tables.table import VARIABLE_NAME, Names, Table, Variable, dotted
 
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,60}")
 _NOT_BY_HEADER = frozenset({"host", "content-length", "transfer-encoding", "connection", "cookie"})
 _PARAMETER = re.compile(r"[A-Za-z0-9._~-]{1,60}")
 
+
+def _named(domain: str) -> str:
+    if domain == ANY_DOMAIN:
+        raise ValueError("name the domains; read_domains may be '*'")
+    return read_domain(domain)
+
+
+def _any_or_named(domain: str) -> str:
+    return domain if domain == ANY_DOMAIN else read_domain(domain)
+
+
+def _private(entry: str) -> str:
+    read_private([entry])
+    return entry
+
+
+_Written = Annotated[str, Field(min_length=1, max_length=253)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
-Domain = Annotated[str, Field(min_length=1, max_length=253)]
-_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,79}")
-
-
-class Table(BaseModel):
-    """A table of the file: nothing unknown in it, nothing can be changed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+Host = Annotated[_Written, AfterValidator(read_domain)]
+Domain = Annotated[_Written, AfterValidator(_named)]
+ReadDomain = Annotated[_Written, AfterValidator(_any_or_named)]
+PrivateEntry = Annotated[str, AfterValidator(_private)]
 
 
 class ApiSecretTable(Table):
     """A secret for one server; its value is in the environment."""
 
-    host: Domain
+    host: Host
     """Exactly this one, nothing below it."""
     env: str
     """The environment variable that holds it."""
@@ -50,22 +66,28 @@ class ApiSecretTable(Table):
     plain_http: bool = False
     """Whether it may also travel unencrypted."""
 
-    @field_validator("host")
-    @classmethod
-    def _is_host(cls, host: str) -> str:
-        return read_domain(host)
-
-    @model_validator(mode="after")
-    def _has_one_place(self) -> Self:
+    @override
+    def problems(self, where: str, names: Names) -> Iterator[str]:
+        # Somebody may have written the secret itself there, so it is not shown.
+        if not VARIABLE_NAME.fullmatch(self.env):
+            yield (
+                f"{where}.env: name the environment variable that holds the secret, in capital "
+                "letters, digits and _; never put the secret itself here"
+            )
         if self.header and self.query:
-            raise ValueError("give header or query, not both")
+            yield f"{where}: give header or query, not both"
         if self.header and not _may_carry(self.header):
-            raise ValueError(f"{self.header!r} cannot carry a secret: name another header")
+            yield f"{where}.header: {self.header!r} cannot carry a secret: name another header"
         if self.query and not _PARAMETER.fullmatch(self.query):
-            raise ValueError(f"{self.query!r} is not the name of a query parameter")
+            yield f"{where}.query: {self.query!r} is not the name of a query parameter"
         if self.template is not None and not _is_template(self.template):
-            raise ValueError("template needs {secret} in it, and one line of ASCII")
-        return self
+            yield f"{where}.template: it needs {PLACE} in it, and one line of ASCII"
+
+    @override
+    def variables(self, where: str) -> Iterator[Variable]:
+        if VARIABLE_NAME.fullmatch(self.env):
+            missing = f"{self.env} is missing: set it, or remove {where} from the file"
+            yield Variable(name=self.env, missing=missing, least_chars=MIN_SECRET_CHARS)
 
     def filled(self, value: str) -> HostSecret:
         """Return the secret with its value."""
@@ -86,30 +108,20 @@ class ApiCallTable(Table):
 
     domains: tuple[Domain, ...] = ()
     """With every method; each domain includes its subdomains."""
-    read_domains: tuple[Domain, ...] = ()
+    read_domains: tuple[ReadDomain, ...] = ()
     """With GET only, besides the others; ``*`` is every public site."""
     ports: tuple[Port, ...] = tuple(sorted(DEFAULT_PORTS))
-    allow_private: tuple[str, ...] = ()
+    allow_private: tuple[PrivateEntry, ...] = ()
     """Private addresses, networks or domains that may be reached nevertheless."""
     secrets: Mapping[str, ApiSecretTable] = Field(default_factory=dict)
 
-    @field_validator("domains")
-    @classmethod
-    def _are_named(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
-        if ANY_DOMAIN in domains:
-            raise ValueError("name the domains; read_domains may be '*'")
-        return tuple(map(read_domain, domains))
-
-    @field_validator("read_domains")
-    @classmethod
-    def _are_domains(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(d if d == ANY_DOMAIN else read_domain(d) for d in domains)
-
-    @field_validator("allow_private")
-    @classmethod
-    def _are_private(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
-        read_private(entries)
-        return entries
+    @override
+    def problems(self, where: str, names: Names) -> Iterator[str]:
+        allowed = self.access({})
+        for name, secret in self.secrets.items():
+            host = secret.host
+            if not (allowed.domains.holds(host) or allowed.read_domains.holds(host)):
+                yield f"{where}.secrets.{dotted((name,))}: {host} is not in domains: add it"
 
     @property
     def private(self) -> Private:
@@ -129,41 +141,12 @@ class ApiCallTable(Table):
             ),
         )
 
-    def variables(self) -> Iterable[tuple[str, str]]:
-        """Return where secrets are named, and the environment variables they name."""
-        return [
-            (f"tools.api_call.secrets.{name}", secret.env)
-            for name, secret in self.secrets.items()
-            if _VARIABLE.fullmatch(secret.env)
-        ]
-
 
 class WebSearchTable(Table):
     """Which provider ``web_search`` asks."""
 
     provider: Literal["serper", "brave", "tavily", "searxng"] | None = None
     """None for the first that has a key or an address, in this order."""
-
-
-def network_contradictions(table: ApiCallTable) -> list[str]:
-    """Say what is wrong with the secrets, without showing what stands in place of a variable.
-
-    Somebody may have written the secret itself there.
-    """
-    where = "tools.api_call.secrets"
-    access = table.access({})
-    problems = [
-        f"{where}.{name}.env: name the environment variable that holds the secret, in capital "
-        "letters, digits and _; never put the secret itself here."
-        for name, secret in table.secrets.items()
-        if not _VARIABLE.fullmatch(secret.env)
-    ]
-    problems += [
-        f"{where}.{name}: {secret.host} is not in domains: add it."
-        for name, secret in table.secrets.items()
-        if not (access.domains.holds(secret.host) or access.read_domains.holds(secret.host))
-    ]
-    return problems
 
 
 def _may_carry(header: str) -> bool:
