@@ -18,6 +18,7 @@ from agent_engine.equipment import Equipment, JudgeFactory, ToolCalls
 from agent_engine.errors import RequestError
 from agent_engine.in_memory import InMemoryRunStore
 from agent_engine.loop import AgentLoop, Progress
+from agent_engine.memory.long_term import LongTermMemory
 from agent_engine.ports import (
     AnswerWriterFactory,
     Clock,
@@ -94,6 +95,8 @@ class AgentParts:
     judge: JudgeFactory | None = None
     planner_name: str = "llm"
     prices: Mapping[str, Price] | None = None
+    memory: LongTermMemory | None = None
+    """What is remembered beyond a task; None: nothing."""
     caller: Callable[[Sequence[Tool], Clock], ToolCalls] = ToolCaller
     """Makes the one path by which the agent's tools are called, with its rules and records."""
 
@@ -132,7 +135,7 @@ class BaseAgent:
             finalize(self, rmtree, root, ignore_errors=True)
         self._folders = TaskFolders(root)
         self._clock = clock or SystemClock()
-        self._store = InMemoryRunStore()
+        self._store = InMemoryRunStore(parts.memory.store if parts.memory else None)
         self._states = AgentStates()
         self._watch = SignalWatch(self._store)
         self._loop = AgentLoop(
@@ -249,6 +252,7 @@ class BaseAgent:
             tools=parts.caller(tuple(self._tools.values()), self._clock),
             folders=self._folders,
             prices=parts.prices or {},
+            memory=parts.memory,
             is_complete=lambda run: self._check_task_completion(run.task, run),
         )
 

@@ -28,6 +28,7 @@ def planning_context(  # noqa: PLR0913  # all that a planner is told
     clock: Clock,
     because: str = "",
     recalled: Recollection = _NOTHING,
+    remembers: bool = False,
 ) -> PlanningContext:
     """Return what the planner of this run is told."""
     names = tuple(tool.name for tool in tools)
@@ -39,6 +40,7 @@ def planning_context(  # noqa: PLR0913  # all that a planner is told
         conversation=run.messages,
         memories=_remembered(run, recalled),
         lessons=tuple(line(lesson) for lesson in recalled.lessons),
+        remembers=remembers,
         steps=tuple(step for step in run.steps if step.observation is not None),
         earlier_answers=run.earlier_answers,
         files=files_in(folder),

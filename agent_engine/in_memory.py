@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from agent_engine.errors import FencedError, UnapprovedError, UnknownAgentError
-from agent_engine.events import Ended, RunEvent, StepStarted, WaitOpened
+from agent_engine.events import Ended, Remembered, RunEvent, StepStarted, WaitOpened
+from agent_engine.memories import MemoryStore
 from agent_engine.ports import Fence, NotRunnable, RunSignal
 from agent_engine.run_state import apply, may_start
 from agent_engine.types import (
@@ -40,7 +41,9 @@ _NO_ANSWER = "The sub-task ended without an answer."
 class InMemoryRunStore:
     """A ``RunStore`` without a database, and the few commands that a library needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, memories: MemoryStore | None = None) -> None:
+        """Begin with no runs; what they remember goes to ``memories``, if anywhere."""
+        self._memories = memories
         self._runs: dict[RunId, RunSnapshot] = {}
         self._agents: dict[AgentId, AgentProfile] = {}
         self._attempts: set[tuple[RunId, int, int]] = set()
@@ -157,7 +160,13 @@ class InMemoryRunStore:
                     self._tell_parent(after)
                 case _:
                     pass
+        await self._remember(events)
         return self._runs[fence.run_id].inbox_seq
+
+    async def _remember(self, events: Sequence[RunEvent]) -> None:
+        for event in events:
+            if isinstance(event, Remembered) and self._memories is not None:
+                await self._memories.keep(event.scope, event.memory)
 
     async def signals(self, run_ids: Sequence[RunId]) -> Mapping[RunId, RunSignal]:
         """Read what changed from outside for these runs."""

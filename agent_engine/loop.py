@@ -327,6 +327,7 @@ class _Worker:
             clock=self._clock,
             because=because,
             recalled=recalled or Recollection(),
+            remembers=self._equipment.memory is not None,
         )
 
     # -- acting ----------------------------------------------------------------------------------

@@ -397,6 +397,8 @@ class PlanningContext:
     """The thread, oldest first."""
     memories: tuple[str, ...] = ()
     lessons: tuple[str, ...] = ()
+    remembers: bool = False
+    """Whether what is remembered outlives the task."""
     steps: tuple[Step, ...] = ()
     """What was done so far, in this run and, for a follow-up, in earlier ones."""
     earlier_answers: tuple[str, ...] = ()

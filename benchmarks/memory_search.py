@@ -59,19 +59,36 @@ def main() -> None:
         whole.append((f"{count:,}", *measured[1]))
         keeping_rows.append((f"{count:,}", *measured[2]))
     table(
-        ("in one scope", "naive CPU ms", "cold CPU ms", "cold ms", "warm CPU ms", "warm ms",
-         "words alone CPU ms", "vectors alone CPU ms", "same as naive"),
+        (
+            "in one scope",
+            "naive CPU ms",
+            "cold CPU ms",
+            "cold ms",
+            "warm CPU ms",
+            "warm ms",
+            "words alone CPU ms",
+            "vectors alone CPU ms",
+            "same as naive",
+        ),
         scoped,
     )
     print()
     table(
-        ("whole workspace", "one pass ms", f"{GIGABYTES / 1e9:.0f} GB bound ms", "x one pass",
-         f"default bound ({DEFAULT_BYTES / 1e6:.0f} MB) ms", "process MB after"),
+        (
+            "whole workspace",
+            "one pass ms",
+            f"{GIGABYTES / 1e9:.0f} GB bound ms",
+            "x one pass",
+            f"default bound ({DEFAULT_BYTES / 1e6:.0f} MB) ms",
+            "process MB after",
+        ),
         whole,
     )
     print()
-    table(("memories there", "inserted per second, in bulk", "kept per second, one by one"),
-          keeping_rows)
+    table(
+        ("memories there", "inserted per second, in bulk", "kept per second, one by one"),
+        keeping_rows,
+    )
 
 
 async def _measured(folder: Path, count: int, scopes: int) -> tuple[list[Any], ...]:
@@ -139,9 +156,7 @@ async def _scoped(database: Database, scopes: int) -> list[Any]:
             embedding=Embedding(MODEL, vector.tobytes()) if vectors else None,
             kinds=(MemoryKind.NOTE,),
         )
-        return await database.read(
-            lambda c: find(c, indexes, [places[n]], query, now=now_utc())
-        )
+        return await database.read(lambda c: find(c, indexes, [places[n]], query, now=now_utc()))
 
     for n in range(ASKED):
         await search(n, warm)
@@ -154,8 +169,16 @@ async def _scoped(database: Database, scopes: int) -> list[Any]:
     hot = await _costs(lambda n: search(n, warm))
     by_words = await _costs(lambda n: search(n, warm, vectors=False))
     by_vectors = await _costs(lambda n: search(n, warm, words=False))
-    return [naive.cpu, cold.cpu, cold.wall, hot.cpu, hot.wall, by_words.cpu, by_vectors.cpu,
-            f"{same} of {ASKED}"]
+    return [
+        naive.cpu,
+        cold.cpu,
+        cold.wall,
+        hot.cpu,
+        hot.wall,
+        by_words.cpu,
+        by_vectors.cpu,
+        f"{same} of {ASKED}",
+    ]
 
 
 async def _whole(database: Database, count: int) -> list[Any]:

@@ -23,6 +23,7 @@ from agent_engine.engine import Engine
 from agent_engine.errors import RetryableError
 from agent_engine.events import RunEvent
 from agent_engine.loop import AgentLoop, Progress
+from agent_engine.memory.long_term import LongTermMemory
 from agent_engine.ports import Bell, Topic
 from agent_engine.states import AgentStates
 from agent_engine.types import RunId, RunSnapshot, UserId, new_id, now_utc
@@ -61,6 +62,8 @@ from storage.figures import SqlFigureStore
 from storage.housekeeping import SqlHousekeeping
 from storage.leases import open_leases
 from storage.lock_file import sole_owner
+from storage.memory.indexes import indexes_of
+from storage.memory.store import SqlMemoryStore
 from storage.people import SqlPersonStore
 from storage.posts import SqlPostStore
 from storage.runs import SqlRunStore
@@ -98,6 +101,7 @@ class Works:
     bell: Bell
     engine: Engine
     runs: SqlRunStore
+    memory: LongTermMemory
     models: Models
     toolbox: Toolbox
     growing: GrowingAnswers
@@ -135,7 +139,8 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
     database = await stack.enter_async_context(open_database(settings.database_url))
     stack.enter_context(sole_owner(database))
     bell = await stack.enter_async_context(open_bell(database))
-    runs = SqlRunStore(database)
+    indexes = indexes_of(database)
+    runs = SqlRunStore(database, indexes=indexes)
     engine = Engine(
         commands=SqlCommandStore(database),
         agents=SqlAgentDirectory(database),
@@ -148,6 +153,7 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
         bell=bell,
         engine=engine,
         runs=runs,
+        memory=LongTermMemory(SqlMemoryStore(database, indexes)),
         models=await stack.enter_async_context(open_models(settings)),
         toolbox=await stack.enter_async_context(open_toolbox(settings, _records(database))),
         growing=GrowingAnswers(),
@@ -185,7 +191,13 @@ async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:
     budgets = _day_budgets(works)
     loop = AgentLoop(
         runs=works.runs,
-        equip=partial(equip, models=works.models, toolbox=works.toolbox, budgets=budgets),
+        equip=partial(
+            equip,
+            models=works.models,
+            toolbox=works.toolbox,
+            memory=works.memory,
+            budgets=budgets,
+        ),
         watch=watch,
         clock=SystemClock(),
         states=AgentStates(),

@@ -6,6 +6,7 @@ Part of the composition root, and the only place where models and tools meet.
 from agent_engine.budgets import DayBudgets
 from agent_engine.equipment import Equipment
 from agent_engine.labels import OFFLINE_LABEL, SMALL_MODEL_LABEL
+from agent_engine.memory.long_term import LongTermMemory
 from agent_engine.planners.choose import answer_writer_factory, planner_factory
 from agent_engine.planners.judge import Judge
 from agent_engine.redaction import RedactingModel
@@ -18,7 +19,12 @@ _LABELS = {PlannerKind.OFFLINE: OFFLINE_LABEL, PlannerKind.SMALL: SMALL_MODEL_LA
 
 
 def equip(
-    profile: AgentProfile, *, models: Models, toolbox: Toolbox, budgets: DayBudgets | None = None
+    profile: AgentProfile,
+    *,
+    models: Models,
+    toolbox: Toolbox,
+    memory: LongTermMemory | None = None,
+    budgets: DayBudgets | None = None,
 ) -> Equipment:
     """Return what this agent works with."""
     kind = models.planner_of(profile)
@@ -31,6 +37,7 @@ def equip(
         tools=toolbox.caller,
         folders=toolbox.folders,
         prices=models.prices,
+        memory=memory,
         budgets=budgets,
         label=_LABELS.get(kind, ""),
     )

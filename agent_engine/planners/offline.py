@@ -66,6 +66,8 @@ class OfflinePlanner:
     ) -> Proposal:
         """Propose the steps that the goal names, or one answer that says what is possible."""
         tools = frozenset(tool.name for tool in available_tools)
+        if context.remembers:
+            tools |= {MEMORY}
         wishes = read_goal(goal)
         problem = _problem(wishes, tools)
         if problem is not None:
@@ -127,7 +129,7 @@ def _problem(wishes: Sequence[Wish], tools: frozenset[str]) -> str | None:
         return f"{_NO_MODEL} I did not start, for I do not understand this part: {_quote(unclear)}"
     missing = sorted({_tool_of(wish) for wish in wishes} - tools)
     if MEMORY in missing:
-        return "Remembering things comes with memory, which is not available to me here."
+        return "I can remember nothing here: this agent has no memory beyond its task."
     if missing:
         names = " and ".join(f"`{name}`" for name in missing)
         return f"I understand what you want, but it needs {names}, which is not available here."
