@@ -238,6 +238,8 @@ def _sentence(detail: ErrorDetails) -> str:
     where = dotted(detail["loc"])
     if detail["type"] == "extra_forbidden":
         return f"{where} is not a setting: {_suggestion(detail['loc'])}"
+    if detail["type"] == "missing":
+        return f"{where} is required: add it"
     message, given = detail["msg"].removeprefix("Value error, "), detail["input"]
     # A whole table says little in a line; a value may be a secret that stands in a wrong place.
     is_shown = isinstance(given, str | int | float)

@@ -5,21 +5,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from typing_extensions import override
 
 from agent_engine.types import FollowUps, Limits, PlannerKind
 from bot.tables.mcp_servers import servers_of
-from bot.tables.table import Amount, Count, Names, Table, dotted
+from bot.tables.table import Amount, Count, Names, Table, dotted, like
 
 _KEY = re.compile(r"[a-z][a-z0-9_-]{0,40}")
-_CHANNEL = re.compile(r"(?:[CG][A-Z0-9]{2,}|#[^\s#]{1,80})")
-
-
-def _channel(channel: str) -> str:
-    if not _CHANNEL.fullmatch(channel):
-        raise ValueError('this is neither a channel id ("C…") nor a name ("#…")')
-    return channel
+Channel = Annotated[
+    str, like(r"[CG][A-Z0-9]{2,}|#[^\s#]{1,80}", 'give a channel id ("C…") or a name ("#…")')
+]
+Emoji = Annotated[str, like(r":[^:\s]+:", 'give the name of an emoji, such as ":gear:"')]
 
 
 class LimitsTable(Table):
@@ -52,10 +49,10 @@ class AgentTable(Table):
     limits: LimitsTable = LimitsTable()
     follow_ups: FollowUps = FollowUps.ALWAYS
     max_concurrent: Annotated[int, Field(ge=1)] = 50
-    icon_emoji: Annotated[str, Field(pattern=r"^:[^:\s]+:$")] | None = None
+    icon_emoji: Emoji | None = None
     allow_guests: bool = False
     allow_bots: bool = False
-    channels: tuple[Annotated[str, AfterValidator(_channel)], ...] = ()
+    channels: tuple[Channel, ...] = ()
     """Channel ids (``C…``) or names (``#data``) in which this agent lives."""
 
     @override

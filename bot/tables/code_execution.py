@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from bot.tables.table import Table
+from bot.tables.table import Table, like
 
 
 def _whole(path: Path) -> Path:
@@ -15,6 +15,10 @@ def _whole(path: Path) -> Path:
 
 
 WholePath = Annotated[Path, AfterValidator(_whole)]
+Image = Annotated[
+    str, like(r"[A-Za-z0-9][A-Za-z0-9_./:@-]{0,299}", "give an image, such as python:3.12-slim")
+]
+Runtime = Annotated[str, like(r"[A-Za-z0-9_.-]{1,64}", "give the name of a runtime, such as runsc")]
 
 
 class ContainerTable(Table):
@@ -22,11 +26,9 @@ class ContainerTable(Table):
 
     engine: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """The command, ``docker`` or ``podman`` or a path; None for the first that is installed."""
-    image: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./:@-]*$", max_length=300)] = (
-        "python:3.12-slim"
-    )
+    image: Image = "python:3.12-slim"
     """Has to be on the machine already: nothing is ever pulled."""
-    runtime: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=64)] | None = None
+    runtime: Runtime | None = None
     """``runsc`` is gVisor; None for it where it is registered, else the engine's usual one."""
 
 

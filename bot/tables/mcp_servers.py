@@ -12,21 +12,23 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from typing_extensions import override
 
-from bot.tables.table import Names, Table, Variable, is_web_address
+from bot.tables.table import Names, Table, Variable, is_web_address, like
 
 INHERITED: Final = ("PATH", "HOME")
 """All that a server's program gets of the environment besides what it is configured to get."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_NAME = r"^[a-z][a-z0-9]{0,23}$"
 _TOOL = re.compile(r"mcp_([a-z0-9]+)_.+")
 
+ServerName = Annotated[
+    str, like(r"[a-z][a-z0-9]{0,23}", "use up to 24 lower-case letters and digits, a letter first")
+]
 Seconds = Annotated[float, Field(gt=0.0, le=3600.0, allow_inf_nan=False)]
 
 
 class McpServerTable(Table):
     """One server of the Model Context Protocol: a program, or an address."""
 
-    name: Annotated[str, Field(pattern=_NAME)]
+    name: ServerName
     """Lower-case letters and digits; its tools are called ``mcp_<name>_<tool>``."""
     command: Annotated[str, Field(min_length=1)] | None = None
     args: tuple[str, ...] = ()

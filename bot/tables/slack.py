@@ -7,7 +7,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import override
 
-from bot.tables.table import Names, Table
+from bot.tables.table import Names, Table, like
+
+Prefix = Annotated[
+    str, like(r"[a-z0-9_-]{0,16}", "use up to 16 lower-case letters, digits, - and _, without a /")
+]
+UserIdText = Annotated[str, like(r"[UW][A-Z0-9]+", 'give a user id, such as "U0123456789"')]
 
 
 class SlackTable(Table):
@@ -15,9 +20,9 @@ class SlackTable(Table):
 
     short_commands: bool = True
     """Whether ``/solve``, ``/tasks`` and ``/agent`` exist besides ``/treadle``."""
-    command_prefix: Annotated[str, Field(pattern=r"^[a-z0-9_-]{0,16}$")] = ""
+    command_prefix: Prefix = ""
     """Put before the short commands where another app has them too: ``x-`` makes ``/x-solve``."""
-    admins: tuple[Annotated[str, Field(pattern=r"^[UW][A-Z0-9]+$")], ...] = ()
+    admins: tuple[UserIdText, ...] = ()
     """User ids of those who may stop any task and change agents, besides workspace admins."""
     direct_agent: str | None = None
     """The agent of direct messages; the default agent where nothing is said."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 NAME: Final = "<name>"
 """Stands for any name in the place of a table, as in ``agents.<name>``."""
@@ -85,6 +85,18 @@ class Table(BaseModel):
     def variables(self, where: str) -> Iterator[Variable]:  # noqa: ARG002 - as above
         """Give the variables that this table names."""
         yield from ()
+
+
+def like(pattern: str, fix: str) -> AfterValidator:
+    """Make the check that a text is like this as a whole; else the fix is told."""
+    whole = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not whole.fullmatch(text):
+            raise ValueError(fix)
+        return text
+
+    return AfterValidator(check)
 
 
 def dotted(place: Place) -> str:

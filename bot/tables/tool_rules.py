@@ -11,12 +11,14 @@ from pydantic import Field
 from typing_extensions import override
 
 from agent_engine.types import Asks
-from bot.tables.table import Names, Table
+from bot.tables.table import Names, Table, like
 
 BUILT_IN: Final = ("api_call", "calculate", "code_execution", "file_operations", "web_search")
 """The tools that come with the bot, configured or not."""
-Someone = Annotated[str, Field(pattern=r"^(?:[UW][A-Z0-9]+|requester|admins)$")]
-Privileged = Annotated[str, Field(pattern=r"^(?:[UW][A-Z0-9]+|admins)$")]
+Someone = Annotated[
+    str, like(r"[UW][A-Z0-9]+|requester|admins", 'give a user id, "requester" or "admins"')
+]
+Privileged = Annotated[str, like(r"[UW][A-Z0-9]+|admins", 'give a user id or "admins"')]
 
 
 class ToolRuleTable(Table):

@@ -60,7 +60,7 @@ def test_prices_become_the_engines_values():
     [
         ("[agnet]\n", "agnet is not a setting: did you mean agent?"),
         ("[agents.a]\nplanner = 'magic'\n", "agents.a.planner"),
-        ("[agents.a]\nchannels = ['general']\n", "neither a channel id"),
+        ("[agents.a]\nchannels = ['general']\n", "give a channel id"),
         ("[agents.a]\nmax_concurrent = 0\n", "greater than or equal to 1"),
         ("[agents.A]\n", "agents.A: use lower-case letters"),
         ("[[tools.rules]]\ntool = 'calc'\nask = 'never'\n", "'calc', which does not exist"),
@@ -88,7 +88,7 @@ def test_prices_become_the_engines_values():
         ("[models.a]\nbase_url = 'gpu.example'\n", 'base_url: start it with "https://"'),
         ("[models.'a,b']\n", "may not be empty or hold a comma"),
         ("[models.a]\ntimeout_s = 0\n", "models.a.timeout_s"),
-        ("[models.a]\nprice = { prompt_usd = 1 }\n", "models.a.price.completion_usd"),
+        ("[models.a]\nprice = { prompt_usd = 1 }\n", "models.a.price.completion_usd is required"),
         ("[agent]\nmodel = 'a'\nmodels = ['b']\n", "agent has model and models"),
         ("[agents.a]\nmodels = ['b, c']\n", "agents.a.models: give each model's name"),
         ("[tools.code_execution]\nsandbox = 'none'\n", "tools.code_execution.sandbox"),

@@ -55,7 +55,7 @@ def test_a_wrong_entry_is_one_sentence_with_its_place(text, problem):
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
-        ("host = 'api.github.com'", "env: field required"),
+        ("host = 'api.github.com'", "env is required: add it"),
         ("host = 'api.github.com'\nenv = 'A B'", "secrets.github.env: name the environment"),
         ("host = 'api.github.com'\nenv = ''", "secrets.github.env: name the environment"),
         ("host = 'gitlab.com'\nenv = 'A'", "gitlab.com is not in domains"),
