@@ -16,6 +16,7 @@ from agent_engine.events import Recalled, WaitOpened
 from agent_engine.memories import MemoryState
 from agent_engine.memory.base import MemoryResult
 from agent_engine.memory.working import remembered
+from agent_engine.planners.plan import main_text
 from agent_engine.ports import Clock, ToolContext
 from agent_engine.session import RunSession
 from agent_engine.types import (
@@ -244,8 +245,9 @@ async def _recall(doing: Doing) -> AgentObservation:
             doing.session.note(Recalled(uses=uses, at=doing.clock.now()))
         found = (*found, *(one for one in stored if one.key not in in_mind))[:limit]
     entries = [_entry(one) for one in found]
-    outcome = f"{len(entries)} found"
-    return success("memory", source=Source.AGENT, outcome=outcome, query=query, entries=entries)
+    told: dict[str, object] = {"query": query, "entries": entries}
+    told["result"] = "\n".join(main_text({"value": entry["content"]}) for entry in entries)
+    return success("memory", source=Source.AGENT, outcome=f"{len(entries)} found", **told)
 
 
 def _entry(found: MemoryResult) -> JsonObject:

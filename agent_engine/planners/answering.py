@@ -192,6 +192,8 @@ def _success(step: Step, seen: _Seen) -> str:
     asked = step.action.parameters
     if step.action.action_type == ActionType.ANSWER:
         return str(content.get("text") or asked.get("text") or "")
+    if "entries" in content:
+        return _recalled(step, content["entries"])
     if "expression" in asked and "result" in content:
         worked = _code(_worked(str(asked["expression"]), seen))
         return f"{worked} = **{_plain(str(content['result']))}**"
@@ -201,6 +203,20 @@ def _success(step: Step, seen: _Seen) -> str:
         return f"{_line(step)}:\n\n{output}"
     came = step.observation.outcome if step.observation else ""
     return f"{_line(step)}: {_plain(came)}" if came else f"{_line(step)}: done."
+
+
+def _recalled(step: Step, entries: object) -> str:
+    """List what was found in memory, each with the day that it is from."""
+    found = entries if isinstance(entries, Sequence) and not isinstance(entries, str) else ()
+    if not found:
+        return f"{_line(step)}: nothing."
+    told = [entry for entry in found if isinstance(entry, Mapping)]
+    lines = [f"- {_plain(_words(one.get('content')))} ({one.get('made', '')})" for one in told]
+    return f"{_line(step)}:\n\n" + "\n".join(lines)
+
+
+def _words(content: object) -> str:
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
 
 
 def _worked(expression: str, seen: _Seen) -> str:

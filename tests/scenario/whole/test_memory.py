@@ -14,7 +14,7 @@ async def answered(town, text, **where):
 async def test_what_is_remembered_in_a_thread_is_known_in_others_of_the_channel(town):
     await answered(town, KILN)
     assert "the kiln runs on Tuesdays" in await answered(town, ASKED)
-    elsewhere = await answered(town, ASKED, channel="random")
+    elsewhere = await answered(town, ASKED, channel="data")
     assert "Tuesday" not in elsewhere
 
 

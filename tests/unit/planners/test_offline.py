@@ -193,8 +193,8 @@ async def test_nothing_is_started_when_a_part_is_not_understood_and_the_part_is_
         ("```print(1)```", (CALCULATE, FILES), "`code_execution`"),
         ("read a.txt", (CALCULATE,), "`file_operations`"),
         ("fetch https://example.com", TOOLS, "`api_call`"),
-        ("remember that the build is on friday", TOOLS, "comes with memory"),
-        ("what do you know about anna?", TOOLS, "comes with memory"),
+        ("remember that the build is on friday", TOOLS, "no memory beyond"),
+        ("what do you know about anna?", TOOLS, "no memory beyond"),
         ("calculate 2+2", (), "`calculate`"),
     ],
 )
