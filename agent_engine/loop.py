@@ -60,6 +60,7 @@ from agent_engine.ports import (
     Queued,
     RunStore,
 )
+from agent_engine.recalling import Recalling
 from agent_engine.session import Observe, RunSession
 from agent_engine.states import AgentStates
 from agent_engine.types import (
@@ -207,7 +208,7 @@ class _Worker:
         self._writer: AnswerWriter = equipment.writer(seeing)
         self._judge = equipment.judge(self._model) if equipment.judge else None
         self._tools = equipment.tools.specs(run.agent.tools)
-        self._recalled: tuple[str, Recollection] | None = None
+        self._recalling = Recalling(session, equipment.memory, clock)
         self._begins = Beginner(session, equipment, self._folder, clock)
 
     async def work(self) -> Progress:
@@ -264,7 +265,7 @@ class _Worker:
         await self._session.flush()
         await self._attached.fetch(self._session.run)
         run = self._session.run
-        recalled = await self._recall(goal_of(run))
+        recalled = await self._recalling.about(goal_of(run))
         context = replace(
             self._context(because=move.because, recalled=recalled),
             on_answer=self._listener.hear(run),
@@ -304,18 +305,6 @@ class _Worker:
                 at=self._clock.now(),
             )
         )
-
-    async def _recall(self, goal: str) -> Recollection:
-        """Return what is remembered that fits the goal; what is told is stored with the plan."""
-        memory = self._equipment.memory
-        if memory is None:
-            return Recollection()
-        if self._recalled is None or self._recalled[0] != goal:
-            found = await memory.recall(self._session.run, goal)
-            self._recalled = (goal, found)
-            if told := found.event(self._clock.now()):
-                self._session.note(told)
-        return self._recalled[1]
 
     def _context(
         self, *, because: str = "", recalled: Recollection | None = None
@@ -406,7 +395,7 @@ class _Worker:
             why = "a sub-goal needs a goal" if not goal else "sub-goals may not go this deep"
             self._finish(step, failure(why), seconds=0.0)
             return
-        recalled = await self._recall(goal)
+        recalled = await self._recalling.about(goal)
         context = replace(self._context(recalled=recalled), goal=goal, depth=step.depth + 1)
         try:
             proposal = await self._planner.create_plan(goal, context, self._tools)
@@ -452,14 +441,14 @@ class _Worker:
                 self._attached.shown(run),
                 folder=self._folder,
                 incomplete_because=incomplete_because,
-                recalled=await self._recall(goal_of(run)),
+                recalled=await self._recalling.about(goal_of(run)),
             )
             heard = replace(context, on_answer=self._listener.hear(run))
             answer = await self._writer.write(heard)
         sees = self._model.dialect.sees is not False
         answer = self._attached.noted(answer, run, sees=sees)
-        if self._equipment.memory is not None and not incomplete_because:
-            self._session.note(self._equipment.memory.episode(run, answer))
+        if not incomplete_because:
+            self._recalling.note_episode(answer)
         await end_with(self._session, answer, incomplete_because, clock=self._clock)
 
     async def _stop(self, move: moves.Stop) -> None:

@@ -11,6 +11,14 @@ depends_on = None
 
 def upgrade() -> None:
     """Create the tables of memories and of their search."""
+    _create_shelves()
+    _create_memories()
+    _create_origins()
+    for statement in _searched_on_sqlite() if _on_sqlite() else _searched_on_postgres():
+        op.execute(statement)
+
+
+def _create_shelves() -> None:
     op.create_table(
         "memory_shelves",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
@@ -35,6 +43,9 @@ def upgrade() -> None:
             name=op.f("uq_memory_shelves_workspace_id_channel_id_agent_id_person_kind"),
         ),
     )
+
+
+def _create_memories() -> None:
     op.create_table(
         "memories",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
@@ -72,6 +83,9 @@ def upgrade() -> None:
     op.create_index("ix_memories_use", "memories", ["shelf_id", "access_count", "used_at"])
     op.create_index(op.f("ix_memories_expires_at"), "memories", ["expires_at"])
     op.create_index(op.f("ix_memories_supersedes"), "memories", ["supersedes"])
+
+
+def _create_origins() -> None:
     op.create_table(
         "memory_origins",
         sa.Column("memory_id", sa.Integer(), nullable=False),
@@ -90,8 +104,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("memory_id", "what", "ref", name=op.f("pk_memory_origins")),
     )
     op.create_index("ix_memory_origins_ref", "memory_origins", ["what", "ref"])
-    for statement in _searched_on_sqlite() if _on_sqlite() else _searched_on_postgres():
-        op.execute(statement)
 
 
 def _on_sqlite() -> bool:
