@@ -61,6 +61,7 @@ from storage.figures import SqlFigureStore
 from storage.housekeeping import SqlHousekeeping
 from storage.leases import open_leases
 from storage.lock_file import sole_owner
+from storage.mcp_pins import SqlPinStore
 from storage.people import SqlPersonStore
 from storage.posts import SqlPostStore
 from storage.runs import SqlRunStore
@@ -159,6 +160,7 @@ def _records(database: Database) -> Records:
         approvals=SqlApprovalStore(database),
         audit=SqlAuditLog(database),
         cache=SqlToolCache(database),
+        pins=SqlPinStore(database),
     )
 
 

@@ -34,6 +34,8 @@ database_app = typer.Typer(help="Look after the database.", no_args_is_help=True
 app.add_typer(database_app, name="db")
 audit_app = typer.Typer(help="Look into the record of what agents did.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
+mcp_app = typer.Typer(help="Look after MCP servers.", no_args_is_help=True)
+app.add_typer(mcp_app, name="mcp")
 
 
 class ExitCode(IntEnum):
@@ -212,6 +214,20 @@ def export_audit(
             typer.echo(line)
 
     _run(print_all())
+
+
+@mcp_app.command("accept")
+def accept_mcp(
+    server: Annotated[str, typer.Argument(help="The server's name in [[mcp_servers]].")],
+    tool: Annotated[str | None, typer.Argument(help="One tool of it; else all.")] = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept without being asked.")] = False,
+) -> None:
+    """Show what an MCP server says of its tools otherwise than before, and accept it."""
+    from bot.mcp_cli import accept  # noqa: PLC0415 - imported when it runs
+
+    settings = _with_home(_settings(Purpose.TERMINAL, log_level="ERROR"))
+    raise typer.Exit(_run(accept(settings, server, tool, agreed=yes)))
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ LONG_FILES = {
     "bot/outbound/slack_client.py": (620, "one method per method of Slack's"),
     "storage/mapping.py": (510, "one mapping per table"),
     "storage/migrations/versions/0001_first.py": (640, "all tables of the first schema"),
-    "storage/tables.py": (570, "all tables in one place"),
+    "storage/tables.py": (590, "all tables in one place"),
 }
 """The most lines each may have, and why it is more than usual."""
 LONG_FUNCTIONS = {

@@ -62,6 +62,7 @@ class Server:
         if self.options.modern and method in ("initialize", "server/discover"):
             self.agree(number, method)
         elif method == "initialize":
+            time.sleep(self.options.slow)
             facts = {"name": "fake", "version": "1"}
             said = {"protocolVersion": params["protocolVersion"], "serverInfo": facts}
             self.send({"id": number, "result": {**said, "capabilities": {"tools": {}}}})
@@ -181,6 +182,7 @@ def main():
     parser.add_argument("--page", type=int, default=1000)
     parser.add_argument("--stubborn", action="store_true")
     parser.add_argument("--modern", action="store_true")
+    parser.add_argument("--slow", type=float, default=0.0)
     parser.add_argument("--fail", action="store_true")
     options = parser.parse_args()
     if options.fail:

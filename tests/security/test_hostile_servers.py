@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import threading
 import tracemalloc
 import zlib
 
@@ -12,6 +13,7 @@ from agent_engine.errors import ToolError
 from agent_engine.tools.api_call.access import Access
 from agent_engine.tools.http.connections import MAX_LARGE_BODIES
 from agent_engine.tools.http.exchange import HttpRequest
+from agent_engine.tools.http.resolving import THREADS, SystemNames
 from agent_engine.tools.http.urls import Domains, read_url
 from tests.fakes.web import open_client, raw_serving, serving
 
@@ -235,6 +237,37 @@ async def test_a_redirect_cannot_smuggle_a_line_into_the_next_request():
         response = await client.call(get(port), access(port))
     assert response.body == b"None"
     assert seen[1] == "/a%0D%0AX-Evil:%201?b=%0A"
+
+
+async def test_name_servers_that_keep_silent_stop_nothing_else(monkeypatch):
+    answer = threading.Event()
+
+    def silent(*_arguments, **_more):
+        answer.wait(20)
+        raise OSError
+
+    monkeypatch.setattr("agent_engine.tools.http.resolving.socket.getaddrinfo", silent)
+    async with asyncio.timeout(10), open_client(resolver=SystemNames(), headers_s=0.3) as client:
+        async with asyncio.TaskGroup() as group:
+            for number in range(2 * THREADS):
+                url = read_url(f"http://tarpit{number}.example/")
+                call = client.call(HttpRequest(method="GET", destination=url), access(80))
+                group.create_task(ends(call, "did not answer in time"))
+        assert await asyncio.to_thread(lambda: "well") == "well"
+        answer.set()
+
+
+async def ends(call, words):
+    with pytest.raises(ToolError, match=words):
+        await call
+
+
+async def test_names_are_looked_up_again_after_the_client_was_closed():
+    names = SystemNames()
+    for _ in range(2):
+        found = await names.resolve("localhost", 80)
+        assert {"127.0.0.1", "::1"} & {result["host"] for result in found}
+        await names.close()
 
 
 async def test_cancelling_a_call_closes_its_connection():

@@ -8,14 +8,15 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from agent_engine.errors import ToolError
 from agent_engine.ports import ToolContext
-from agent_engine.tools.mcp.words import clean_text
+from agent_engine.tools.mcp.servers import McpServer
+from agent_engine.tools.mcp.words import blotted, clean_text
 from agent_engine.tools.paths import MAX_FILE_BYTES, Folder
 from agent_engine.types import JsonObject
 
@@ -23,6 +24,8 @@ FOLDER: Final = "mcp"
 """Below the task folder."""
 MAX_FILES: Final = 10
 MAX_LINKS: Final = 50
+MAX_TEXT_CHARS: Final = 2 * 1024 * 1024
+"""Of one result; as many again of structured data."""
 _MAX_WORD_CHARS: Final = 500
 _ENDINGS: Final = {
     "image/png": "png",
@@ -53,26 +56,53 @@ class _Parts:
 
 
 async def result_of(
-    returned: JsonObject, tool: str, context: ToolContext, *, blot: Callable[[str], str]
+    returned: JsonObject, tool: str, context: ToolContext, *, server: McpServer
 ) -> JsonObject:
-    """Return the tool's result for what a server returned, in the protocol's own JSON.
+    """Return the tool's result for what its server returned, in the protocol's own JSON.
 
     Pictures and other data become files of the task folder; what is too large or no base64 is
-    told of instead. ``blot`` is applied to every text.
+    told of instead. The server's secrets are taken out of all of it. Off the loop, for it may be
+    long.
     """
+    stem = f"{tool}-{context.step}"
+    return await asyncio.to_thread(_result, returned, server, stem, context.task_folder)
+
+
+def _result(returned: JsonObject, server: McpServer, stem: str, folder: Path) -> JsonObject:
     parts = _sorted(returned.get("content"))
-    structured = _blotted(returned.get("structuredContent"), blot)
-    text = blot("\n".join(parts.texts))
+    structured = _bounded_data(returned.get("structuredContent"), parts)
+    structured = blotted(structured, server.blot)
+    text = server.blot(_bounded_text("\n".join(parts.texts), parts))
     if returned.get("isError"):
         return {"success": False, "error": text or "the server's tool failed without saying why"}
-    files = await asyncio.to_thread(_saved, parts, f"{tool}-{context.step}", context.task_folder)
+    files = _saved(parts, stem, folder, server=server)
     result: dict[str, Any] = {"success": True}
     if text and not _says_the_same(text, structured):
         result["text"] = text
     if structured is not None:
         result["structured"] = structured
-    said = {"links": parts.links, "files": files, "notes": parts.notes}
+    said = {"links": _links(parts, server), "files": files, "notes": parts.notes}
     return result | {key: value for key, value in said.items() if value}
+
+
+def _links(parts: _Parts, server: McpServer) -> list[dict[str, str]]:
+    return [
+        {key: clean_text(server.blot(words), _MAX_WORD_CHARS) for key, words in link.items()}
+        for link in parts.links
+    ]
+
+
+def _bounded_text(text: str, parts: _Parts) -> str:
+    if len(text) > MAX_TEXT_CHARS:
+        parts.notes.append(f"left out: the text beyond {MAX_TEXT_CHARS} characters")
+    return text[:MAX_TEXT_CHARS]
+
+
+def _bounded_data(data: object, parts: _Parts) -> object:
+    if data is None or len(json.dumps(data)) <= MAX_TEXT_CHARS:
+        return data
+    parts.notes.append(f"left out: structured data of more than {MAX_TEXT_CHARS} characters")
+    return None
 
 
 def _sorted(content: object) -> _Parts:
@@ -92,9 +122,8 @@ def _sort(block: Mapping[str, Any], parts: _Parts) -> None:
         case "resource":
             _sort_resource(block.get("resource"), parts)
         case "resource_link":
-            words = {key: clean_text(block.get(key), _MAX_WORD_CHARS) for key in ("uri", "name")}
             if len(parts.links) < MAX_LINKS:
-                parts.links.append(words)
+                parts.links.append({key: str(block.get(key, "")) for key in ("uri", "name")})
         case kind:
             parts.notes.append(f"left out: content of the type {clean_text(kind, 40) or 'unknown'}")
 
@@ -118,19 +147,7 @@ def _says_the_same(text: str, structured: object) -> bool:
         return False
 
 
-def _blotted(value: Any, blot: Callable[[str], str]) -> Any:  # noqa: ANN401  any JSON value
-    match value:
-        case str():
-            return blot(value)
-        case Mapping():
-            return {blot(str(key)): _blotted(item, blot) for key, item in value.items()}
-        case list():
-            return [_blotted(item, blot) for item in value]
-        case _:
-            return value
-
-
-def _saved(parts: _Parts, stem: str, task_folder: Path) -> list[str]:
+def _saved(parts: _Parts, stem: str, task_folder: Path, *, server: McpServer) -> list[str]:
     """Write the data as files; note what could not be."""
     saved: list[str] = []
     if not parts.data:
@@ -140,7 +157,7 @@ def _saved(parts: _Parts, stem: str, task_folder: Path) -> list[str]:
             ending = _ENDINGS.get(kind.partition(";")[0].strip().lower(), "bin")
             names = (FOLDER, f"{stem}-{number}.{ending}")
             try:
-                folder.write(names, _decoded(encoded))
+                folder.write(names, server.blot_bytes(_decoded(encoded)))
             except ToolError as error:
                 parts.notes.append(f"left out: part {number} ({error.message})")
             else:
