@@ -142,7 +142,7 @@ class HttpServer:
 
     async def _telling(self, request: web.Request, body: dict) -> web.StreamResponse:
         key = request.headers["Authorization"].removeprefix("Bearer ")
-        return _answered_error(body, f"no, not with {key} " + "x" * 470 + key)
+        return _answered_error(body, f"no, not with {key} " + "x" * 462 + key)
 
     async def _together(self, _request: web.Request, body: dict) -> web.StreamResponse:
         self.arrived.release()

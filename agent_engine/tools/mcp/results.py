@@ -8,8 +8,9 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +25,8 @@ FOLDER: Final = "mcp"
 """Below the task folder."""
 MAX_FILES: Final = 10
 MAX_LINKS: Final = 50
-MAX_TEXT_CHARS: Final = 2 * 1024 * 1024
-"""Of one result; as many again of structured data."""
+MAX_SHOWN_CHARS: Final = 200_000
+"""Of the text of one result, and of its structured data; longer ones are kept as files."""
 _MAX_WORD_CHARS: Final = 500
 _ENDINGS: Final = {
     "image/png": "png",
@@ -52,6 +53,8 @@ class _Parts:
     links: list[dict[str, str]] = field(default_factory=list)
     data: list[tuple[str, str]] = field(default_factory=list)
     """Type and base64 of what becomes a file."""
+    whole: dict[str, str] = field(default_factory=dict)
+    """What is too long to be shown, by the ending of its file."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -70,9 +73,9 @@ async def result_of(
 
 def _result(returned: JsonObject, server: McpServer, stem: str, folder: Path) -> JsonObject:
     parts = _sorted(returned.get("content"))
-    structured = _bounded_data(returned.get("structuredContent"), parts)
-    structured = blotted(structured, server.blot)
-    text = server.blot(_bounded_text("\n".join(parts.texts), parts))
+    structured = blotted(returned.get("structuredContent"), server.blot)
+    structured = _bounded_data(structured, parts)
+    text = _bounded_text(server.blot("\n".join(parts.texts)), parts)
     if returned.get("isError"):
         return {"success": False, "error": text or "the server's tool failed without saying why"}
     files = _saved(parts, stem, folder, server=server)
@@ -93,15 +96,17 @@ def _links(parts: _Parts, server: McpServer) -> list[dict[str, str]]:
 
 
 def _bounded_text(text: str, parts: _Parts) -> str:
-    if len(text) > MAX_TEXT_CHARS:
-        parts.notes.append(f"left out: the text beyond {MAX_TEXT_CHARS} characters")
-    return text[:MAX_TEXT_CHARS]
+    if len(text) > MAX_SHOWN_CHARS:
+        parts.whole["txt"] = text
+        parts.notes.append(f"the text is cut after {MAX_SHOWN_CHARS} characters")
+    return text[:MAX_SHOWN_CHARS]
 
 
 def _bounded_data(data: object, parts: _Parts) -> object:
-    if data is None or len(json.dumps(data)) <= MAX_TEXT_CHARS:
+    if data is None or len(whole := json.dumps(data)) <= MAX_SHOWN_CHARS:
         return data
-    parts.notes.append(f"left out: structured data of more than {MAX_TEXT_CHARS} characters")
+    parts.whole["json"] = whole
+    parts.notes.append(f"left out: structured data of more than {MAX_SHOWN_CHARS} characters")
     return None
 
 
@@ -148,29 +153,38 @@ def _says_the_same(text: str, structured: object) -> bool:
 
 
 def _saved(parts: _Parts, stem: str, task_folder: Path, *, server: McpServer) -> list[str]:
-    """Write the data as files; note what could not be."""
+    """Write the data, and what is too long, as files; note what could not be."""
+    if not parts.data and not parts.whole:
+        return []
     saved: list[str] = []
-    if not parts.data:
-        return saved
     with Folder(task_folder) as folder:
-        for number, (kind, encoded) in enumerate(parts.data[:MAX_FILES], start=1):
-            ending = _ENDINGS.get(kind.partition(";")[0].strip().lower(), "bin")
-            names = (FOLDER, f"{stem}-{number}.{ending}")
+        for name, content in _files(parts, stem, server):
             try:
-                folder.write(names, server.blot_bytes(_decoded(encoded)))
+                folder.write((FOLDER, name), content())
             except ToolError as error:
-                parts.notes.append(f"left out: part {number} ({error.message})")
+                parts.notes.append(f"left out: {name} ({error.message})")
             else:
-                saved.append("/".join(names))
+                saved.append(f"{FOLDER}/{name}")
     if len(parts.data) > MAX_FILES:
         parts.notes.append(f"left out: {len(parts.data) - MAX_FILES} further files")
     return saved
 
 
-def _decoded(encoded: str) -> bytes:
+def _files(
+    parts: _Parts, stem: str, server: McpServer
+) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield what becomes a file: its name, and what makes its content or raises ToolError."""
+    for ending, text in parts.whole.items():
+        yield f"{stem}-whole.{ending}", partial(text.encode, errors="replace")
+    for number, (kind, encoded) in enumerate(parts.data[:MAX_FILES], start=1):
+        ending = _ENDINGS.get(kind.partition(";")[0].strip().lower(), "bin")
+        yield f"{stem}-{number}.{ending}", partial(_decoded, encoded, server)
+
+
+def _decoded(encoded: str, server: McpServer) -> bytes:
     if len(encoded) > MAX_FILE_BYTES * 4 // 3 + 4:
         raise ToolError("too large")
     try:
-        return base64.b64decode(encoded, validate=True)
+        return server.blot_bytes(base64.b64decode(encoded, validate=True))
     except (binascii.Error, ValueError) as error:
         raise ToolError("not valid base64") from error

@@ -76,7 +76,7 @@ async def test_pictures_become_files_of_the_task_and_what_is_broken_is_named(tow
     assert seen.files == ("mcp/mcp_fake_picture-1-1.png",)
     assert (tmp_path / seen.files[0]).read_bytes() == b"\x89PNG not really"
     assert seen.content["text"] == "inside"
-    assert seen.content["notes"] == ["left out: part 2 (not valid base64)"]
+    assert seen.content["notes"] == ["left out: mcp_fake_picture-1-2.bin (not valid base64)"]
     assert "<" not in json.dumps(seen.content)
 
 

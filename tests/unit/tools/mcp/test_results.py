@@ -1,10 +1,11 @@
 """What servers return, made into results."""
 
 import base64
+import json
 
 import pytest
 
-from agent_engine.tools.mcp.results import MAX_TEXT_CHARS, result_of
+from agent_engine.tools.mcp.results import MAX_SHOWN_CHARS, result_of
 from tests.fakes.mcp_town import TOKEN, fake_server
 from tests.fakes.tools import tool_context
 
@@ -55,12 +56,16 @@ async def test_a_secret_is_taken_out_of_files(made, tmp_path):
     assert (tmp_path / result["files"][0]).read_bytes() == b"\x00 [secret]"
 
 
-async def test_more_than_a_model_will_ever_read_is_left_out_and_said_so(made):
-    long = "x" * (MAX_TEXT_CHARS + 5)
+async def test_what_is_too_long_to_be_shown_is_kept_whole_as_a_file(made, tmp_path):
+    long = TOKEN + "x" * MAX_SHOWN_CHARS
     result = await made({"content": [text(long)], "structuredContent": {"x": long}})
-    assert len(result["text"]) == MAX_TEXT_CHARS
+    assert len(result["text"]) == MAX_SHOWN_CHARS
     assert "structured" not in result
-    assert [note[:9] for note in result["notes"]] == ["left out:"] * 2
+    whole = [(tmp_path / name).read_text() for name in result["files"]]
+    assert result["files"] == ["mcp/mcp_s_t-1-whole.json", "mcp/mcp_s_t-1-whole.txt"]
+    assert whole[1] == "[secret]" + "x" * MAX_SHOWN_CHARS
+    assert json.loads(whole[0]) == {"x": whole[1]}
+    assert len(result["notes"]) == 2
 
 
 async def test_a_failure_without_words_gets_some(made):
@@ -80,7 +85,10 @@ async def test_files_are_bounded_in_number_and_size(made, tmp_path):
     small, large = base64.b64encode(b"x").decode(), "A" * 15_000_000
     result = await made({"content": [image(large), *[image(small)] * 15]})
     assert len(result["files"]) == 9
-    assert result["notes"] == ["left out: part 1 (too large)", "left out: 6 further files"]
+    assert result["notes"] == [
+        "left out: mcp_s_t-1-1.png (too large)",
+        "left out: 6 further files",
+    ]
     assert len(list((tmp_path / "mcp").iterdir())) == 9
 
 
