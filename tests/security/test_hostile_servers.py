@@ -209,6 +209,28 @@ async def test_large_bodies_wait_for_each_other_and_small_ones_for_nobody():
     assert [len(task.result().body) for task in large] == [size] * len(large)
 
 
+async def test_a_hundred_calls_at_once_are_all_under_way_and_leave_nothing_open():
+    arrived, go_on, gone = asyncio.Semaphore(0), asyncio.Event(), asyncio.Semaphore(0)
+
+    async def talk(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        arrived.release()
+        await go_on.wait()
+        writer.write(OK + b"Content-Length: 5\r\n\r\nhello")
+        await reader.read()
+        gone.release()
+
+    async with asyncio.timeout(20), raw_serving(talk) as port:
+        async with open_client() as client, asyncio.TaskGroup() as group:
+            calls = [group.create_task(client.call(get(port), access(port))) for _ in range(100)]
+            for _ in calls:
+                await arrived.acquire()
+            go_on.set()
+        for _ in calls:
+            await gone.acquire()
+    assert {call.result().body for call in calls} == {b"hello"}
+
+
 async def test_a_server_without_tls_is_not_spoken_to_in_clear():
     heard = bytearray()
 

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 CLIENT: Final = types.Implementation(name="treadle", version="1")
 MAX_PAGES: Final = 20
+MAX_LIST_CHARS: Final = 4 * 1024 * 1024
+"""Of all pages; far more than is offered."""
 _MAX_WORDS: Final = 500
 _SESSION_GONE: Final = "Session terminated"
 """How the library words HTTP 404 for a session that the server has forgotten."""
@@ -94,8 +96,12 @@ class _SessionLink:
     async def tools(self) -> Sequence[ListedTool]:
         listed: list[ListedTool] = []
         cursor: str | None = None
+        left = MAX_LIST_CHARS
         for _ in range(MAX_PAGES):
             page = await self._page(cursor)
+            left -= len(page.model_dump_json())
+            if left < 0:
+                raise LinkError(f"its list of tools has more than {MAX_LIST_CHARS} characters")
             listed += map(_listed, page.tools)
             cursor = page.next_cursor
             if not cursor or len(listed) > MAX_TOOLS:

@@ -190,6 +190,14 @@ async def test_all_pages_of_a_list_are_read_and_no_more_than_a_hundred_tools_are
         assert len(there.names()) == 100
 
 
+async def test_a_list_whose_pages_never_end_and_one_that_is_huge_cost_nothing_but_themselves(town):
+    huge = fake_server("--wide", "5000000", name="huge")
+    async with town(fake_server("--page", "0", name="endless"), huge, fake_server()) as there:
+        assert "has no tool" in await there.error("mcp_endless_echo", text="x")
+        assert "more than 4194304 characters" in await there.error("mcp_huge_echo", text="x")
+        assert await there.text("mcp_fake_echo", text="here") == "here"
+
+
 async def test_a_changed_list_is_read_again_and_a_tool_with_new_words_withheld(town, notes, caplog):
     async with town(fake_server("--notes", notes.place)) as there:
         await there.text("mcp_fake_rename")
