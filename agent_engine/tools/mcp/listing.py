@@ -4,8 +4,8 @@ Every tool is pinned by a hash of what the server first said of it. Where it say
 later the tool is withheld, over restarts too, until an operator accepts that. It logs nothing.
 """
 
+import asyncio
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,7 +13,7 @@ from typing import Final
 from agent_engine.errors import ToolError
 from agent_engine.safeguards import PinStore, ToolPin
 from agent_engine.tools.declare import canonical_json
-from agent_engine.tools.mcp.schemas import UnusableSchemaError, usable_schema
+from agent_engine.tools.mcp.schemas import UnusableSchemaError, size_of, usable_schema
 from agent_engine.tools.mcp.servers import McpServer
 from agent_engine.tools.mcp.words import clean_text, tool_names
 from agent_engine.types import Asks, JsonObject
@@ -21,8 +21,8 @@ from agent_engine.types import Asks, JsonObject
 MAX_TOOLS: Final = 100
 """Of one server; what it lists beyond is not looked at."""
 MAX_DESCRIPTION_CHARS: Final = 1_000
-MAX_LISTED_CHARS: Final = 200_000
-"""Of the descriptions and schemas of one server's tools: models read them with every plan."""
+MAX_LISTED_CHARS: Final = 300_000
+"""Of the schemas of one server's tools: checking them takes time, and models read them."""
 DENIED: Final = "the configuration denies it"
 NOT_ALLOWED: Final = "the configuration does not allow it"
 _MAX_RAW_NAME_CHARS: Final = 200
@@ -95,10 +95,6 @@ class _Usable:
         }
         return ToolPin(tool=self.tool.name, digest=digest_of(self.tool), definition=definition)
 
-    @property
-    def size(self) -> int:
-        return len(self.description) + len(json.dumps(self.schema))
-
 
 def digest_of(tool: ListedTool) -> str:
     """Return a hash of all that the server says of the tool."""
@@ -114,7 +110,7 @@ def digest_of(tool: ListedTool) -> str:
 
 async def look_at(server: McpServer, listed: Sequence[ListedTool], pins: PinStore) -> Listing:
     """Decide which of the listed tools are offered, and why others are not. Raises StorageError."""
-    usable, refused = _sorted(server, listed[:MAX_TOOLS])
+    usable, refused = await asyncio.to_thread(_sorted, server, listed[:MAX_TOOLS])
     said = {name: tool.pin for name, tool in usable.items()}
     holding = await pins.pin(server.name, list(said.values()))
     changed: list[str] = []
@@ -146,29 +142,31 @@ def _sorted(
     refused: dict[str, str] = {}
     left = MAX_LISTED_CHARS
     for raw_name, name in tool_names(server.name, list(known)).items():
+        tool = known[raw_name]
         try:
-            found = _usable(server, known[raw_name], left=left)
+            left -= _cost(server, tool)
+            usable[name] = _usable(server, tool, left=left)
+        except UnusableSchemaError as error:
+            refused[name] = f"its schema cannot be used: {error.message}"
         except UnusableToolError as error:
             refused[name] = error.message
-        else:
-            usable[name] = found
-            left -= found.size
     return usable, refused
 
 
-def _usable(server: McpServer, tool: ListedTool, *, left: int) -> _Usable:
-    """Return the tool with its words made safe. Raises UnusableToolError with the reason."""
+def _cost(server: McpServer, tool: ListedTool) -> int:
+    """Return how much of the list a tool takes. Raises what says why it is not."""
     if reason := _withheld(server, tool):
         raise UnusableToolError(reason)
-    try:
-        schema = usable_schema(tool.schema, server.blot)
-    except UnusableSchemaError as error:
-        raise UnusableToolError(f"its schema cannot be used: {error.message}") from error
+    return size_of(tool.schema)
+
+
+def _usable(server: McpServer, tool: ListedTool, *, left: int) -> _Usable:
+    """Return the tool with its words made safe. Raises what says why it cannot be offered."""
+    if left < 0:
+        raise UnusableToolError(f"its server's schemas pass {MAX_LISTED_CHARS} characters")
+    schema = usable_schema(tool.schema, server.blot)
     said = clean_text(server.blot(tool.description), MAX_DESCRIPTION_CHARS)
-    found = _Usable(tool=tool, description=said, schema=schema)
-    if found.size > left:
-        raise UnusableToolError(f"the server's list has more than {MAX_LISTED_CHARS} characters")
-    return found
+    return _Usable(tool=tool, description=said, schema=schema)
 
 
 def _withheld(server: McpServer, tool: ListedTool) -> str:

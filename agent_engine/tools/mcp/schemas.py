@@ -40,6 +40,14 @@ class UnusableSchemaError(ToolError):
     """The tool's schema cannot be used."""
 
 
+def size_of(schema: object) -> int:
+    """Return how many characters a schema has as JSON. Raises UnusableSchemaError."""
+    try:
+        return len(json.dumps(schema, allow_nan=False))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UnusableSchemaError("it is no JSON, or nested too deeply") from error
+
+
 def usable_schema(schema: object, blot: Callable[[str], str] = str) -> JsonObject:
     """Return the schema in the form that is used. Raises UnusableSchemaError with the reason.
 
@@ -48,7 +56,8 @@ def usable_schema(schema: object, blot: Callable[[str], str] = str) -> JsonObjec
     """
     if not isinstance(schema, Mapping) or schema.get("type", "object") != "object":
         raise UnusableSchemaError("it does not describe an object")
-    _check_size(schema)
+    if size_of(schema) > MAX_SCHEMA_CHARS:
+        raise UnusableSchemaError(f"it has more than {MAX_SCHEMA_CHARS} characters")
     copy = _Copy(_definitions(schema), blot)
     usable: dict[str, Any] = {"type": "object", "properties": {}, **copy.node(schema, depth=1)}
     try:
@@ -56,15 +65,6 @@ def usable_schema(schema: object, blot: Callable[[str], str] = str) -> JsonObjec
     except SchemaError as error:
         raise UnusableSchemaError("it is no valid JSON schema") from error
     return usable
-
-
-def _check_size(schema: Mapping[str, Any]) -> None:
-    try:
-        chars = len(json.dumps(schema, allow_nan=False))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise UnusableSchemaError("it is no JSON, or nested too deeply") from error
-    if chars > MAX_SCHEMA_CHARS:
-        raise UnusableSchemaError(f"it has more than {MAX_SCHEMA_CHARS} characters")
 
 
 def _definitions(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,6 +42,8 @@ RECHECK_S: Final = 10.0
 """And this often while a tool is withheld: an operator may have accepted it, or be about to."""
 RELIST_PAUSE_S: Final = 1.0
 """The least time between two looks at a list, however often it is said to have changed."""
+LOOK_SHARE: Final = 10.0
+"""So many times as long as a look took nothing is looked at."""
 WAIT_S: Final = 15.0
 """How long a call waits for a connection that is being made or is about to be."""
 
@@ -253,6 +255,7 @@ class Supervisor:
         while True:
             await _within(self._news, self._relist_s)
             self._news.clear()
+            began_s = self._clock.monotonic_s()
             try:
                 async with asyncio.timeout(self.server.start_timeout_s):
                     await self._look(link)
@@ -260,7 +263,9 @@ class Supervisor:
                 self._relist_s = RECHECK_S
                 facts = {"server": self.server.name}
                 logger.warning("mcp_pins_not_read", extra=facts, exc_info=True)
-            await asyncio.sleep(RELIST_PAUSE_S)
+            # However often it is said to have changed, looking takes a small part of the time.
+            took_s = self._clock.monotonic_s() - began_s
+            await asyncio.sleep(max(RELIST_PAUSE_S, LOOK_SHARE * took_s))
 
     async def _look(self, link: Link) -> None:
         before = self._listing or Listing()

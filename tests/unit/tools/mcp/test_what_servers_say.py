@@ -1,5 +1,6 @@
 """Names, texts, schemas and lists of servers, made safe without any server."""
 
+import asyncio
 import json
 from dataclasses import replace
 
@@ -243,7 +244,20 @@ async def test_a_list_that_would_flood_every_prompt_is_cut():
     shown = sum(len(json.dumps(tool.schema)) for tool in found.offered.values())
     assert 2 <= len(found.offered) < 20
     assert shown <= MAX_LISTED_CHARS
-    assert "more than 200000 characters" in found.refused["mcp_fake_t19"]
+    assert "schemas pass 300000 characters" in found.refused["mcp_fake_t19"]
+
+
+async def test_schemas_that_take_long_to_check_hold_up_nobody_else():
+    inner = {f"p{n}": {"type": "string", "enum": ["a"]} for n in range(1_300)}
+    tools = [listed(f"t{n}", schema={"properties": inner}) for n in range(100)]
+    turns = 0
+    async with asyncio.timeout(15), asyncio.TaskGroup() as group:
+        looking = group.create_task(look_at(fake_server(), tools, MemoryPins()))
+        while not looking.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+    assert turns > 5
+    assert len(looking.result().offered) == 5
 
 
 async def test_what_a_server_says_of_a_tool_is_marked_as_its_own():
