@@ -75,11 +75,10 @@ async def _asked(settings: Settings, server: str, pins: PinStore) -> Offer:
     if listing is None:
         raise RequestError(f"the MCP server cannot be asked: {state.said}")
     before = {pin.tool: pin for pin in await pins.pins(server)}
-    listed = {pin.tool for pin in listing.said.values()}
     return Offer(
         before=before,
         changed={name: listing.said[name] for name in listing.changed},
-        gone=tuple(sorted(before.keys() - listed)),
+        gone=tuple(sorted(before.keys() - listing.names)),
     )
 
 

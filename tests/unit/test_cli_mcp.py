@@ -69,9 +69,10 @@ def test_doctor_says_how_servers_are(treadle, tmp_path):  # noqa: F811 - a fixtu
 def with_reader(treadle, tmp_path):  # noqa: F811 - the fixture's value
     """Run a command while the server describes its tool ``reader`` with these words."""
 
-    def run_with(description, *words):
-        reader = {"name": "reader", "description": description, "inputSchema": {"type": "object"}}
-        args = json.dumps([str(SCRIPT), "--tool", json.dumps(reader)])
+    def run_with(description, *words, tool="reader"):
+        made = {"name": "reader", "description": description, "inputSchema": {"type": "object"}}
+        tools = [json.dumps(made), json.dumps({**made, "name": tool})]
+        args = json.dumps([str(SCRIPT), "--tool", tools[0], "--tool", tools[1]])
         table = {"name": '"fake"', "command": json.dumps(sys.executable), "args": args}
         more = {"env": '["TOKEN"]', "for_every_agent": "true", "ask": '"never"'}
         lines = [f"{key} = {value}" for key, value in {**table, **more}.items()]
@@ -121,13 +122,14 @@ def test_one_tool_alone_can_be_accepted_by_either_of_its_names(with_reader):
     assert (none.exit_code, "has no tool nothing" in none.stderr) == (1, True)
 
 
-def test_a_tool_that_is_gone_is_forgotten_with_the_word_for_the_whole_server(treadle, tmp_path):  # noqa: F811 - a fixture
-    run(treadle, tmp_path, "tool", "mcp_fake_echo", '{"text": "x"}')
-    without = FILE.replace("[[mcp_servers]]", "[[mcp_servers]]\ndenied_tools = ['touchy']", 1)
-    (tmp_path / "treadle.toml").write_text(without)
-    done = treadle("mcp", "accept", "fake", "--yes", **GIVEN)
-    assert "to be forgotten: 'touchy'" in done.stdout
-    again = treadle("mcp", "accept", "fake", "--yes", **GIVEN)
+def test_a_tool_that_is_gone_is_forgotten_with_the_word_for_the_whole_server(with_reader):
+    with_reader("Reads.", "tool", "mcp_fake_reader", tool="old")
+    for _ in range(2):
+        done = with_reader("Reads.", "mcp", "accept", "fake", "reader", "--yes")
+        assert "there is nothing to do" in done.stdout
+    done = with_reader("Reads.", "mcp", "accept", "fake", "--yes")
+    assert "Not listed any more, and to be forgotten: 'old'" in done.stdout
+    again = with_reader("Reads.", "mcp", "accept", "fake", "--yes")
     assert "there is nothing to do" in again.stdout
 
 

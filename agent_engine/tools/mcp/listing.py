@@ -64,7 +64,7 @@ class OfferedTool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What came of one look at a server's list; all by the names that agents use."""
+    """What came of one look at a server's list, by the names that agents use."""
 
     offered: Mapping[str, OfferedTool] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
@@ -73,8 +73,8 @@ class Listing:
     """What the server now says of the tools that could be offered."""
     changed: tuple[str, ...] = ()
     """Those withheld until an operator accepts what the server now says."""
-    listed: int = 0
-    """How many tools the server listed."""
+    names: frozenset[str] = frozenset()
+    """All that the server listed, by its own names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,11 @@ async def look_at(server: McpServer, listed: Sequence[ListedTool], pins: PinStor
         if name not in refused
     }
     return Listing(
-        offered=offered, refused=refused, said=said, changed=tuple(changed), listed=len(listed)
+        offered=offered,
+        refused=refused,
+        said=said,
+        changed=tuple(changed),
+        names=frozenset(tool.name for tool in listed),
     )
 
 

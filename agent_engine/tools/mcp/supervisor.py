@@ -300,8 +300,8 @@ class Supervisor:
 
 def _tell(server: str, before: Listing, now: Listing) -> None:
     """Log what is new since the look before."""
-    if now.listed > MAX_TOOLS >= before.listed:
-        too_long = {"server": server, "listed": now.listed, "used": MAX_TOOLS}
+    if len(now.names) > MAX_TOOLS >= len(before.names):
+        too_long = {"server": server, "listed": len(now.names), "used": MAX_TOOLS}
         logger.warning("mcp_list_too_long", extra=too_long)
     for name, reason in now.refused.items():
         if reason not in (DENIED, NOT_ALLOWED, before.refused.get(name)):
