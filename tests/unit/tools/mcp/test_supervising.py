@@ -1,7 +1,6 @@
 """How a server is watched over, with connections that do what the test says."""
 
 import asyncio
-import logging
 from contextlib import asynccontextmanager
 
 import pytest
@@ -168,33 +167,6 @@ async def test_refusals_are_answers_and_restart_nobody(opened, network):
 
 
 # -- what a server said before -------------------------------------------------------------------
-
-
-class Told(logging.Handler):
-    """The events that were logged, and a way to wait for one."""
-
-    def __init__(self):
-        super().__init__()
-        self.events = []
-        self._news = asyncio.Event()
-
-    def emit(self, record):
-        self.events.append(record.getMessage())
-        self._news.set()
-
-    async def until(self, event):
-        async with asyncio.timeout(5):
-            while event not in self.events:
-                self._news.clear()
-                await self._news.wait()
-
-
-@pytest.fixture
-def told():
-    handler = Told()
-    logging.getLogger("agent_engine").addHandler(handler)
-    yield handler
-    logging.getLogger("agent_engine").removeHandler(handler)
 
 
 async def test_a_server_that_speaks_otherwise_after_a_restart_is_noticed(opened, network, caplog):
