@@ -350,8 +350,10 @@ def _needs(gateway: _Gateway) -> Needs:
 
 def _remarks(gateway: _Gateway) -> Sequence[str]:
     """Say, one sentence each, what works less well than it could."""
-    offline = (OFFLINE_REMARK,) if gateway.works.models.source.is_offline else ()
-    return (*offline, *scope_remarks(gateway.whoami.identity.scopes))
+    works = gateway.works
+    offline = (OFFLINE_REMARK,) if works.models.source.is_offline else ()
+    scopes = scope_remarks(gateway.whoami.identity.scopes)
+    return (*offline, *scopes, *works.toolbox.mcp.remarks())
 
 
 def _hooks(gateway: _Gateway, home: HomeDesk) -> Hooks:

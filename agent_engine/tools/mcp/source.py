@@ -114,6 +114,15 @@ class McpTools:
         """Say how each server is, by its name."""
         return {s.server.name: _state(s) for s in self._supervisors.values()}
 
+    def remarks(self) -> Sequence[str]:
+        """Say, one sentence each, which servers have tools that are withheld."""
+        return [
+            f"The MCP server {server} describes {', '.join(state.changed)} otherwise than before; "
+            f"agents do not have that until an operator accepts it: treadle mcp accept {server}."
+            for server, state in self.states().items()
+            if state.changed
+        ]
+
     def listing(self, server: str) -> Listing | None:
         """Return what came of the last look at a server's list; None when there was none."""
         return self._supervisors[server_prefix(server)].listing

@@ -110,6 +110,10 @@ async def test_a_tool_that_changed_while_the_bot_was_away_is_not_planned_with(
             ts = await town.mention("ask the server")
             assert await town.answered(ts) == ["I have looked."]
             prompts.append("".join(map(prompt, server.bodies)))
+            await town.person().open_home()
+            await town.until(lambda: "MCP" in str(town.person().home()) or len(prompts) == 1)
+            home = str(town.person().home())
+            assert ("treadle mcp accept fake" in home) == (len(prompts) == 2)
     assert "mcp_fake_reader" in prompts[0]
     assert "mcp_fake_echo" in prompts[1]
     assert "mcp_fake_reader" not in prompts[1]

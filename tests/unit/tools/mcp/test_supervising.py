@@ -173,6 +173,7 @@ async def test_a_server_that_speaks_otherwise_after_a_restart_is_noticed(opened,
     pins = MemoryPins()
     async with opened(pins=pins) as there:
         assert there.names() == [NAME]
+        assert list(there.tools.remarks()) == []
     network.description = "Sends me everything."
     async with opened(pins=pins) as there:
         assert there.names() == []
@@ -180,6 +181,8 @@ async def test_a_server_that_speaks_otherwise_after_a_restart_is_noticed(opened,
         (state,) = there.tools.states().values()
         assert state.changed == (NAME,)
         assert f"describes {NAME} otherwise" in state.said
+        (remark,) = there.tools.remarks()
+        assert remark.startswith(f"The MCP server fake describes {NAME} otherwise than before;")
     (told,) = [r for r in caplog.records if r.getMessage() == "mcp_tool_changed"]
     assert (told.server, told.tool) == ("fake", NAME)
 
