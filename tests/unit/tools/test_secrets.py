@@ -48,6 +48,37 @@ def test_an_echo_of_a_secret_is_blotted_out_in_every_form(echo):
     assert cleaned.rstrip("=").endswith(" behind")
 
 
+KEY_FILE = "-----BEGIN KEY-----\n" + 'ab/c+"d<e&f\n' * 150 + "-----END KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        KEY_FILE,
+        json.dumps(KEY_FILE)[1:-1],
+        json.dumps(json.dumps(KEY_FILE))[1:-1],
+        html.escape(KEY_FILE),
+        quote(KEY_FILE),
+        quote(KEY_FILE, safe=""),
+        quote_plus(KEY_FILE),
+        base64.b64encode(b"x" + KEY_FILE.encode()).decode(),
+        KEY_FILE.encode().hex(),
+    ],
+)
+def test_an_echo_of_a_key_file_is_blotted_out_as_well(echo):
+    cleaned = Secrets([KEY_FILE]).redact(f"before {echo} behind")
+
+    assert REDACTED in cleaned
+    assert len(cleaned) < 60
+
+
+def test_no_pattern_is_made_of_a_long_secret_for_that_takes_a_second():
+    assert Secrets([KEY_FILE])._escaped is None
+    assert Secrets([KEY_FILE, SECRET]).redact(f"{KEY_FILE} {quote(SECRET)}") == (
+        f"{REDACTED} {REDACTED}"
+    )
+
+
 @given(secret=secret_values, before=around, behind=around, alphabet=st.sampled_from([b"+/", b"-_"]))
 def test_a_secret_inside_base64_of_something_longer_cannot_be_read(
     secret, before, behind, alphabet
