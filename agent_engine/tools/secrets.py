@@ -21,14 +21,18 @@ _ESCAPES: Final = re.compile(
 """Something that may stand for another character; a backslash before a letter stands for none."""
 _BACKSLASHES: Final = r"\\{1,8}"
 """JSON in JSON in JSON; bounded, so that no run of them takes quadratic time."""
+_LINE_ENDS: Final = re.compile(r"\r?\n[ \t]*")
+_WIDE: Final = ("utf-16-le", "utf-16-be")
+"""How some files that are no texts hold texts."""
 _DOUBLED_BACKSLASH: Final = r"(?:\\{8}|\\{4}|\\{2})"
 
 
 class Secrets:
     """Values that nobody may see, in the forms in which an echo can carry them.
 
-    Plain, base64 (also inside longer values), hex, percent-encoded, and escaped as in JSON or HTML.
-    An echo that is cut, encrypted or spelt backwards is not recognised.
+    Plain, base64 (also inside longer values), hex, each also broken over lines, percent-encoded,
+    and escaped as in JSON or HTML. An echo that is cut, compressed, encrypted or spelt backwards is
+    not recognised.
     """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
@@ -36,11 +40,11 @@ class Secrets:
         self._forms = sorted({form for v in known for form in _forms(v)}, key=len, reverse=True)
         self._literal = _any_of(map(re.escape, self._forms))
         self._escaped = _any_of(map(_escaped_pattern, known), begins=_beginnings(known))
-        self._bytes = tuple(v.encode() for v in known)
+        self._known = tuple(known)
 
     @override
     def __repr__(self) -> str:
-        return f"Secrets({len(self._bytes)})"
+        return f"Secrets({len(self._known)})"
 
     def redact(self, text: str) -> str:
         """Return the text with every secret in it blotted out; safe to call twice.
@@ -54,15 +58,37 @@ class Secrets:
         # Looking for each form alone is a hundred times faster than the pattern of all.
         is_there = any(form in text for form in self._forms)
         cleaned = self._literal.sub(REDACTED, text) if is_there else text
+        if "\n" in cleaned:
+            cleaned = self._without_broken(cleaned)
         if _ESCAPES.search(cleaned):
             cleaned = self._escaped.sub(REDACTED, cleaned)
         return cleaned
 
     def redact_bytes(self, data: bytes) -> bytes:
         """Return the bytes with every plain secret in them blotted out."""
-        for value in self._bytes:
-            data = data.replace(value, REDACTED.encode())
+        for value in self._known:
+            data = data.replace(value.encode(), REDACTED.encode())
         return data
+
+    def mask_bytes(self, data: bytes) -> bytes:
+        """Return bytes that are no text, as many, with asterisks in place of every secret."""
+        narrow = (form.encode() for form in self._forms)
+        wide = (value.encode(encoding) for value in self._known for encoding in _WIDE)
+        for found in (*narrow, *wide):
+            data = data.replace(found, b"*" * len(found))
+        return data
+
+    def could_begin(self, text: str) -> int:
+        """Return how many of the text's last characters may be the beginning of a plain secret."""
+        return max((_overlap(text, value) for value in self._known), default=0)
+
+    def _without_broken(self, text: str) -> str:
+        """Blot out secrets that go on in the next line, as base64 and hex tools print them."""
+        joined = _LINE_ENDS.sub("", text)
+        for form in self._forms:
+            if form in joined:
+                text = _broken_pattern(form).sub(REDACTED, text)
+        return text
 
 
 # ------------------------------------------------------------------------------------------------
@@ -87,6 +113,16 @@ def _forms(value: str) -> Iterator[str]:
     for altchars in (b"+/", b"-_"):
         yield base64.b64encode(data, altchars).decode().rstrip("=")
         yield from (_inside_base64(data, start, altchars) for start in range(3))
+
+
+def _broken_pattern(form: str) -> re.Pattern[str]:
+    return re.compile(f"(?:{_LINE_ENDS.pattern})?".join(map(re.escape, form)))
+
+
+def _overlap(text: str, value: str) -> int:
+    """Return how long an end of the text is that the value begins with, short of all of it."""
+    longest = min(len(text), len(value) - 1)
+    return next((n for n in range(longest, 0, -1) if text.endswith(value[:n])), 0)
 
 
 def _inside_base64(data: bytes, start: int, altchars: bytes) -> str:
