@@ -8,12 +8,14 @@ from typing import Any
 from agent_engine.ports import Image, Turn
 
 _ABOUT_IMAGES = re.compile(
-    r"image|vision|multi-?modal|mmproj|content.{0,40}(?:must|should|valid|expected).{0,20}string",
+    r"image|vision|multi-?modal|mmproj|\(HTTP 413\)"
+    r"|content.{0,40}(?:must|should|valid|expected).{0,20}string",
     re.IGNORECASE,
 )
 _ABOUT_THESE = re.compile(
     r"too (?:large|big|many|small)|exceed|at most (?!0\b)|dimension|pixel|\bM[Bb]\b|megabyte"
-    r"|corrupt|truncat|malformed|\bdecod|(?:could|can)(?: ?not|n't) (?:process|read|load|identify)"
+    r"|\(HTTP 413\)|corrupt|truncat|malformed|\bdecod"
+    r"|(?:could|can)(?: ?not|n't) (?:process|read|load|identify)"
     r"|invalid (?:base64 )?image\b(?!_)|image is (?:in)?valid|an unsupported image\b(?!_)",
     re.IGNORECASE,
 )
@@ -33,7 +35,9 @@ def unseen(turn: Turn) -> Iterator[str]:
 
 
 def is_about_images(refusal: str) -> bool:
-    """Say whether a server complains of pictures; servers have many words for it.
+    """Say whether a server complains of pictures, which were in what it was sent.
+
+    Servers have many words for it, and some none: the request was too large for them.
 
     >>> is_about_images("This model does not support image_url content")
     True

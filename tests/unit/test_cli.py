@@ -43,6 +43,20 @@ def _settings_of_this_machine():
     return [name for name in os.environ if name.startswith(ours)]  # noqa: TID251 - as above
 
 
+def test_what_nobody_expected_is_one_sentence_and_a_log_line_without_secrets(treadle, monkeypatch):
+    secret = "sk-not-for-anybody-0123456789"  # noqa: S105 - opens nothing
+
+    async def broken(*_args, **_more):
+        raise ZeroDivisionError(f"it was {secret}")
+
+    monkeypatch.setattr("bot.audit_cli.verify", broken)
+    done = treadle("audit", "verify", OPENAI_API_KEY=secret)
+    assert done.exit_code == 1
+    assert "Something went wrong on our side" in done.stderr
+    assert "ZeroDivisionError: it was [secret]" in done.stderr
+    assert secret not in done.stderr
+
+
 RULE = "[[tools.rules]]\ntool = 'calculate'\nask = 'always'\n"
 
 
