@@ -271,6 +271,8 @@ def _run(main: Coroutine[Any, Any, Any], *, until_stopped: bool = False) -> Any:
         if expected is None or others is not None:
             _fail_unexpectedly(errors)
         _fail(str(_first(expected)), ExitCode.FAILED)
+    except BrokenPipeError:
+        raise  # nobody reads on, as behind ``| head``: typer ends the command quietly
     except Exception as error:  # noqa: BLE001 - where a command ends; it is logged
         _fail_unexpectedly(error)
 
