@@ -47,7 +47,7 @@ class SlackFiles(Protocol):
         ...
 
     async def download(self, source: Source, file: BinaryIO) -> int:
-        """Write a file's content. Raises DownloadError."""
+        """Write a file's content, to its last byte. Raises DownloadError."""
         ...
 
 

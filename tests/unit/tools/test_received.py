@@ -149,6 +149,20 @@ def test_a_smaller_version_that_was_not_taken_is_gone(places):
     assert received.smaller("F1") is None
 
 
+def test_killed_while_a_smaller_version_is_taken_there_is_none_of_it(places, monkeypatch):
+    _, aside = places
+    received = Received.open(*places)
+    monkeypatch.setattr(module.Path, "replace", kill)
+    monkeypatch.setattr(module.Path, "unlink", lambda *_args, **_more: None)
+    with pytest.raises(Killed):
+        take_smaller(received, "F1", b"small")
+    monkeypatch.undo()
+    assert len(names_in(aside)) == 1
+    again = Received.open(*places)
+    assert (names_in(aside), again.smaller("F1")) == ([], None)
+    assert take_smaller(again, "F1", b"small") == b"small"
+
+
 @pytest.mark.parametrize("spoilt", ["", "{", "[]", '{"F1": 7}', '{"F1": {"colour": "red"}}'])
 def test_a_list_that_a_crash_has_spoilt_is_begun_anew(places, spoilt):
     folder, aside = places
