@@ -81,7 +81,7 @@ class Attached:
         self._images = tuple(seen.image for seen in eyes.values() if seen.image is not None)
         self._unseen = {file_id: seen.problem for file_id, seen in eyes.items() if seen.problem}
         self._refused = False
-        told = {file.id: _told(file, looks[file.id], eyes.get(file.id)) for file in there}
+        told = {f.id: _told(f, looks[f.id], eyes.get(f.id)) for f in there if f.id in looks}
         self._found = {**found, **told}
 
     def shown(self, run: RunSnapshot) -> RunSnapshot:
@@ -116,7 +116,8 @@ class Attached:
     ) -> dict[str, "_Seen"]:
         """Return what is shown of the newest pictures, or why they are not, oldest first."""
         eyes: dict[str, _Seen] = {}
-        for file in [file for file in reversed(files) if _is_picture(file)][:MAX_TRIED]:
+        there = [file for file in reversed(files) if file.id in looks]
+        for file in [file for file in there if _is_picture(file)][:MAX_TRIED]:
             if sum(seen.image is not None for seen in eyes.values()) == MAX_IMAGES:
                 break
             data = await asyncio.to_thread(_original, self._folder, file)
@@ -208,23 +209,20 @@ def _is_picture(file: Attachment) -> bool:
 def _looked_at(
     folder: Path, files: Sequence[Attachment], redact: Callable[[str], str]
 ) -> dict[str, _Look]:
+    """Look into the files that are still there, the newest first."""
     looks: dict[str, _Look] = {}
     room = MAX_BEGINNINGS
     with Folder(folder) as opened:
         for file in reversed(files):
-            start = _start_of(opened, file)
+            try:
+                start = opened.read_start(split_path(file.name), max_bytes=HEADER_BYTES)
+            except ToolError:
+                continue  # the agent has moved or deleted it: then it need not be looked at
             header = image_header(start)
             begins = "" if header or room < _LEAST_BEGINNING else _begins(file, start, redact, room)
             room -= len(begins)
             looks[file.id] = _Look(header=header, begins=begins)
     return looks
-
-
-def _start_of(folder: Folder, file: Attachment) -> bytes:
-    try:
-        return folder.read_start(split_path(file.name), max_bytes=HEADER_BYTES)
-    except ToolError:
-        return b""  # the agent has moved or deleted it: then it need not be looked at
 
 
 def _begins(file: Attachment, start: bytes, redact: Callable[[str], str], room: int) -> str:

@@ -21,7 +21,7 @@ _ESCAPES: Final = re.compile(
 """Something that may stand for another character; a backslash before a letter stands for none."""
 _BACKSLASHES: Final = r"\\{1,8}"
 """JSON in JSON in JSON; bounded, so that no run of them takes quadratic time."""
-_LINE_ENDS: Final = re.compile(r"\r?\n[ \t]*")
+_LINE_END: Final = r"\r?\n[ \t]*"
 _WIDE: Final = ("utf-16-le", "utf-16-be")
 """How some files that are no texts hold texts."""
 _DOUBLED_BACKSLASH: Final = r"(?:\\{8}|\\{4}|\\{2})"
@@ -84,9 +84,9 @@ class Secrets:
 
     def _without_broken(self, text: str) -> str:
         """Blot out secrets that go on in the next line, as base64 and hex tools print them."""
-        joined = _LINE_ENDS.sub("", text)
+        joined = _squeezed(text)  # a look for any blank is faster than one for line ends
         for form in self._forms:
-            if form in joined:
+            if _squeezed(form) in joined:
                 text = _broken_pattern(form).sub(REDACTED, text)
         return text
 
@@ -115,8 +115,12 @@ def _forms(value: str) -> Iterator[str]:
         yield from (_inside_base64(data, start, altchars) for start in range(3))
 
 
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
 def _broken_pattern(form: str) -> re.Pattern[str]:
-    return re.compile(f"(?:{_LINE_ENDS.pattern})?".join(map(re.escape, form)))
+    return re.compile(f"(?:{_LINE_END})?".join(map(re.escape, form)))
 
 
 def _overlap(text: str, value: str) -> int:

@@ -212,6 +212,15 @@ async def test_a_file_that_the_agent_deleted_is_told_of_without_a_beginning(atta
     assert "gone" not in told(await seen(run), run)
 
 
+async def test_a_picture_that_the_agent_deleted_need_not_be_seen(attach, seen, tmp_path):
+    run = attach(photo_png=(png(640, 480), "image/png"))
+    (tmp_path / "photo.png").unlink()
+    port = Port()
+    made = await seen(run, port)
+    assert (made.images, port.asked) == ((), [])
+    assert noted(made, run) == "Done."
+
+
 async def test_a_file_too_large_for_tools_is_said_to_be_for_programs_and_to_the_model_alone(
     attach, seen
 ):

@@ -128,6 +128,17 @@ def test_a_secret_that_is_broken_over_lines_is_found(printed):
     assert cleaned.endswith("behind\n")
 
 
+@given(secret=secret_values, data=st.data())
+def test_a_secret_is_found_wherever_a_line_ends_in_it(secret, data):
+    ends = st.sampled_from(["", "", "\n", "\r\n", "\n\t "])
+    broken = secret[0] + "".join(data.draw(ends) + char for char in secret[1:])
+
+    cleaned = Secrets([secret]).redact(f"before\n{broken}\nbehind")
+
+    assert REDACTED in cleaned
+    assert broken not in cleaned or broken in REDACTED
+
+
 def test_lines_without_a_secret_stay_as_they_are():
     text = "one\ntwo\r\n  three\n" * 100
     assert Secrets([LONG, SECRET]).redact(text) == text
