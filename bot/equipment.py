@@ -33,4 +33,5 @@ def equip(
         prices=models.prices,
         budgets=budgets,
         label=_LABELS.get(kind, ""),
+        redact=toolbox.redaction.redact,
     )

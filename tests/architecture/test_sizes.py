@@ -11,7 +11,7 @@ FUNCTION_LINES = 50
 
 LONG_FILES = {
     "agent_engine/loop.py": (500, "the loop is read from top to bottom"),
-    "agent_engine/ports.py": (650, "all ports in one place; half of it is their documentation"),
+    "agent_engine/ports.py": (670, "all ports in one place; half of it is their documentation"),
     "agent_engine/tools/calculate.py": (560, "a grammar and its evaluation belong together"),
     "agent_engine/tools/paths.py": (470, "every safe operation on a path, each a system call"),
     "agent_engine/tools/sandbox/process.py": (450, "one process from its start to its last child"),
