@@ -130,6 +130,8 @@ class Equipment:
     """None: nothing is shared with other runs."""
     label: str = ""
     """Shown with answers that the plan itself words, when a degraded mode made the plan."""
+    redact: Callable[[str], str] = str
+    """Takes secrets out of a text that is cut before it is shown to the model."""
     is_complete: Callable[[RunSnapshot], bool] | None = None
     """An agent's own check whether its task is done; asked before every further plan or step."""
 

@@ -202,7 +202,7 @@ class _Worker:
             reserve=RunBudgets(equipment.budgets, run.run_id) if equipment.budgets else None,
         )
         self._folder = equipment.folders.folder(run.scope, run.task.id)
-        self._attached = Attached(attachments, self._folder)
+        self._attached = Attached(attachments, self._folder, redact=equipment.redact)
         seeing = SeeingModel(self._model, self._attached)
         self._planner: Planner = equipment.planner(seeing)
         self._writer: AnswerWriter = equipment.writer(seeing)

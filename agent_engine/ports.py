@@ -327,6 +327,8 @@ class ModelReply:
     estimated: bool = False
     """The token counts were estimated, for the server sent none."""
     duration_s: float = 0.0
+    images_refused: bool = False
+    """The server did not take the images of this request: it was answered without them."""
 
 
 class JsonRung(StrEnum):
@@ -532,6 +534,14 @@ class Attachments(Protocol):
         ``name`` is its path in the task folder, or ``problem`` says why it is not there. Safe to
         repeat: what was fetched once is not fetched again, even if the agent has moved it since.
         Raises nothing but cancellation.
+        """
+        ...
+
+    async def smaller(self, run: RunSnapshot, file_id: str, *, max_bytes: int) -> bytes | None:
+        """Return a smaller version of an attached picture; None where nobody made one.
+
+        Never in the task folder: it is for a model's eyes alone. Safe to repeat; raises nothing but
+        cancellation.
         """
         ...
 

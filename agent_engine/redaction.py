@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
-from agent_engine.ports import Dialect, ModelClient, ModelReply, ModelRequest
+from agent_engine.excerpts import is_no_text
+from agent_engine.models.around import AroundModel
+from agent_engine.ports import ModelClient, ModelReply, ModelRequest, Turn
 from agent_engine.tools.secrets import Secrets
 
 _MAX_DEPTH: Final = 40
@@ -109,6 +111,9 @@ _KINDS: Final = (
     ),
 )
 
+_OPEN_KEY: Final = re.compile(r"-----[A-Z0-9 ]{0,60}-{0,5}\Z|(?<!-)-{1,4}\Z")
+"""What may become the first line of a private key."""
+
 Redact = Callable[[str], str]
 
 
@@ -143,39 +148,63 @@ class Redaction:
         """
         return _redacted(value, self.redact, 0)
 
+    def redact_growing(self, text: str) -> str:
+        """Return as much of a text that still grows as can be shown without half a secret."""
+        cleaned = _OPEN_KEY.sub("", self.redact(text))
+        return cleaned[: len(cleaned) - self._secrets.could_begin(cleaned)]
+
     def redact_file(self, content: bytes) -> bytes:
-        """Return a text file redacted; any other content as it is."""
-        if b"\0" in content:
-            return content
-        try:
-            text = content.decode()
-        except UnicodeDecodeError:
-            return content
+        """Return a text file redacted, in its own encoding.
+
+        In any other file configured secrets are overwritten, so that all else stays in its place;
+        in what is compressed or encrypted nothing is found.
+        """
+        encoding = _encoding_of(content)
+        if encoding is None:
+            return self._secrets.mask_bytes(content)
+        text = content.decode(encoding)
         cleaned = self.redact(text)
-        return content if cleaned == text else cleaned.encode()
+        return content if cleaned == text else cleaned.encode(encoding)
 
 
-class RedactingModel:
+class RedactingModel(AroundModel):
     """A language model that is told no secrets."""
 
     def __init__(self, model: ModelClient, redact: Redact) -> None:
-        self._model = model
+        super().__init__(model)
         self._redact = redact
 
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return self._model.name
-
-    @property
-    def dialect(self) -> Dialect:
-        """What was found out about the endpoint."""
-        return self._model.dialect
-
     async def complete(self, request: ModelRequest) -> ModelReply:
-        """Ask with every turn redacted."""
-        turns = tuple(replace(turn, text=self._redact(turn.text)) for turn in request.turns)
+        """Ask with every turn redacted, and what its images are called."""
+        turns = tuple(map(self._clean, request.turns))
         return await self._model.complete(replace(request, turns=turns))
+
+    def _clean(self, turn: Turn) -> Turn:
+        images = tuple(replace(image, name=self._redact(image.name)) for image in turn.images)
+        return replace(turn, text=self._redact(turn.text), images=images)
+
+
+_ANY_BYTES: Final = "latin-1"
+"""Takes any bytes and gives them back; letters of ASCII mean the same in it as in most others."""
+_WIDE: Final = {b"\xff\xfe\0\0": "utf-32-le", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+
+
+def _encoding_of(content: bytes) -> str | None:
+    """Return an encoding in which the text can be read and written; None for what is no text."""
+    for mark, encoding in _WIDE.items():
+        if content.startswith(mark) and _decodes(content, encoding):
+            return encoding
+    if b"\0" not in content and _decodes(content, "utf-8"):
+        return "utf-8"
+    return None if is_no_text(content) else _ANY_BYTES
+
+
+def _decodes(content: bytes, encoding: str) -> bool:
+    try:
+        content.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _marked(kind: str, found: re.Match[str]) -> str:

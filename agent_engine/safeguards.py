@@ -1,10 +1,10 @@
-"""What stands around tool calls, as values and Protocols: rules, budgets, cache, audit.
+"""What stands around tool calls, as values and Protocols: rules, pins, budgets, cache, audit.
 
 ``tools/call.py`` and the stages beside it use them, ``storage`` keeps their rows, ``in_memory``
 stands in where there is no database. Nothing here does anything.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -52,6 +52,48 @@ class ApprovalStore(Protocol):
         self, workspace_id: WorkspaceId, *, channel_id: ChannelId | None
     ) -> Sequence[StandingRule]:
         """Return the standing rules that hold, oldest first; of all channels for None."""
+        ...
+
+
+# -- pins ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolPin:
+    """What a foreign server said of one of its tools: what it says later is held against it."""
+
+    tool: str
+    """By the server's own name."""
+    digest: str
+    """A hash of all that it said."""
+    definition: JsonObject
+    """What agents are shown of it, so that people can compare."""
+    first_seen_at: datetime = field(default_factory=now_utc)
+    accepted_at: datetime | None = None
+    """When an operator accepted it; None while it is what the server said at first."""
+
+
+class PinStore(Protocol):
+    """What the installation's foreign servers said of their tools.
+
+    Of no workspace: servers are configured, connected and accepted for the whole installation.
+    """
+
+    async def pin(self, server: str, said: Sequence[ToolPin]) -> Mapping[str, str]:
+        """Pin the tools that were never seen; return the digests that hold, by tool.
+
+        A tool is missing in the answer when its server has shown more tools than are kept.
+        """
+        ...
+
+    async def pins(self, server: str) -> Sequence[ToolPin]:
+        """Return all pins of a server, in the order of the tools' names."""
+        ...
+
+    async def accept(
+        self, server: str, pins: Sequence[ToolPin], *, gone: Collection[str] = ()
+    ) -> None:
+        """Let these hold from now on, and forget the tools that are gone."""
         ...
 
 

@@ -396,6 +396,10 @@ class Attachment:
     """Bytes; 0 while that is not known."""
     problem: str = ""
     """Why it is not in the task folder, as the end of a sentence; empty when it is or will be."""
+    about: str = ""
+    """What else is known of it once it is in the task folder; part of a list of facts."""
+    begins: str = ""
+    """Its first lines, where it is a text and in the task folder; data, as all that it holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,6 +62,7 @@ from storage.figures import SqlFigureStore
 from storage.housekeeping import SqlHousekeeping
 from storage.leases import open_leases
 from storage.lock_file import sole_owner
+from storage.mcp_pins import SqlPinStore
 from storage.memory.indexes import indexes_of
 from storage.memory.store import SqlMemoryStore
 from storage.people import SqlPersonStore
@@ -165,6 +166,7 @@ def _records(database: Database) -> Records:
         approvals=SqlApprovalStore(database),
         audit=SqlAuditLog(database),
         cache=SqlToolCache(database),
+        pins=SqlPinStore(database),
     )
 
 
@@ -360,8 +362,10 @@ def _needs(gateway: _Gateway) -> Needs:
 
 def _remarks(gateway: _Gateway) -> Sequence[str]:
     """Say, one sentence each, what works less well than it could."""
-    offline = (OFFLINE_REMARK,) if gateway.works.models.source.is_offline else ()
-    return (*offline, *scope_remarks(gateway.whoami.identity.scopes))
+    works = gateway.works
+    offline = (OFFLINE_REMARK,) if works.models.source.is_offline else ()
+    scopes = scope_remarks(gateway.whoami.identity.scopes)
+    return (*offline, *scopes, *works.toolbox.mcp.remarks())
 
 
 def _hooks(gateway: _Gateway, home: HomeDesk) -> Hooks:

@@ -6,6 +6,7 @@ What a command needs is imported when it runs, so that ``--help`` and small comm
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
@@ -23,6 +24,8 @@ from bot.errors import BotError
 from bot.logs import configure_logs, wants_json
 from bot.settings import Purpose, Settings, SettingsError, read_settings
 
+logger = logging.getLogger(__name__)
+
 app = typer.Typer(
     name="treadle",
     help="A Slack bot that puts AI agents to work: a channel is an agent, a thread is a task.",
@@ -34,6 +37,8 @@ database_app = typer.Typer(help="Look after the database.", no_args_is_help=True
 app.add_typer(database_app, name="db")
 audit_app = typer.Typer(help="Look into the record of what agents did.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
+mcp_app = typer.Typer(help="Look after MCP servers.", no_args_is_help=True)
+app.add_typer(mcp_app, name="mcp")
 
 
 class ExitCode(IntEnum):
@@ -214,6 +219,20 @@ def export_audit(
     _run(print_all())
 
 
+@mcp_app.command("accept")
+def accept_mcp(
+    server: Annotated[str, typer.Argument(help="The server's name in [[mcp_servers]].")],
+    tool: Annotated[str | None, typer.Argument(help="One tool of it; else all.")] = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept without being asked.")] = False,
+) -> None:
+    """Show what an MCP server says of its tools otherwise than before, and accept it."""
+    from bot.mcp_cli import accept  # noqa: PLC0415 - imported when it runs
+
+    settings = _with_home(_settings(Purpose.TERMINAL, log_level="ERROR"))
+    raise typer.Exit(_run(accept(settings, server, tool, agreed=yes)))
+
+
 def main() -> None:
     """Run the command line."""
     app()
@@ -252,7 +271,10 @@ def _no_home(settings: Settings, why: str) -> str:
 
 
 def _run(main: Coroutine[Any, Any, Any], *, until_stopped: bool = False) -> Any:  # noqa: ANN401 - what the command returns
-    """Run to the end, or to SIGINT or SIGTERM; expected trouble becomes one sentence."""
+    """Run to the end, or to SIGINT or SIGTERM; trouble becomes one sentence.
+
+    What nobody expected is logged: only there are secrets taken out of a traceback.
+    """
     try:
         with asyncio.Runner() as runner:
             return runner.run(_interruptible(main) if until_stopped else main)
@@ -263,8 +285,12 @@ def _run(main: Coroutine[Any, Any, Any], *, until_stopped: bool = False) -> Any:
     except BaseExceptionGroup as errors:
         expected, others = errors.split((EngineError, BotError))
         if expected is None or others is not None:
-            raise
+            _fail_unexpectedly(errors)
         _fail(str(_first(expected)), ExitCode.FAILED)
+    except BrokenPipeError:
+        raise  # nobody reads on, as behind ``| head``: typer ends the command quietly
+    except Exception as error:  # noqa: BLE001 - where a command ends; it is logged
+        _fail_unexpectedly(error)
 
 
 async def _interruptible(main: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - what the command returns
@@ -292,6 +318,13 @@ def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _fail_unexpectedly(error: BaseException) -> NoReturn:
+    if not isinstance(error, Exception):
+        raise error
+    logger.error("command_failed", exc_info=error)
+    _fail("Something went wrong on our side; the lines above say what.", ExitCode.FAILED)
 
 
 def _fail(sentence: str, code: int) -> NoReturn:

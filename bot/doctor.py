@@ -13,12 +13,13 @@ from agent_engine.types import LIBRARY_SCOPE
 from bot.agents_file import model_names
 from bot.errors import SlackError, SlackRefusedError
 from bot.manifest import missing_scopes, scope_losses
+from bot.mcp_pins import peek_at_pins
 from bot.model_source import ModelPlace, ModelSource
 from bot.models import Models, open_models
 from bot.outbound.slack_client import open_slack
 from bot.outbound.web_calls import SCOPE_FIX
 from bot.settings import Purpose, Settings, SettingsError, read_settings
-from bot.toolbox import api_access, open_toolbox, sandbox_chooser, search_provider
+from bot.toolbox import Records, api_access, open_toolbox, sandbox_chooser, search_provider
 from storage.inspection import Condition, inspect_database, why_not_writable
 
 PROBE_S = 20.0
@@ -216,14 +217,25 @@ def _network(settings: Settings) -> Sequence[Finding]:
 
 
 async def _mcp(settings: Settings) -> Finding:
-    async with open_toolbox(settings) as toolbox, toolbox.mcp.running():
+    if not settings.file.mcp_servers:
+        return Finding(subject="mcp", level=Level.GOOD, said="no server is configured")
+    records = Records(pins=await peek_at_pins(settings))
+    async with open_toolbox(settings, records) as toolbox, toolbox.mcp.running():
         await toolbox.mcp.settled(PROBE_S)
         states = toolbox.mcp.states()
-    said = "; ".join(state.said for state in states.values()) or "no server is configured"
-    if all(state.is_connected for state in states.values()):
-        return Finding(subject="mcp", level=Level.GOOD, said=said)
-    fix = "check the server's command or url, and the variables it is given"
-    return Finding(subject="mcp", level=Level.DEGRADED, said=said, fix=fix)
+    fixes = [
+        f"look at what changed with `treadle mcp accept {name}`"
+        for name, state in states.items()
+        if state.changed
+    ]
+    if not all(state.is_connected for state in states.values()):
+        fixes.append("check the server's command or url, and the variables it is given")
+    return Finding(
+        subject="mcp",
+        level=Level.DEGRADED if fixes else Level.GOOD,
+        said="; ".join(state.said for state in states.values()),
+        fix="; ".join(fixes),
+    )
 
 
 async def _slack(settings: Settings) -> Finding:

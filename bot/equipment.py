@@ -40,4 +40,5 @@ def equip(
         memory=memory,
         budgets=budgets,
         label=_LABELS.get(kind, ""),
+        redact=toolbox.redaction.redact,
     )

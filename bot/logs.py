@@ -17,9 +17,11 @@ from agent_engine.redaction import Redaction
 
 _TALKATIVE = (
     *("alembic", "slack_bolt", "slack_sdk", "aiohttp.access", "httpx", "openai", "asyncio"),
-    *("mcp", "client", "httpx2", "httpcore2"),
+    *("httpx2", "httpcore2"),
 )
 """Libraries that write payloads or a line per request; only their warnings are wanted."""
+_QUOTING = ("mcp", "client")
+"""The MCP library, whose warnings quote what servers sent; the engine has words of its own."""
 
 
 @contextmanager
@@ -49,6 +51,8 @@ def configure_logs(
     root.setLevel(level)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name in _QUOTING:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def wants_json(log_format: str, stream: TextIO | None = None) -> bool:

@@ -6,6 +6,7 @@ Part of the composition root.
 from collections.abc import Mapping
 
 from agent_engine.tools.mcp.servers import HttpServer, McpServer, StdioServer
+from agent_engine.tools.secrets import Secrets
 from agent_engine.types import Asks
 from bot.settings import Settings
 from bot.tables.mcp_servers import INHERITED, McpServerTable
@@ -32,7 +33,7 @@ def _server(table: McpServerTable, environment: Mapping[str, str]) -> McpServer:
 
 
 def _reached(table: McpServerTable, environment: Mapping[str, str]) -> StdioServer | HttpServer:
-    secrets = tuple(environment[name] for name in sorted(table.given))
+    secrets = Secrets(environment[name] for name in table.given)
     if table.url is not None:
         headers = table.filled_headers(environment)
         return HttpServer(url=table.url, headers=headers, secrets=secrets)

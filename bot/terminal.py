@@ -2,8 +2,8 @@
 
 import json
 import sys
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,12 @@ from agent_engine.types import (
 from bot.agents_file import DEFAULT_AGENT
 from bot.equipment import equip
 from bot.lines import Lines
+from bot.mcp_pins import open_pins
 from bot.models import Models, open_models
 from bot.outbound.text import one_line
 from bot.settings import Settings
 from bot.terminal_asking import AT_TERMINAL, TerminalAsker
-from bot.toolbox import Toolbox, open_toolbox
+from bot.toolbox import Records, Toolbox, open_toolbox
 
 NEEDS_APPROVAL = "needs_approval"
 """In the observation of a call that was not made because nobody was there to approve it."""
@@ -55,7 +56,7 @@ async def ask_agent(settings: Settings, problem: str, *, as_json: bool) -> int:
     console = Console(stderr=True, quiet=as_json)
     async with (
         open_models(settings) as models,
-        open_toolbox(settings) as toolbox,
+        _open_toolbox(settings) as toolbox,
         toolbox.mcp.running(),
     ):
         Lines(console).text(models.source.description, style="dim")
@@ -79,7 +80,7 @@ async def call_tool(
     beforehand. With neither, the call is not made, and ``NEEDS_APPROVAL`` says what it would be.
     """
     async with AsyncExitStack() as stack:
-        toolbox = await stack.enter_async_context(open_toolbox(settings))
+        toolbox = await stack.enter_async_context(_open_toolbox(settings))
         task_id = TaskId("terminal")
         context = ToolContext(
             scope=LIBRARY_SCOPE,
@@ -147,7 +148,7 @@ def _call(wait: Wait) -> dict[str, Any]:
 
 async def list_tools(settings: Settings) -> list[dict[str, Any]]:
     """Describe all tools of this installation; MCP servers are asked for theirs."""
-    async with open_toolbox(settings) as toolbox, toolbox.mcp.running():
+    async with _open_toolbox(settings) as toolbox, toolbox.mcp.running():
         await toolbox.mcp.settled()
         tools = (*toolbox.tools, *toolbox.mcp.all_offered())
     return [
@@ -158,6 +159,13 @@ async def list_tools(settings: Settings) -> list[dict[str, Any]]:
         }
         for tool in tools
     ]
+
+
+@asynccontextmanager
+async def _open_toolbox(settings: Settings) -> AsyncIterator[Toolbox]:
+    """Make all tools; MCP servers are trusted as far as the bot trusts them."""
+    async with open_pins(settings) as pins, open_toolbox(settings, Records(pins=pins)) as toolbox:
+        yield toolbox
 
 
 def _agent(

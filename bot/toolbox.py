@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from agent_engine.clock import SystemClock
 from agent_engine.ports import Clock, Tool
 from agent_engine.redaction import Redaction
-from agent_engine.safeguards import ApprovalStore, AuditLog, ToolCache
+from agent_engine.safeguards import ApprovalStore, AuditLog, PinStore, ToolCache
 from agent_engine.tools.abilities import Closes
 from agent_engine.tools.api_call.access import Access
 from agent_engine.tools.api_call.tool import api_call
@@ -50,6 +50,7 @@ class Records:
     approvals: ApprovalStore = field(default_factory=NobodyAsked)
     audit: AuditLog | None = None
     cache: ToolCache | None = None
+    pins: PinStore | None = None
 
 
 @asynccontextmanager
@@ -72,7 +73,7 @@ class Toolbox:
         self.redaction = Redaction(settings.secret_values)
         redact = self.redaction.redact
         self.tools = make_tools(settings)
-        self.mcp = McpTools(mcp_servers(settings), SystemClock())
+        self.mcp = McpTools(mcp_servers(settings), SystemClock(), pins=records.pins)
         self.root = settings.home.absolute() / TASK_FOLDERS
         self.folders = TaskFolders(self.root)
         self._guards = Guards(

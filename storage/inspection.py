@@ -6,6 +6,7 @@ For ``treadle doctor``. Opening a database for work is ``database.open_database`
 import asyncio
 import os
 import sqlite3
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,8 +17,11 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
 from agent_engine.errors import StorageError
+from agent_engine.safeguards import ToolPin
 from storage.database import CONNECT_TIMEOUT_S, Dialect, address_of
+from storage.mcp_pins import all_pins
 from storage.schema import REVISIONS, current_revision
+from storage.workers import sentence_of
 
 _WAL = "-wal"
 
@@ -60,6 +64,20 @@ async def inspect_database(url: str, *, home: Path) -> Inspection:
         raise StorageError(f"The database could not be used: {said.rstrip('.')}.") from error
 
 
+async def read_pins(url: str) -> Mapping[str, Sequence[ToolPin]]:
+    """Return the pins of all MCP servers, by server; of a database that is up to date.
+
+    Raises StorageError.
+    """
+    address = address_of(url)
+    is_file = address.get_backend_name() == Dialect.SQLITE
+    engine = _read_only(Path(str(address.database))) if is_file else _unwritten(address)
+    try:
+        return await asyncio.to_thread(_pins, engine)
+    except sa.exc.SQLAlchemyError as error:
+        raise StorageError(sentence_of(error)) from error
+
+
 def why_not_writable(folder: Path) -> str:
     """Say why nothing can be written to a folder that may still have to be made; empty if it can.
 
@@ -100,13 +118,26 @@ def _read_only(path: Path) -> sa.Engine:
 
 
 def _inspect_postgres(address: URL) -> Inspection:
+    place = f"{address.host or 'this machine'}/{address.database or ''}"
+    condition = _condition(_unwritten(address))
+    return Inspection(dialect=Dialect.POSTGRES, condition=condition, place=place)
+
+
+def _unwritten(address: URL) -> sa.Engine:
+    """Open PostgreSQL so that nothing can be written."""
     options = {
         "connect_timeout": CONNECT_TIMEOUT_S,
-        "options": "-c default_transaction_read_only=on",
+        "options": "-c timezone=UTC -c default_transaction_read_only=on",
     }
-    engine = sa.create_engine(address, poolclass=NullPool, connect_args=options)
-    place = f"{address.host or 'this machine'}/{address.database or ''}"
-    return Inspection(dialect=Dialect.POSTGRES, condition=_condition(engine), place=place)
+    return sa.create_engine(address, poolclass=NullPool, connect_args=options)
+
+
+def _pins(engine: sa.Engine) -> Mapping[str, Sequence[ToolPin]]:
+    try:
+        with engine.connect() as connection:
+            return all_pins(connection)
+    finally:
+        engine.dispose()
 
 
 def _condition(engine: sa.Engine) -> Condition:

@@ -502,6 +502,19 @@ tool_cache = Table(
     Index("ix_tool_cache_age", "workspace_id", "kept_at"),
 )
 
+mcp_pins = Table(
+    "mcp_pins",
+    metadata,
+    # Of no workspace: MCP servers are those of the whole installation.
+    Column("server", Text, nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("definition", Json, nullable=False),
+    Column("first_seen_at", UtcTime, nullable=False),
+    Column("accepted_at", UtcTime),
+    PrimaryKeyConstraint("server", "tool"),
+)
+
 # -- what agents remember ------------------------------------------------------------------------
 
 memory_shelves = Table(

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -31,8 +31,8 @@ from agent_engine.errors import (
     ModelReplyError,
     ModelUnavailableError,
 )
+from agent_engine.models import pictures
 from agent_engine.models.growing_reply import GrowingReply
-from agent_engine.models.pictures import image_part, is_about_images, unseen
 from agent_engine.models.replies import ModelTimeoutError, error_for, read_reply
 from agent_engine.ports import (
     Dialect,
@@ -130,22 +130,24 @@ class OpenAICompatibleModel:
         return self._dialect
 
     async def complete(self, request: ModelRequest) -> ModelReply:
-        """Ask once, without retries; once more without images where the model cannot see them."""
+        """Ask once, without retries; once more without images where the server refuses them."""
+        shows = self._dialect.sees is not False and any(turn.images for turn in request.turns)
+        if not shows:
+            return await self._asked(request, sees=False)
         try:
-            return await self._asked(request)
+            reply = await self._asked(request, sees=True)
         except ModelError as error:
-            if not self._is_blind(request, error):
+            if not pictures.is_about_images(error.message):
                 raise
-            self._dialect.sees = False
-        return await self._asked(request)
+            if self._dialect.sees is None and not pictures.is_about_these_images(error.message):
+                self._dialect.sees = False
+        else:
+            self._dialect.sees = True
+            return reply
+        return replace(await self._asked(request, sees=False), images_refused=True)
 
-    def _is_blind(self, request: ModelRequest, error: ModelError) -> bool:
-        """Whether the server complains of the images: most say 400, some 500."""
-        was_shown = self._dialect.sees is not False and any(turn.images for turn in request.turns)
-        return was_shown and is_about_images(error.message)
-
-    async def _asked(self, request: ModelRequest) -> ModelReply:
-        body = request_body(self._model, request, sees=self._dialect.sees is not False)
+    async def _asked(self, request: ModelRequest, *, sees: bool) -> ModelReply:
+        body = request_body(self._model, request, sees=sees)
         async with self._turnstile:
             started = time.monotonic()
             timeout_s = self._timeout_s or max(request.timeout_s, self._shortest_timeout_s)
@@ -365,7 +367,7 @@ def _messages(turns: tuple[Turn, ...], *, sees: bool) -> list[dict[str, Any]]:
     """
     messages: list[dict[str, Any]] = []
     for turn in turns:
-        text = _sendable(turn.text if sees else "\n\n".join([turn.text, *unseen(turn)]))
+        text = _sendable(turn.text if sees else "\n\n".join([turn.text, *pictures.unseen(turn)]))
         if messages and messages[-1]["role"] == turn.role:
             messages[-1]["content"] += f"\n\n{text}"
         elif turn.role is Role.SYSTEM and messages:
@@ -376,7 +378,7 @@ def _messages(turns: tuple[Turn, ...], *, sees: bool) -> list[dict[str, Any]]:
     if not spoken or spoken[0] != Role.USER or spoken[-1] != Role.USER:
         raise ValueError("a history begins and ends with a user's turn")
     if sees and turns[-1].images:
-        shown = map(image_part, turns[-1].images)
+        shown = map(pictures.image_part, turns[-1].images)
         messages[-1]["content"] = [{"type": "text", "text": messages[-1]["content"]}, *shown]
     return messages
 

@@ -8,7 +8,15 @@ from typing import Any
 from agent_engine.ports import Image, Turn
 
 _ABOUT_IMAGES = re.compile(
-    r"image|vision|multi-?modal|mmproj|content.{0,40}(?:must|should|valid|expected).{0,20}string",
+    r"image|vision|multi-?modal|mmproj|\(HTTP 413\)"
+    r"|content.{0,40}(?:must|should|valid|expected).{0,20}string",
+    re.IGNORECASE,
+)
+_ABOUT_THESE = re.compile(
+    r"too (?:large|big|many|small)|exceed|at most (?!0\b)|dimension|pixel|\bM[Bb]\b|megabyte"
+    r"|\(HTTP 413\)|corrupt|truncat|malformed|\bdecod"
+    r"|(?:could|can)(?: ?not|n't) (?:process|read|load|identify)"
+    r"|invalid (?:base64 )?image\b(?!_)|image is (?:in)?valid|an unsupported image\b(?!_)",
     re.IGNORECASE,
 )
 
@@ -27,9 +35,22 @@ def unseen(turn: Turn) -> Iterator[str]:
 
 
 def is_about_images(refusal: str) -> bool:
-    """Say whether a server complains of pictures; servers have many words for it.
+    """Say whether a server complains of pictures, which were in what it was sent.
+
+    Servers have many words for it, and some none: the request was too large for them.
 
     >>> is_about_images("This model does not support image_url content")
     True
     """
     return _ABOUT_IMAGES.search(refusal) is not None
+
+
+def is_about_these_images(refusal: str) -> bool:
+    """Say whether it is one picture that a server complains of, for it may take others.
+
+    >>> is_about_these_images("image exceeds 5 MB maximum: 5316852 bytes > 5242880 bytes")
+    True
+    >>> is_about_these_images("At most 0 image(s) may be provided in one request")
+    False
+    """
+    return _ABOUT_THESE.search(refusal) is not None

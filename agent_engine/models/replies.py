@@ -130,7 +130,7 @@ def error_for(
     status: int, body: object, headers: Mapping[str, str], *, secret: str = ""
 ) -> ModelError:
     """Return our error for a server's refusal, with the server's sentence but never the key."""
-    sentence = _without_secret(_sentence(body), secret)
+    sentence = _sentence(body, secret)
     said = f" (HTTP {status}): {sentence}" if sentence else f" (HTTP {status})"
     if status in _TRANSIENT or status >= _FIRST_SERVER_ERROR:
         kind = ModelBusyError if status == 429 else ModelUnavailableError  # noqa: PLR2004  # HTTP
@@ -171,8 +171,8 @@ def _number(value: str | None) -> float | None:
     return float(match.group(1)) if match else None
 
 
-def _sentence(body: object) -> str:
-    """Return the server's own words in an error's body, on one line."""
+def _sentence(body: object, secret: str = "") -> str:
+    """Return the server's own words in an error's body, on one line and without keys."""
     found: object = body
     for _ in range(3):
         if not isinstance(found, Mapping):
@@ -180,7 +180,7 @@ def _sentence(body: object) -> str:
         found = found.get("error") or found.get("message") or found.get("detail") or ""
     if isinstance(found, Sequence) and not isinstance(found, str):
         found = json.dumps(found)
-    words = " ".join(str(found or "").split())
+    words = _without_secret(" ".join(str(found or "").split()), secret)
     return words if len(words) <= MESSAGE_CHARS else f"{words[:MESSAGE_CHARS]}…"
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from agent_engine.backoff import Backoff, delay_s
 from agent_engine.breaker import CircuitBreaker
 from agent_engine.errors import ModelError, ModelUnavailableError
+from agent_engine.models.around import AroundModel
 from agent_engine.models.replies import ModelBusyError, ModelTimeoutError
-from agent_engine.ports import Dialect, ModelClient, ModelReply, ModelRequest
+from agent_engine.ports import ModelClient, ModelReply, ModelRequest
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class RetryPolicy:
     """A server's wish for a longer wait is not waited for: the call fails with it."""
 
 
-class RetryingModel:
+class RetryingModel(AroundModel):
     """A model whose transient failures are retried.
 
     Args:
@@ -56,21 +57,11 @@ class RetryingModel:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._model = model
+        super().__init__(model)
         self._policy = policy or RetryPolicy()
         self._breaker = breaker or CircuitBreaker(time.monotonic)
         self._sleep = sleep
         self._uniform = uniform
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return self._model.name
-
-    @property
-    def dialect(self) -> Dialect:
-        """The model's dialect."""
-        return self._model.dialect
 
     @property
     def breaker(self) -> CircuitBreaker:

@@ -90,13 +90,14 @@ def render_context(  # noqa: PLR0913  # every part is optional and named
 ) -> str:
     """Return the data of a request as fenced sections that together fit the budget.
 
-    What can best be missed is shortened first: memories, files, old answers and messages, then
-    steps long past; the newest results and the goal last.
+    What can best be missed is shortened first: memories, files and how they begin, old answers and
+    messages, then steps long past; the newest results and the goal last.
     """
     said = [_spoken(m) for m in conversation if m.text != goal or m.files]
     sections = [
         _Section("memories", "What you remember", list(memories)),
         _Section("files", "Files in the task folder", _listed(files)),
+        _Section("attached_files", "How attached files begin", _beginnings(conversation)),
         _Section("earlier_answers", "Your earlier answers in this thread", list(earlier_answers)),
         _Section("conversation", "The thread, oldest first", said),
         _Section("older_steps", "Steps done before", list(older_steps)),
@@ -111,8 +112,8 @@ def render_context(  # noqa: PLR0913  # every part is optional and named
 
 
 _DISPLAY_ORDER = (
-    "task", "lessons", "memories", "files", "earlier_answers", "conversation", "older_steps",
-    "results", "pending",
+    "task", "lessons", "memories", "files", "attached_files", "earlier_answers", "conversation",
+    "older_steps", "results", "pending",
 )  # fmt: skip
 _SECTION_TOKENS = 30
 """What the marks and the title of a section cost."""
@@ -141,8 +142,19 @@ def _spoken(message: PersonMessage) -> str:
 
 
 def _attached(file: Attachment) -> str:
-    kind = f" ({file.mimetype}, {file.size} bytes)" if file.mimetype else ""
+    size = f"{file.size} bytes" if file.size else ""
+    facts = ", ".join(filter(None, (file.mimetype, size, file.about)))
+    kind = f" ({facts})" if facts else ""
     return f"{file.name}{kind}" + (f", not here: {file.problem}" if file.problem else "")
+
+
+def _beginnings(conversation: Sequence[PersonMessage]) -> list[str]:
+    """Return the first lines of attached texts, each marked, so that none can name another file."""
+    texts = {file.id: file for message in conversation for file in message.files if file.begins}
+    return [
+        "\n".join([f"{_attached(file)}:", *(f"| {line}" for line in file.begins.split("\n"))])
+        for file in texts.values()
+    ]
 
 
 def _listed(files: Sequence[str]) -> list[str]:

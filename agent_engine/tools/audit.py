@@ -98,8 +98,11 @@ class Auditor:
         await self._log.append(_entry(call, UNKNOWN, UNKNOWN, text=self._text(call.arguments, "")))
 
     def _text(self, arguments: JsonObject, outcome: str) -> str:
-        shown = cut_text(_shown(arguments), MAX_ARGUMENT_CHARS)
-        return self._redact(f"{shown}\n{outcome}" if outcome else shown)
+        # Redacted before it is cut: half a secret is not recognised. Where that would take long,
+        # what is left of the first seam goes with the second.
+        shown = self._redact(cut_text(_shown(arguments), 50 * MAX_ARGUMENT_CHARS))
+        shown = cut_text(shown, MAX_ARGUMENT_CHARS)
+        return f"{shown}\n{self._redact(outcome)}" if outcome else shown
 
 
 NO_AUDIT: Final = Auditor(Unrecorded(), str)

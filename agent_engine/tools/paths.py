@@ -151,6 +151,11 @@ class Folder:
         with _told(names), self._file(names, max_bytes) as (fd, _):
             return _read_all(fd, max_bytes)
 
+    def read_start(self, names: tuple[str, ...], *, max_bytes: int) -> bytes:
+        """Return the first bytes of such a file, however large it is."""
+        with _told(names), self._file(names, sys.maxsize) as (fd, _):
+            return os.read(fd, max_bytes)
+
     def read_with_mode(
         self, names: tuple[str, ...], *, max_bytes: int = MAX_FILE_BYTES
     ) -> tuple[bytes, bool]:

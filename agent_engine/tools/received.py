@@ -2,10 +2,13 @@
 
 What comes in is written beside the task folder, where no tool can reach it, noted in a list there,
 and only then moved in under its name. A crash between any two of these is put right by the next
-``open``. It fetches nothing, and it never looks into a file.
+``open``. Smaller versions of pictures stay beside the folder. It fetches nothing, and it never
+looks into a file.
 """
 
+import hashlib
 import json
+import logging
 import os
 import secrets
 import unicodedata
@@ -17,9 +20,13 @@ from typing import BinaryIO, Final, Self
 
 from agent_engine.tools.paths import FILE_MODE, Folder, Kind
 
+logger = logging.getLogger(__name__)
+
 MAX_NAME_BYTES: Final = 120
 _MAX_SUFFIX_CHARS: Final = 12
 _LIST: Final = "list.json"
+_SMALLER: Final = "smaller-"
+"""Begins the name of a smaller version of a picture."""
 _UNNAMED: Final = "file"
 _NOT_IN_NAMES: Final = frozenset('/\\:*?"<>|')
 """Separators, and what other systems or shells read as something else."""
@@ -103,20 +110,45 @@ class Received:
         self._note(file_id, kept)
         return kept
 
+    def smaller(self, file_id: str) -> bytes | None:
+        """Return the smaller version of a picture; None where none was taken."""
+        try:
+            return self._smaller(file_id).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def take_smaller(self, file_id: str, staged: str) -> bytes:
+        """Keep a smaller version of a picture that is written, and return it."""
+        (self._aside / staged).replace(self._smaller(file_id))
+        return self._smaller(file_id).read_bytes()
+
     # --------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        try:
-            listed = json.loads((self._aside / _LIST).read_text("utf-8"))
-        except FileNotFoundError:
-            listed = {}
-        self._kept = {file_id: Kept(**values) for file_id, values in listed.items()}
+        self._kept = self._listed()
         for kept in self._kept.values():
             if kept.staged and (self._aside / kept.staged).exists():
                 self._move_in(kept)
         for left in self._aside.iterdir():
-            if left.name != _LIST:
+            if left.name != _LIST and not left.name.startswith(_SMALLER):
                 left.unlink(missing_ok=True)
+
+    def _listed(self) -> dict[str, Kept]:
+        """Read the list; one that a machine's crash has spoilt is begun anew, the files come again.
+
+        They then come under other names, which is better than never.
+        """
+        try:
+            listed = json.loads((self._aside / _LIST).read_text("utf-8"))
+            return {file_id: Kept(**values) for file_id, values in listed.items()}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, TypeError, AttributeError):
+            logger.exception("attachment_list_spoilt")
+            return {}
+
+    def _smaller(self, file_id: str) -> Path:
+        return self._aside / f"{_SMALLER}{hashlib.sha256(file_id.encode()).hexdigest()[:32]}"
 
     def _note(self, file_id: str, kept: Kept) -> None:
         self._kept[file_id] = kept

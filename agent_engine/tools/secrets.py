@@ -6,41 +6,50 @@ show, log or post (``ToolCaller``, the bot's log, what goes to Slack).
 
 import base64
 import html
+import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
+from urllib.parse import quote, quote_plus
 
 from typing_extensions import override
 
 REDACTED: Final = "[secret]"
 MIN_SECRET_CHARS: Final = 6
 """A shorter one would be found in ordinary words, and is no secret."""
+MAX_PATTERN_CHARS: Final = 256
+"""A pattern for any mixture of escapes takes long to make; a longer secret has none."""
 _ESCAPES: Final = re.compile(
     r"%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\[^\w\s]|&(?:#|amp;|lt;|gt;|quot;)|=[0-9A-Fa-f]{2}|\+"
 )
 """Something that may stand for another character; a backslash before a letter stands for none."""
 _BACKSLASHES: Final = r"\\{1,8}"
 """JSON in JSON in JSON; bounded, so that no run of them takes quadratic time."""
+_LINE_END: Final = r"\r?\n[ \t]*"
+_WIDE: Final = ("utf-16-le", "utf-16-be")
+"""How some files that are no texts hold texts."""
 _DOUBLED_BACKSLASH: Final = r"(?:\\{8}|\\{4}|\\{2})"
 
 
 class Secrets:
     """Values that nobody may see, in the forms in which an echo can carry them.
 
-    Plain, base64 (also inside longer values), hex, percent-encoded, and escaped as in JSON or HTML.
-    An echo that is cut, encrypted or spelt backwards is not recognised.
+    Plain, base64 (also inside longer values), hex, each also broken over lines, percent-encoded,
+    and escaped as in JSON or HTML. Of a long one (a key file) every usual spelling as a whole is
+    known, but not one that is escaped here and there. An echo that is cut, compressed, encrypted or
+    spelt backwards is not recognised.
     """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         known = sorted({v for v in values if len(v) >= MIN_SECRET_CHARS}, key=len, reverse=True)
         self._forms = sorted({form for v in known for form in _forms(v)}, key=len, reverse=True)
-        self._literal = _any_of(map(re.escape, self._forms))
-        self._escaped = _any_of(map(_escaped_pattern, known), begins=_beginnings(known))
-        self._bytes = tuple(v.encode() for v in known)
+        short = [value for value in known if len(value) <= MAX_PATTERN_CHARS]
+        self._escaped = _any_of(map(_escaped_pattern, short), begins=_beginnings(short))
+        self._known = tuple(known)
 
     @override
     def __repr__(self) -> str:
-        return f"Secrets({len(self._bytes)})"
+        return f"Secrets({len(self._known)})"
 
     def redact(self, text: str) -> str:
         """Return the text with every secret in it blotted out; safe to call twice.
@@ -49,20 +58,40 @@ class Secrets:
         >>> secrets.redact("key=hunter2-hunter2, Basic aHVudGVyMi1odW50ZXIy")
         'key=[secret], Basic [secret]'
         """
-        if self._literal is None or self._escaped is None:
-            return text
-        # Looking for each form alone is a hundred times faster than the pattern of all.
-        is_there = any(form in text for form in self._forms)
-        cleaned = self._literal.sub(REDACTED, text) if is_there else text
-        if _ESCAPES.search(cleaned):
-            cleaned = self._escaped.sub(REDACTED, cleaned)
-        return cleaned
+        # Looking for each form alone is a hundred times faster than for a pattern of all.
+        for form in self._forms:
+            text = text.replace(form, REDACTED)
+        if "\n" in text:
+            text = self._without_broken(text)
+        if self._escaped is not None and _ESCAPES.search(text):
+            text = self._escaped.sub(REDACTED, text)
+        return text
 
     def redact_bytes(self, data: bytes) -> bytes:
         """Return the bytes with every plain secret in them blotted out."""
-        for value in self._bytes:
-            data = data.replace(value, REDACTED.encode())
+        for value in self._known:
+            data = data.replace(value.encode(), REDACTED.encode())
         return data
+
+    def mask_bytes(self, data: bytes) -> bytes:
+        """Return bytes that are no text, as many, with asterisks in place of every secret."""
+        narrow = (form.encode() for form in self._forms)
+        wide = (value.encode(encoding) for value in self._known for encoding in _WIDE)
+        for found in (*narrow, *wide):
+            data = data.replace(found, b"*" * len(found))
+        return data
+
+    def could_begin(self, text: str) -> int:
+        """Return how many of the text's last characters may be the beginning of a plain secret."""
+        return max((_overlap(text, value) for value in self._known), default=0)
+
+    def _without_broken(self, text: str) -> str:
+        """Blot out secrets that go on in the next line, as base64 and hex tools print them."""
+        joined = _squeezed(text)  # a look for any blank is faster than one for line ends
+        for form in self._forms:
+            if _squeezed(form) in joined:
+                text = _broken_pattern(form).sub(REDACTED, text)
+        return text
 
 
 # ------------------------------------------------------------------------------------------------
@@ -84,9 +113,32 @@ def _forms(value: str) -> Iterator[str]:
     yield value
     yield data.hex()
     yield data.hex().upper()
+    if len(value) > MAX_PATTERN_CHARS:
+        yield from _spellings(value)
     for altchars in (b"+/", b"-_"):
         yield base64.b64encode(data, altchars).decode().rstrip("=")
         yield from (_inside_base64(data, start, altchars) for start in range(3))
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """Yield a value as JSON, JSON in JSON, HTML and addresses spell it."""
+    as_json = json.dumps(value)[1:-1]
+    yield from (as_json, json.dumps(as_json)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])
+    yield from (html.escape(value), quote(value, safe=""), quote(value), quote_plus(value))
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+def _broken_pattern(form: str) -> re.Pattern[str]:
+    return re.compile(f"(?:{_LINE_END})?".join(map(re.escape, form)))
+
+
+def _overlap(text: str, value: str) -> int:
+    """Return how long an end of the text is that the value begins with, short of all of it."""
+    longest = min(len(text), len(value) - 1)
+    return next((n for n in range(longest, 0, -1) if text.endswith(value[:n])), 0)
 
 
 def _inside_base64(data: bytes, start: int, altchars: bytes) -> str:

@@ -2,17 +2,19 @@
 
 Runs where tasks are worked on, so workers need the bot's token too; they post nothing with it. A
 file is taken only if Slack says that it is shared in the very channel of the task. What cannot be
-taken is told of with a reason; nothing is raised.
+taken is told of with a reason; nothing is raised. What Slack says of a file is read in
+``file_objects``.
 """
 
 import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO, Final, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from agent_engine.types import Attachment, ChannelId, JsonObject, RunSnapshot
 from bot.errors import SlackError, SlackRefusedError
+from bot.inbound import file_objects
 from bot.outbound.downloads import DownloadError, NoFile, Source
 from bot.outbound.pacing import Sleep
 from bot.outbound.web_calls import NOT_OFFERED
@@ -32,9 +34,6 @@ NO_SCOPE = (
 )
 NOT_NOW = "Slack did not hand it over; write again in a while to try once more"
 NOT_HERE = "it is not shared in this channel"
-DELETED = "it was deleted"
-EXTERNAL = "it is stored outside Slack, where I have no access"
-HIDDEN = "Slack does not show it to apps any more"
 NO_TOKEN = "this worker has no Slack token: set SLACK_BOT_TOKEN for workers, too"  # noqa: S105 - none
 TOO_MANY = f"there are more than {MAX_FILES} files in this task"
 NO_ROOM = "the task's files are larger than allowed in total"
@@ -48,7 +47,7 @@ class SlackFiles(Protocol):
         ...
 
     async def download(self, source: Source, file: BinaryIO) -> int:
-        """Write a file's content. Raises DownloadError."""
+        """Write a file's content, to its last byte. Raises DownloadError."""
         ...
 
 
@@ -103,6 +102,17 @@ class SlackAttachments:
                 found[file.id] = _as_kept(file, kept)
         return found
 
+    async def smaller(self, run: RunSnapshot, file_id: str, *, max_bytes: int) -> bytes | None:
+        """Return the largest of Slack's own smaller versions of a picture that fits."""
+        try:
+            received = await asyncio.to_thread(self._received, run)
+            kept = await asyncio.to_thread(received.smaller, file_id)
+            return kept or await self._thumbnail(run, file_id, received, max_bytes=max_bytes)
+        except (_RefusedError, OSError, ValueError) as error:
+            facts = {**_facts(run), "why": type(error).__name__}
+            logger.info("thumbnail_not_taken", extra=facts)
+            return None
+
     # --------------------------------------------------------------------------------------------
 
     def _received(self, run: RunSnapshot) -> Received:
@@ -129,23 +139,35 @@ class SlackAttachments:
         if self._slack is None:
             raise _RefusedError(NO_TOKEN)
         raw = await self._described(self._slack, file.id, run.scope.channel_id)
-        if _number(raw, "size") > self._caps.file:
-            raise _ForGoodError(_too_large(self._caps.file))
         left = self._caps.task - received.size
-        if _number(raw, "size") > left:
+        source = file_objects.original(raw, max_bytes=min(self._caps.file, left))
+        if source.size > self._caps.file:
+            raise _ForGoodError(_too_large(self._caps.file))
+        if source.size > left:
             raise _ForGoodError(NO_ROOM)
-        source = Source(
-            url=_text(raw, "url_private_download") or _text(raw, "url_private"),
-            mimetype=_text(raw, "mimetype"),
-            size=_number(raw, "size"),
-            max_bytes=min(self._caps.file, left),
-        )
         with received.staging() as (staged, sink):
             try:
                 await self._slack.download(source, sink)
             except DownloadError as error:
                 raise self._why(error) from error
             return await asyncio.to_thread(received.take, file.id, staged, name=file.name)
+
+    async def _thumbnail(
+        self, run: RunSnapshot, file_id: str, received: Received, *, max_bytes: int
+    ) -> bytes | None:
+        if self._slack is None:
+            raise _RefusedError(NO_TOKEN)
+        raw = await self._described(self._slack, file_id, run.scope.channel_id)
+        for source in file_objects.thumbnails(raw, max_bytes=max_bytes):
+            with received.staging() as (staged, sink):
+                try:
+                    await self._slack.download(source, sink)
+                except DownloadError as error:
+                    if error.why is NoFile.TOO_LARGE:
+                        continue
+                    raise self._why(error) from error
+                return await asyncio.to_thread(received.take_smaller, file_id, staged)
+        return None
 
     async def _described(
         self, slack: SlackFiles, file_id: str, channel_id: ChannelId
@@ -156,9 +178,9 @@ class SlackAttachments:
             if pause_s:
                 await self._sleep(pause_s)
             raw = await _info(slack, file_id)
-            if problem := _why_unreadable(raw):
+            if problem := file_objects.why_unreadable(raw):
                 raise _ForGoodError(problem)
-            if places := _places(raw):
+            if places := file_objects.places(raw):
                 if channel_id not in places:
                     raise _ForGoodError(NOT_HERE)
                 return raw
@@ -171,9 +193,9 @@ class SlackAttachments:
             case NoFile.LOGIN_PAGE:
                 return _RefusedError(NO_SCOPE)
             case NoFile.GONE:
-                return _ForGoodError(DELETED)
+                return _ForGoodError(file_objects.DELETED)
             case NoFile.ELSEWHERE:
-                return _ForGoodError(EXTERNAL)
+                return _ForGoodError(file_objects.EXTERNAL)
             case NoFile.UNAVAILABLE:
                 return _RefusedError(NOT_NOW)
 
@@ -192,36 +214,12 @@ async def _info(slack: SlackFiles, file_id: str) -> JsonObject:
     except SlackRefusedError as refused:
         if refused.error in NOT_OFFERED:
             raise _RefusedError(NO_SCOPE) from refused
-        raise _ForGoodError(_REFUSALS.get(refused.error, HIDDEN)) from refused
+        raise _ForGoodError(_REFUSALS.get(refused.error, file_objects.HIDDEN)) from refused
     except SlackError as error:
         raise _RefusedError(NOT_NOW) from error
 
 
-_REFUSALS = {"file_deleted": DELETED, "file_not_found": HIDDEN}
-
-
-def _why_unreadable(raw: JsonObject) -> str:
-    mode = _text(raw, "mode")
-    if mode == "tombstone" or _text(raw, "file_access") == "file_not_found":
-        return DELETED
-    if raw.get("is_external") is True or mode == "external":
-        return EXTERNAL
-    if mode == "hidden_by_limit" or _text(raw, "file_access") == "access_denied":
-        return HIDDEN
-    return ""
-
-
-def _places(raw: JsonObject) -> frozenset[str]:
-    """Return the channels in which the file is shared."""
-    found: set[str] = set()
-    for name in ("channels", "groups", "ims"):
-        listed = raw.get(name)
-        found.update(str(place) for place in listed if place) if isinstance(listed, list) else None
-    shares = raw.get("shares")
-    for kind in ("public", "private"):
-        listed = shares.get(kind) if isinstance(shares, Mapping) else None
-        found.update(map(str, listed)) if isinstance(listed, Mapping) else None
-    return frozenset(found)
+_REFUSALS = {"file_deleted": file_objects.DELETED}
 
 
 def _as_kept(file: Attachment, kept: Kept) -> Attachment:
@@ -232,16 +230,6 @@ def _as_kept(file: Attachment, kept: Kept) -> Attachment:
 
 def _too_large(cap: int) -> str:
     return f"it is larger than {cap / MEGABYTE:g} MB" if cap else "this bot takes no files"
-
-
-def _text(raw: JsonObject, name: str) -> str:
-    value: Any = raw.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _number(raw: JsonObject, name: str) -> int:
-    value: Any = raw.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def _facts(run: RunSnapshot) -> dict[str, str]:

@@ -55,6 +55,7 @@ from bot.inbound.slack_events import (
     SessionRenamed,
     SessionStopped,
     SlackEvent,
+    SlackFile,
     TokensRevoked,
 )
 from bot.inbound.talk import SlackTalk
@@ -178,12 +179,17 @@ class Intake:
 
     def _without_secrets(self, event: MessagePosted) -> MessagePosted:
         """Take out what a person should not have pasted, before it is stored and split."""
-        return replace(event, text=self._around.redact(event.text))
+        files = self._named_without_secrets(event.files)
+        return replace(event, text=self._around.redact(event.text), files=files)
 
     def _edit_without_secrets(self, event: MessageEdited) -> MessageEdited:
         redact, before = self._around.redact, event.previous_text
         previous = None if before is None else redact(before)
-        return replace(event, text=redact(event.text), previous_text=previous)
+        files = self._named_without_secrets(event.files)
+        return replace(event, text=redact(event.text), previous_text=previous, files=files)
+
+    def _named_without_secrets(self, files: Sequence[SlackFile]) -> tuple[SlackFile, ...]:
+        return tuple(replace(file, name=self._around.redact(file.name)) for file in files)
 
     async def _message(self, event: MessagePosted) -> None:
         us = self._around.whoami.us

@@ -302,6 +302,7 @@ def _edited(event: Raw, origin: Origin) -> SlackEvent:
         was_edited_by_person=bool(mark) and _text(mark, "ts") != _text(mark_before, "ts"),
         thread_ts=thread_ts if thread_ts and thread_ts != ts else None,
         kind=_channel_kind(event),
+        files=_files(message),
     )
 
 

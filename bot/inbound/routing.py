@@ -158,6 +158,7 @@ def as_posted(event: MessageEdited) -> MessagePosted:
         text=event.text,
         thread_ts=event.thread_ts,
         kind=event.kind,
+        files=event.files,
     )
 
 
@@ -259,7 +260,8 @@ def _meant_nothing(event: MessageEdited, facts: Facts) -> bool:
         follows = facts.agent.follow_ups is FollowUps.ALWAYS and before.thread_ts is not None
         return not follows or facts.latest_run is None
     text = words.without_mention(before.text, facts.us.user_id)
-    return not text or words.mention_verb(text) is not None
+    said = text or before.files
+    return not said or words.mention_verb(text) is not None
 
 
 def _edit_keys(event: MessageEdited) -> tuple[str, ...]:

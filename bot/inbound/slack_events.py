@@ -93,6 +93,7 @@ class MessageEdited:
     """The message carries Slack's mark of an edit; link previews leave none."""
     thread_ts: str | None = None
     kind: ChannelKind | None = None
+    files: tuple[SlackFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

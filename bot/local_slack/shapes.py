@@ -2,11 +2,14 @@
 
 from urllib.parse import quote
 
+from agent_engine.image_headers import HEADER_BYTES, image_header
 from bot.local_slack.core import Core
 from bot.local_slack.records import Channel, ChannelKind, Json, Message, Person, SharedFile, View
 
 _FILE_TYPES = {"text/plain": "text", "text/csv": "csv", "text/markdown": "markdown"}
 _SHOWN_REPLY_USERS = 5
+_SMALLEST_VERSION = 360
+"""Pixels of the version of a picture that Slack has even of pictures that are no larger."""
 
 
 def message_json(core: Core, message: Message, *, with_metadata: bool = False) -> Json:
@@ -132,6 +135,7 @@ def file_json(core: Core, file: SharedFile) -> Json:
         "permalink": f"{core.base_url}/files/{file.user}/{file.id}/{name}",
         "channels": list(file.channels),
         "file_access": "visible",
+        **_picture_json(file, url + name),
     }
 
 
@@ -187,6 +191,22 @@ def _icons(message: Message) -> Json | None:
 def _files(core: Core, message: Message) -> list[Json]:
     known = core.files.files
     return [file_json(core, known[f]) for f in message.files if f in known]
+
+
+def _picture_json(file: SharedFile, url: str) -> Json:
+    """Give what Slack adds for a picture.
+
+    Of its smaller versions there is only the one that is the picture itself: none is made here.
+    """
+    start = (file.content or b"")[:HEADER_BYTES]
+    header = image_header(start) if file.mimetype.startswith("image/") else None
+    if header is None:
+        return {}
+    shape: Json = {"original_w": header.width, "original_h": header.height}
+    if header.longest > _SMALLEST_VERSION:
+        return shape
+    smaller = f"thumb_{_SMALLEST_VERSION}"
+    return shape | {smaller: url, f"{smaller}_w": header.width, f"{smaller}_h": header.height}
 
 
 def _bot_profile(core: Core, message: Message) -> Json | None:

@@ -340,15 +340,22 @@ class Poster:
         try:
             async for message in self._own_messages(post):
                 for file in message.get("files") or ():
-                    if isinstance(file, Mapping) and file.get("name") == wanted.name:
-                        await self._posts.posted(
-                            post.key, ts=f"{FILE_TS}{file.get('id')}", body_hash=""
-                        )
+                    if await self._is_left(file, wanted, post):
+                        ts = f"{FILE_TS}{file.get('id')}"
+                        await self._posts.posted(post.key, ts=ts, body_hash="")
                         return True
         except SlackRefusedError as refused:
             await self.give_up(post.key, reason=f"cannot_look_up: {refused.error}")
             return True
         return False
+
+    async def _is_left(self, file: object, wanted: WantedFile, post: Post) -> bool:
+        """Say whether it is the file, and not another one of ours that has the same name."""
+        if not isinstance(file, Mapping) or file.get("name") != wanted.name:
+            return False
+        place, ts = post.thread, f"{FILE_TS}{file.get('id')}"
+        known = await self._posts.find(place.workspace_id, place.channel_id, ts)
+        return known is None
 
     async def _content_of(self, wanted: WantedFile) -> bytes | None:
         if wanted.path is None:

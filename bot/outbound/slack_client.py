@@ -122,7 +122,9 @@ class SlackClient:
         self._clock = clock
         self._refused_blocks: dict[str, float] = {}
         self._personas = Personas(clock.monotonic_s)
-        self.streams = StreamCalls(web=web, calls=calls, personas=self._personas)
+        self.streams = StreamCalls(
+            web=web, calls=calls, personas=self._personas, redaction=self._redaction
+        )
         self._scopes: tuple[str, ...] = ()
 
     # -- ourselves -------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from agent_engine.redaction import Redaction
 from agent_engine.types import ChannelId, Thread
 from bot.outbound.blocks import ids
 from bot.outbound.content import Block, Persona
@@ -22,7 +23,10 @@ _METHODS = ("chat.startStream", "chat.appendStream", "chat.stopStream")
 class StreamCalls:
     """Raises SlackUnavailable- and SlackRefusedError, as the client does."""
 
-    def __init__(self, *, web: AsyncWebClient, calls: WebCalls, personas: Personas) -> None:
+    def __init__(
+        self, *, web: AsyncWebClient, calls: WebCalls, personas: Personas, redaction: Redaction
+    ) -> None:
+        self._redaction = redaction
         self._web = web
         self._calls = calls
         self._personas = personas
@@ -31,6 +35,13 @@ class StreamCalls:
     def are_offered(self) -> bool:
         """Whether this Slack can stream, as far as is known."""
         return not any(self._calls.is_refused(method) for method in _METHODS)
+
+    def sendable(self, text: str) -> str:
+        """Return what may be sent of a growing text: what is sent in pieces is redacted as a whole.
+
+        In a single piece, which is all that the client sees, a secret may stand in part only.
+        """
+        return self._redaction.redact_growing(text)
 
     async def start(self, thread: Thread, text: str, *, persona: Persona | None = None) -> str:
         """Begin a message in a thread with this Markdown, if that is possible at once."""

@@ -160,7 +160,7 @@ class AnswerStreams:
         """Send what is new, if there is anything and Slack takes it now."""
         if stream.is_closed or stream.growing.fate is not Fate.GROWS:
             return
-        text = showable(stream.growing.text)
+        text = showable(self._slack.streams.sendable(stream.growing.text))
         if text == stream.sent or not text.startswith(stream.sent):
             return
         try:

@@ -11,7 +11,7 @@ FUNCTION_LINES = 50
 
 LONG_FILES = {
     "agent_engine/loop.py": (520, "the loop is read from top to bottom"),
-    "agent_engine/ports.py": (660, "all ports in one place; half of it is their documentation"),
+    "agent_engine/ports.py": (680, "all ports in one place; half of it is their documentation"),
     "agent_engine/tools/calculate.py": (560, "a grammar and its evaluation belong together"),
     "agent_engine/tools/paths.py": (470, "every safe operation on a path, each a system call"),
     "agent_engine/tools/sandbox/process.py": (450, "one process from its start to its last child"),
@@ -24,7 +24,7 @@ LONG_FILES = {
     "bot/outbound/slack_client.py": (620, "one method per method of Slack's"),
     "storage/mapping.py": (510, "one mapping per table"),
     "storage/migrations/versions/0001_first.py": (640, "all tables of the first schema"),
-    "storage/tables.py": (660, "all tables in one place"),
+    "storage/tables.py": (680, "all tables in one place"),
 }
 """The most lines each may have, and why it is more than usual."""
 LONG_FUNCTIONS = {

@@ -342,6 +342,44 @@ async def test_whatever_is_done_to_the_rows_is_found(
     assert (verdict.broken_at, verdict.because) == (broken_at, because)
 
 
+async def test_a_chain_whose_texts_are_all_gone_holds_and_says_how_many(
+    database: Database, log: SqlAuditLog
+) -> None:
+    await write(log, 4)
+    await log.append(entry(5, text=""))
+    await tamper(database, lambda c: c.execute(delete(TEXTS)))
+    verdict = await log.verify(WORKSPACE)
+    assert (verdict.rows, verdict.broken_at, verdict.forgotten_texts) == (5, None, 4)
+
+
+async def test_a_chain_cut_together_with_its_head_shows_in_the_hash_it_ends_in(
+    database: Database, log: SqlAuditLog
+) -> None:
+    await write(log, 5)
+    noted = (await log.verify(WORKSPACE)).head
+
+    def cut(connection: Connection) -> None:
+        remove_tail(connection)
+        third = connection.execute(select(ROWS.c.hash).where(of_row(3))).scalar_one()
+        connection.execute(update(HEADS).values(seq=3, hash=third))
+
+    await tamper(database, cut)
+    verdict = await log.verify(WORKSPACE)
+    assert (verdict.rows, verdict.broken_at) == (3, None)
+    assert verdict.head != noted
+
+
+@pytest.mark.parametrize("number", [3, 4, 6, 7])
+async def test_what_is_done_where_a_page_ends_is_found(
+    database: Database, log: SqlAuditLog, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(audit, "PAGE_ROWS", 3)
+    monkeypatch.setattr(audit, "_PAGE", audit._PAGE.limit(3))
+    await write(log, 7)
+    await tamper(database, lambda c: c.execute(delete(ROWS).where(of_row(number))))
+    assert (await log.verify(WORKSPACE)).broken_at == number
+
+
 @pytest.mark.parametrize("name", [c.name for c in ROWS.columns if c.name != "hash"])
 async def test_no_field_of_a_row_can_be_changed_unseen(
     database: Database, log: SqlAuditLog, name: str

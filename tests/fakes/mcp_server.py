@@ -32,6 +32,7 @@ class Server:
         self.tools[-1]["annotations"] = {"readOnlyHint": True}
         self.tools += [{"name": f"t{n}", "inputSchema": NOTHING} for n in range(options.tools)]
         self.tools += [json.loads(tool) for tool in options.tool]
+        self.tools[0]["description"] += " " * options.wide
         self.notes = None
         if options.notes:
             host, port = options.notes.split(":")
@@ -62,6 +63,7 @@ class Server:
         if self.options.modern and method in ("initialize", "server/discover"):
             self.agree(number, method)
         elif method == "initialize":
+            time.sleep(self.options.slow)
             facts = {"name": "fake", "version": "1"}
             said = {"protocolVersion": params["protocolVersion"], "serverInfo": facts}
             self.send({"id": number, "result": {**said, "capabilities": {"tools": {}}}})
@@ -181,6 +183,8 @@ def main():
     parser.add_argument("--page", type=int, default=1000)
     parser.add_argument("--stubborn", action="store_true")
     parser.add_argument("--modern", action="store_true")
+    parser.add_argument("--wide", type=int, default=0)
+    parser.add_argument("--slow", type=float, default=0.0)
     parser.add_argument("--fail", action="store_true")
     options = parser.parse_args()
     if options.fail:

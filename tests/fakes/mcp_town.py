@@ -13,6 +13,7 @@ from agent_engine.tools.mcp.servers import McpServer, StdioServer
 from agent_engine.tools.mcp.source import McpTools
 from agent_engine.tools.mcp.supervisor import Backoff
 from agent_engine.tools.policy import ToolPolicy, ToolRule
+from agent_engine.tools.secrets import Secrets
 from agent_engine.types import AgentObservation, Asks, JsonObject
 from tests.fakes.tools import tool_context
 
@@ -58,7 +59,7 @@ def fake_server(*options: str, name: str = "fake", **more: object) -> McpServer:
         command=sys.executable,
         args=(str(SCRIPT), *options),
         env={"TOKEN": TOKEN, "PATH": "/usr/bin:/bin"},
-        secrets=(TOKEN,),
+        secrets=Secrets([TOKEN]),
     )
     return McpServer(**{"name": name, "reached": reached, "for_every_agent": True, **more})  # type: ignore[arg-type]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import threading
 import tracemalloc
 import zlib
 
@@ -12,6 +13,7 @@ from agent_engine.errors import ToolError
 from agent_engine.tools.api_call.access import Access
 from agent_engine.tools.http.connections import MAX_LARGE_BODIES
 from agent_engine.tools.http.exchange import HttpRequest
+from agent_engine.tools.http.resolving import THREADS, SystemNames
 from agent_engine.tools.http.urls import Domains, read_url
 from tests.fakes.web import open_client, raw_serving, serving
 
@@ -207,6 +209,28 @@ async def test_large_bodies_wait_for_each_other_and_small_ones_for_nobody():
     assert [len(task.result().body) for task in large] == [size] * len(large)
 
 
+async def test_a_hundred_calls_at_once_are_all_under_way_and_leave_nothing_open():
+    arrived, go_on, gone = asyncio.Semaphore(0), asyncio.Event(), asyncio.Semaphore(0)
+
+    async def talk(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        arrived.release()
+        await go_on.wait()
+        writer.write(OK + b"Content-Length: 5\r\n\r\nhello")
+        await reader.read()
+        gone.release()
+
+    async with asyncio.timeout(20), raw_serving(talk) as port:
+        async with open_client() as client, asyncio.TaskGroup() as group:
+            calls = [group.create_task(client.call(get(port), access(port))) for _ in range(100)]
+            for _ in calls:
+                await arrived.acquire()
+            go_on.set()
+        for _ in calls:
+            await gone.acquire()
+    assert {call.result().body for call in calls} == {b"hello"}
+
+
 async def test_a_server_without_tls_is_not_spoken_to_in_clear():
     heard = bytearray()
 
@@ -235,6 +259,37 @@ async def test_a_redirect_cannot_smuggle_a_line_into_the_next_request():
         response = await client.call(get(port), access(port))
     assert response.body == b"None"
     assert seen[1] == "/a%0D%0AX-Evil:%201?b=%0A"
+
+
+async def test_name_servers_that_keep_silent_stop_nothing_else(monkeypatch):
+    answer = threading.Event()
+
+    def silent(*_arguments, **_more):
+        answer.wait(20)
+        raise OSError
+
+    monkeypatch.setattr("agent_engine.tools.http.resolving.socket.getaddrinfo", silent)
+    async with asyncio.timeout(10), open_client(resolver=SystemNames(), headers_s=0.3) as client:
+        async with asyncio.TaskGroup() as group:
+            for number in range(2 * THREADS):
+                url = read_url(f"http://tarpit{number}.example/")
+                call = client.call(HttpRequest(method="GET", destination=url), access(80))
+                group.create_task(ends(call, "did not answer in time"))
+        assert await asyncio.to_thread(lambda: "well") == "well"
+        answer.set()
+
+
+async def ends(call, words):
+    with pytest.raises(ToolError, match=words):
+        await call
+
+
+async def test_names_are_looked_up_again_after_the_client_was_closed():
+    names = SystemNames()
+    for _ in range(2):
+        found = await names.resolve("localhost", 80)
+        assert {"127.0.0.1", "::1"} & {result["host"] for result in found}
+        await names.close()
 
 
 async def test_cancelling_a_call_closes_its_connection():

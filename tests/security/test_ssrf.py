@@ -263,6 +263,24 @@ async def test_what_was_posted_is_posted_again_only_where_the_server_says_so(sta
     assert witness.bodies[-1] == body
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+async def test_a_change_that_was_allowed_for_one_server_is_not_made_on_another(method):
+    """Who approved the call saw the first address; the second may be one of the same allow list."""
+    inner = Witness()
+    async with serving(inner) as other:
+        door = Witness(to(f"http://intranet.example:{other}/everything", 307))
+        async with serving(door) as port, open_client() as client:
+            access = Access(
+                domains=read_domains(["good.example", "intranet.example"]),
+                ports=frozenset({port, other}),
+            )
+            address = read_url(f"http://good.example:{port}/")
+            request = HttpRequest(method=method, destination=address, body=b"b")
+            response = await client.call(request, access)
+    assert (response.status, len(door.seen), inner.seen) == (307, 1, [])
+    assert response.header("Location").endswith("/everything")
+
+
 # -- secrets and cookies -------------------------------------------------------------------------
 
 

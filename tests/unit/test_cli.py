@@ -1,5 +1,6 @@
 """The command line: what it prints, and exit codes that mean something."""
 
+import errno
 import json
 
 import pytest
@@ -41,6 +42,29 @@ def _settings_of_this_machine():
 
     ours = ("TREADLE_", "SLACK_", "OPENAI_")
     return [name for name in os.environ if name.startswith(ours)]  # noqa: TID251 - as above
+
+
+def test_what_nobody_expected_is_one_sentence_and_a_log_line_without_secrets(treadle, monkeypatch):
+    secret = "sk-not-for-anybody-0123456789"  # noqa: S105 - opens nothing
+
+    async def broken(*_args, **_more):
+        raise ZeroDivisionError(f"it was {secret}")
+
+    monkeypatch.setattr("bot.audit_cli.verify", broken)
+    done = treadle("audit", "verify", OPENAI_API_KEY=secret)
+    assert done.exit_code == 1
+    assert "Something went wrong on our side" in done.stderr
+    assert "ZeroDivisionError: it was [secret]" in done.stderr
+    assert secret not in done.stderr
+
+
+def test_nothing_is_said_where_nobody_reads_on(treadle, monkeypatch):
+    async def into_a_closed_pipe(*_args, **_more):
+        raise BrokenPipeError(errno.EPIPE, "nobody reads")
+
+    monkeypatch.setattr("bot.audit_cli.verify", into_a_closed_pipe)
+    done = treadle("audit", "verify")
+    assert (done.exit_code, done.stderr) == (1, "")
 
 
 RULE = "[[tools.rules]]\ntool = 'calculate'\nask = 'always'\n"

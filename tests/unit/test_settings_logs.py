@@ -54,6 +54,13 @@ def test_secrets_are_blotted_out_of_fields_messages_and_tracebacks(stream):
     assert text.count("[redacted: ") >= 3
 
 
+def test_what_the_mcp_library_complains_of_is_not_logged_for_it_quotes_servers(stream):
+    configure_logs(level="DEBUG", as_json=True, stream=stream)
+    for name in ("mcp.client.streamable_http", "client"):
+        logging.getLogger(name).error("Failed to parse: what the server said")
+    assert lines(stream) == []
+
+
 def test_configured_secrets_are_in_no_line_however_they_are_nested(stream):
     redaction = Redaction(["correct horse battery"])
     configure_logs(level="INFO", as_json=True, stream=stream, redaction=redaction)

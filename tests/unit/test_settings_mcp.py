@@ -29,12 +29,10 @@ def server(**more):
 
 def test_a_program_gets_the_named_variables_path_and_home_and_nothing_else(read):
     (made,) = mcp_servers(read(server(env='{ TOKEN = "GH" }', args='["-v"]')))
-    assert made.reached == StdioServer(
-        command="run",
-        args=("-v",),
-        env={"PATH": "/bin", "HOME": "/root", "TOKEN": "ghp-secret"},
-        secrets=("ghp-secret",),
-    )
+    assert isinstance(made.reached, StdioServer)
+    assert (made.reached.command, made.reached.args) == ("run", ("-v",))
+    assert made.reached.env == {"PATH": "/bin", "HOME": "/root", "TOKEN": "ghp-secret"}
+    assert made.blot("it is ghp-secret") == "it is [secret]"
     assert (made.ask, made.for_every_agent, made.trust_annotations) == (None, False, False)
 
 
@@ -42,9 +40,9 @@ def test_headers_are_filled_from_the_environment(read):
     text = '[[mcp_servers]]\nname = "w"\nurl = "http://10.0.0.1/mcp"\nask = "first_time"\n'
     (made,) = mcp_servers(read(text + 'headers = { Authorization = "Bearer ${WIKI}", V = "1" }\n'))
     headers = {"Authorization": "Bearer wiki-secret", "V": "1"}
-    assert made.reached == HttpServer(
-        url="http://10.0.0.1/mcp", headers=headers, secrets=("wiki-secret",)
-    )
+    assert isinstance(made.reached, HttpServer)
+    assert (made.reached.url, made.reached.headers) == ("http://10.0.0.1/mcp", headers)
+    assert made.blot("it is wiki-secret") == "it is [secret]"
     assert made.ask is Asks.FIRST_TIME
 
 

@@ -23,6 +23,7 @@ from agent_engine.tools.http.exchange import (
     Rules,
 )
 from agent_engine.tools.http.patience import Patience, PatientExchange
+from agent_engine.tools.http.resolving import SystemNames
 from agent_engine.tools.http.urls import Destination, Domains, read_url
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -58,10 +59,11 @@ class HttpClient:
         self._patient = patience or PatientExchange(Patience())
         named = policy or AddressPolicy()
         inside = replace(named, all_private=True)
+        self._names = resolver or SystemNames()
         # Apart, so that no connection opened for a trusted name is ever used for another one.
-        self._public = Connections(AddressPolicy(), self._limits, resolver=resolver)
-        self._named = Connections(named, self._limits, resolver=resolver)
-        self._inside = Connections(inside, self._limits, resolver=resolver)
+        self._public = Connections(AddressPolicy(), self._limits, resolver=self._names)
+        self._named = Connections(named, self._limits, resolver=self._names)
+        self._inside = Connections(inside, self._limits, resolver=self._names)
 
     @property
     def limits(self) -> HttpLimits:
@@ -72,6 +74,7 @@ class HttpClient:
         """Close all connections; safe to call twice."""
         for connections in (self._public, self._named, self._inside):
             await connections.aclose()
+        await self._names.close()
 
     async def call(self, request: HttpRequest, rules: Rules) -> HttpResponse:
         """Send a request, follow where it is sent on to, and return the last response.
@@ -90,6 +93,8 @@ class HttpClient:
             if following is None:
                 return response
             rules.check(following.destination, following.method)
+            if following.method != "GET" and following.destination.host != request.destination.host:
+                return response  # who allowed a change allowed it on the server that was named
             if following.destination.origin != home:
                 credentials = Credentials()  # nor given back when the way leads home again
             request = following

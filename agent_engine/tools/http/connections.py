@@ -44,15 +44,11 @@ class Connections:
     Args:
         policy: which addresses may be connected to.
         limits: caps of one call.
-        resolver: where addresses of names come from; the system's when None.
+        resolver: where addresses of names come from; closed by whoever made it.
     """
 
     def __init__(
-        self,
-        policy: AddressPolicy,
-        limits: HttpLimits,
-        *,
-        resolver: AbstractResolver | None = None,
+        self, policy: AddressPolicy, limits: HttpLimits, *, resolver: AbstractResolver
     ) -> None:
         self._policy = policy
         self._limits = limits

@@ -163,7 +163,7 @@ def retry_after_s(response: HttpResponse, *, now: datetime | None = None) -> flo
         return float(said)
     try:
         when = parsedate_to_datetime(said)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)

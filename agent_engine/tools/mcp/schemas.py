@@ -1,11 +1,12 @@
 """The schema of a server's tool, made into one that can be validated against and shown.
 
-Kept is what says the shape of the arguments. Left out is what costs without bound (patterns) or is
-only words for people; the server checks its arguments itself. What cannot be used is refused.
+Kept is what says the shape of the arguments. Left out is what costs without bound (patterns, long
+lists of choices), is only words for people, or cannot be shown as it is; the server checks its
+arguments itself. What cannot be used is refused.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
 from agent_engine.errors import ToolError
-from agent_engine.tools.mcp.words import clean_text
+from agent_engine.tools.mcp.words import clean_text, is_plain
 from agent_engine.types import JsonObject
 
 MAX_SCHEMA_CHARS: Final = 64_000
@@ -21,12 +22,15 @@ MAX_DEPTH: Final = 16
 MAX_NODES: Final = 2_000
 MAX_KEY_CHARS: Final = 128
 MAX_DESCRIPTION_CHARS: Final = 300
+MAX_CHOICES: Final = 100
+MAX_CHOICE_CHARS: Final = 200
 
 _KEPT: Final = frozenset({
-    "type", "required", "enum", "const", "default", "format",
-    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+    "type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
     "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties",
 })  # fmt: skip
+_VALUES: Final = ("required", "enum", "const", "default", "format")
+"""What a server may write words into; kept where all of them can be shown as they are."""
 _ALTERNATIVES: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
 _INNER: Final = ("items", "additionalProperties")
 _LOCAL: Final = ("#/$defs/", "#/definitions/")
@@ -36,31 +40,31 @@ class UnusableSchemaError(ToolError):
     """The tool's schema cannot be used."""
 
 
-def usable_schema(schema: object) -> JsonObject:
+def size_of(schema: object) -> int:
+    """Return how many characters a schema has as JSON. Raises UnusableSchemaError."""
+    try:
+        return len(json.dumps(schema, allow_nan=False))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UnusableSchemaError("it is no JSON, or nested too deeply") from error
+
+
+def usable_schema(schema: object, blot: Callable[[str], str] = str) -> JsonObject:
     """Return the schema in the form that is used. Raises UnusableSchemaError with the reason.
 
     References within the schema are written out; any other reference is refused, as is a schema
-    that refers to itself.
+    that refers to itself. ``blot`` takes out of texts what nobody may see.
     """
     if not isinstance(schema, Mapping) or schema.get("type", "object") != "object":
         raise UnusableSchemaError("it does not describe an object")
-    _check_size(schema)
-    copy = _Copy(_definitions(schema))
+    if size_of(schema) > MAX_SCHEMA_CHARS:
+        raise UnusableSchemaError(f"it has more than {MAX_SCHEMA_CHARS} characters")
+    copy = _Copy(_definitions(schema), blot)
     usable: dict[str, Any] = {"type": "object", "properties": {}, **copy.node(schema, depth=1)}
     try:
         Draft202012Validator.check_schema(usable)
     except SchemaError as error:
         raise UnusableSchemaError("it is no valid JSON schema") from error
     return usable
-
-
-def _check_size(schema: Mapping[str, Any]) -> None:
-    try:
-        chars = len(json.dumps(schema, allow_nan=False))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise UnusableSchemaError("it is no JSON, or nested too deeply") from error
-    if chars > MAX_SCHEMA_CHARS:
-        raise UnusableSchemaError(f"it has more than {MAX_SCHEMA_CHARS} characters")
 
 
 def _definitions(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,6 +81,7 @@ class _Copy:
     """One copying, which may make only so many nodes."""
 
     definitions: Mapping[str, Any]
+    blot: Callable[[str], str]
     left: int = MAX_NODES
 
     def node(self, node: object, *, depth: int) -> Any:  # noqa: ANN401  a schema is an object or a boolean
@@ -106,7 +111,8 @@ class _Copy:
 
     def _object(self, node: Mapping[str, Any], *, depth: int) -> dict[str, Any]:
         made = {key: value for key, value in node.items() if key in _KEPT}
-        if text := clean_text(node.get("description"), MAX_DESCRIPTION_CHARS):
+        made |= {key: node[key] for key in _VALUES if key in node and self._can_show(node[key])}
+        if text := self._words(node.get("description")):
             made["description"] = text
         if "properties" in node:
             made["properties"] = self._properties(node["properties"], depth=depth + 1)
@@ -124,9 +130,23 @@ class _Copy:
         if not isinstance(properties, Mapping):
             raise UnusableSchemaError("its properties are no object")
         for name in properties:
-            if len(name) > MAX_KEY_CHARS or not name.isprintable():
+            if not is_plain(name, MAX_KEY_CHARS):
                 raise UnusableSchemaError("a property has an odd name")
         return {name: self.node(inner, depth=depth) for name, inner in properties.items()}
+
+    def _words(self, description: object) -> str:
+        said = self.blot(description) if isinstance(description, str) else description
+        return clean_text(said, MAX_DESCRIPTION_CHARS)
+
+    def _can_show(self, value: object) -> bool:
+        """Say whether a value, or each of a list, is plain and short."""
+        values = value if isinstance(value, list) else [value]
+        return len(values) <= MAX_CHOICES and all(map(self._is_plain, values))
+
+    def _is_plain(self, value: object) -> bool:
+        if isinstance(value, str):
+            return is_plain(value, MAX_CHOICE_CHARS) and self.blot(value) == value
+        return value is None or isinstance(value, int | float)
 
     def _list(self, schemas: object, *, depth: int) -> list[Any]:
         if not isinstance(schemas, list):

@@ -6,12 +6,9 @@ Plain values. It must not read the environment or import the protocol's library.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
+from agent_engine.tools.secrets import Secrets
 from agent_engine.types import Asks
-
-LEAST_SECRET_CHARS: Final = 6
-"""Shorter values of the environment are too common to be blotted out of texts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +19,8 @@ class StdioServer:
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     """All of its environment: nothing is inherited."""
-    secrets: tuple[str, ...] = field(default=(), repr=False)
-    """Values that must not be seen in what it returns or writes."""
+    secrets: Secrets = field(default_factory=Secrets)
+    """Values that must not be seen in what it returns, writes or says of itself."""
     cwd: Path | None = None
 
 
@@ -34,7 +31,7 @@ class HttpServer:
     url: str = field(repr=False)
     """May be a private address, for an operator wrote it; may hold a secret."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: Secrets = field(default_factory=Secrets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +56,9 @@ class McpServer:
     """Whether what the server says of its tools' harmlessness is believed."""
 
     def blot(self, text: str) -> str:
-        """Return the text without the secrets that the server was given."""
-        for secret in self.reached.secrets:
-            if len(secret) >= LEAST_SECRET_CHARS:
-                text = text.replace(secret, "[secret]")
-        return text
+        """Return the text without the secrets that the server was given, in whatever form."""
+        return self.reached.secrets.redact(text)
+
+    def blot_bytes(self, data: bytes) -> bytes:
+        """Return the bytes without the secrets that the server was given, where they are plain."""
+        return self.reached.secrets.redact_bytes(data)

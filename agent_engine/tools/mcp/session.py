@@ -16,7 +16,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from agent_engine.errors import ToolError
-from agent_engine.tools.mcp.http import http_streams
+from agent_engine.tools.mcp.http import TOO_LARGE, TOO_SLOW, http_streams
 from agent_engine.tools.mcp.links import Ending, Link, LinkError, LinkLostError, ServerSaysNoError
 from agent_engine.tools.mcp.listing import MAX_TOOLS, ListedTool
 from agent_engine.tools.mcp.servers import HttpServer, McpServer, StdioServer
@@ -28,9 +28,13 @@ logger = logging.getLogger(__name__)
 
 CLIENT: Final = types.Implementation(name="treadle", version="1")
 MAX_PAGES: Final = 20
+MAX_LIST_CHARS: Final = 4 * 1024 * 1024
+"""Of all pages; far more than is offered."""
 _MAX_WORDS: Final = 500
 _SESSION_GONE: Final = "Session terminated"
 """How the library words HTTP 404 for a session that the server has forgotten."""
+_HTTP_REFUSAL: Final = "Server returned an error response"
+"""How it words any other HTTP status of 400 and above."""
 
 
 @asynccontextmanager
@@ -46,7 +50,7 @@ async def open_link(server: McpServer, *, list_changed: Callable[[], None]) -> A
         _streams(server, ending) as (read, write),
         ClientSession(read, write, message_handler=heard, client_info=CLIENT) as session,
     ):
-        await _agree(session, ending)
+        await _agree(session, server, ending)
         yield _SessionLink(session, server, ending)
 
 
@@ -58,13 +62,13 @@ def _streams(server: McpServer, ending: Ending) -> Any:  # noqa: ANN401  the lib
             return http_streams(server, place, ending)
 
 
-async def _agree(session: ClientSession, ending: Ending) -> None:
+async def _agree(session: ClientSession, server: McpServer, ending: Ending) -> None:
     """Greet as all versions so far do; a server that knows only later ones is asked anew."""
     try:
         await session.initialize()
     except MCPError as error:
         if error.code not in (types.UNSUPPORTED_PROTOCOL_VERSION, types.METHOD_NOT_FOUND):
-            raise LinkError(_refusal(error, ending)) from error
+            raise LinkError(_refusal(error, ending, server)) from error
         await _discover(session)
     except (RuntimeError, ValidationError) as error:
         raise LinkError("it speaks a version of the protocol that is not known") from error
@@ -92,8 +96,12 @@ class _SessionLink:
     async def tools(self) -> Sequence[ListedTool]:
         listed: list[ListedTool] = []
         cursor: str | None = None
+        left = MAX_LIST_CHARS
         for _ in range(MAX_PAGES):
             page = await self._page(cursor)
+            left -= len(page.model_dump_json())
+            if left < 0:
+                raise LinkError(f"its list of tools has more than {MAX_LIST_CHARS} characters")
             listed += map(_listed, page.tools)
             cursor = page.next_cursor
             if not cursor or len(listed) > MAX_TOOLS:
@@ -128,21 +136,28 @@ class _SessionLink:
         if error.code == types.INVALID_REQUEST and error.message == _SESSION_GONE:
             self._ending.end("it has forgotten the session")
             return LinkLostError(self._ending.reason)
+        if error.code == types.PARSE_ERROR:  # the library's words quote what it could not read
+            why = next((f": {why}" for why in (TOO_LARGE, TOO_SLOW) if why in error.message), "")
+            return ServerSaysNoError(f"the server's answer cannot be read{why}")
+        if error.message == _HTTP_REFUSAL and self._ending.hint:
+            facts = {"server": self._server.name, "status": self._ending.hint}
+            logger.warning("mcp_call_refused", extra=facts)
+            return ServerSaysNoError(f"the server refused the call ({self._ending.hint})")
         return ServerSaysNoError(f"the server refused: {self._said(error)}")
 
     def _said(self, error: MCPError) -> str:
-        return self._server.blot(_words(error))
+        return _words(error, self._server)
 
 
-def _refusal(error: MCPError, ending: Ending) -> str:
+def _refusal(error: MCPError, ending: Ending, server: McpServer) -> str:
     if error.code == types.CONNECTION_CLOSED and ending.is_set:
         return ending.reason
     hint = f" ({ending.hint})" if ending.hint else ""
-    return f"it refused to connect: {_words(error)}{hint}"
+    return f"it refused to connect: {_words(error, server)}{hint}"
 
 
-def _words(error: MCPError) -> str:
-    return clean_text(error.message, _MAX_WORDS) or f"error {error.code}"
+def _words(error: MCPError, server: McpServer) -> str:
+    return clean_text(server.blot(error.message), _MAX_WORDS) or f"error {error.code}"
 
 
 def _listed(tool: types.Tool) -> ListedTool:

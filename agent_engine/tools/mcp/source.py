@@ -12,7 +12,10 @@ from typing import NamedTuple
 
 from agent_engine.errors import ToolError
 from agent_engine.ports import Clock, Tool
+from agent_engine.safeguards import PinStore
 from agent_engine.tools.mcp.links import Link, OpenLink
+from agent_engine.tools.mcp.listing import Listing
+from agent_engine.tools.mcp.pins import MemoryPins
 from agent_engine.tools.mcp.servers import McpServer
 from agent_engine.tools.mcp.supervisor import WAIT_S, Backoff, Supervisor
 from agent_engine.tools.mcp.tool import McpTool
@@ -24,27 +27,40 @@ class ServerState(NamedTuple):
 
     is_connected: bool
     said: str
+    changed: tuple[str, ...] = ()
+    """Tools withheld until an operator accepts what the server now says of them."""
 
 
 class McpTools:
-    """The tools of all servers."""
+    """The tools of all servers.
+
+    Args:
+        servers: as they are configured.
+        clock: where time comes from.
+        pins: what servers said of their tools before; of this process only where there are none.
+        open_link: how to connect, for tests.
+        backoff: how long to wait before a server is tried again.
+    """
 
     def __init__(
         self,
         servers: Sequence[McpServer],
         clock: Clock,
         *,
+        pins: PinStore | None = None,
         open_link: OpenLink | None = None,
         backoff: Backoff | None = None,
     ) -> None:
         self._clock = clock
         self._started_s: float | None = None
+        pins = pins or MemoryPins()
         self._supervisors = {
             server_prefix(server.name): Supervisor(
                 server,
                 open_link=open_link or _open_link_late,
                 clock=clock,
                 backoff=backoff or Backoff(),
+                pins=pins,
             )
             for server in servers
         }
@@ -98,6 +114,19 @@ class McpTools:
         """Say how each server is, by its name."""
         return {s.server.name: _state(s) for s in self._supervisors.values()}
 
+    def remarks(self) -> Sequence[str]:
+        """Say, one sentence each, which servers have tools that are withheld."""
+        return [
+            f"The MCP server {server} describes {', '.join(state.changed)} otherwise than before; "
+            f"agents do not have that until an operator accepts it: treadle mcp accept {server}."
+            for server, state in self.states().items()
+            if state.changed
+        ]
+
+    def listing(self, server: str) -> Listing | None:
+        """Return what came of the last look at a server's list; None when there was none."""
+        return self._supervisors[server_prefix(server)].listing
+
     # -- a source of tools -----------------------------------------------------------------------
 
     def owns(self, name: str) -> bool:
@@ -150,7 +179,10 @@ def _state(supervisor: Supervisor) -> ServerState:
         return ServerState(is_connected=False, said=f"{name} is away ({supervisor.why_down})")
     count = len(supervisor.offered())
     said = f"{name} offers {count} tool{'' if count == 1 else 's'}"
-    return ServerState(is_connected=True, said=said)
+    changed = supervisor.listing.changed if supervisor.listing else ()
+    if changed:
+        said += f", and describes {', '.join(changed)} otherwise than before"
+    return ServerState(is_connected=True, said=said, changed=changed)
 
 
 def _may(supervisor: Supervisor, name: str, allowed: tuple[str, ...] | None) -> bool:

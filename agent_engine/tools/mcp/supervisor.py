@@ -13,10 +13,18 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
-from agent_engine.errors import ToolError
+from agent_engine.errors import StorageError, ToolError
 from agent_engine.ports import Clock
-from agent_engine.tools.mcp.links import Link, LinkError, LinkLostError, OpenLink
-from agent_engine.tools.mcp.listing import Listing, OfferedTool, Pins, look_at
+from agent_engine.safeguards import PinStore
+from agent_engine.tools.mcp.links import Link, LinkError, LinkLostError, OpenLink, ServerSaysNoError
+from agent_engine.tools.mcp.listing import (
+    DENIED,
+    MAX_TOOLS,
+    NOT_ALLOWED,
+    Listing,
+    OfferedTool,
+    look_at,
+)
 from agent_engine.tools.mcp.servers import McpServer
 from agent_engine.types import JsonObject
 
@@ -30,8 +38,12 @@ STEADY_S: Final = 60.0
 """A connection that lasted this long, or answered a call, ends a row of failures."""
 RELIST_S: Final = 300.0
 """A list is read again this often, for servers that do not say when it changes."""
+RECHECK_S: Final = 10.0
+"""And this often while a tool is withheld: an operator may have accepted it, or be about to."""
 RELIST_PAUSE_S: Final = 1.0
 """The least time between two looks at a list, however often it is said to have changed."""
+LOOK_SHARE: Final = 10.0
+"""So many times as long as a look took nothing is looked at."""
 WAIT_S: Final = 15.0
 """How long a call waits for a connection that is being made or is about to be."""
 
@@ -53,14 +65,21 @@ class Supervisor:
     """Watches over one server."""
 
     def __init__(
-        self, server: McpServer, *, open_link: OpenLink, clock: Clock, backoff: Backoff
+        self,
+        server: McpServer,
+        *,
+        open_link: OpenLink,
+        clock: Clock,
+        backoff: Backoff,
+        pins: PinStore,
     ) -> None:
         self.server = server
         self._open_link = open_link
         self._clock = clock
         self._backoff = backoff
-        self._pins = Pins()
+        self._pins = pins
         self._listing: Listing | None = None
+        self._relist_s = RELIST_S
         self._link: Link | None = None
         self._failures = 0
         self._timeouts = 0
@@ -95,6 +114,11 @@ class Supervisor:
     def why_down(self) -> str:
         """Why it is not connected, in words."""
         return self._why_down
+
+    @property
+    def listing(self) -> Listing | None:
+        """What came of the last look at the server's list; None before the first."""
+        return self._listing
 
     def offered(self) -> Sequence[OfferedTool]:
         """Return the tools that plans may use: none when the server is away for longer."""
@@ -137,6 +161,9 @@ class Supervisor:
         link = await self._live_link()
         try:
             returned = await self._in_time(link, raw_name, arguments)
+        except ServerSaysNoError:
+            self._timeouts = self._failures = 0
+            raise
         except LinkLostError as error:
             raise ToolError(
                 f"the MCP server {self.server.name} was lost during the call ({error.message}); "
@@ -226,19 +253,25 @@ class Supervisor:
 
     async def _keep_looking(self, link: Link) -> None:
         while True:
-            await _within(self._news, RELIST_S)
+            await _within(self._news, self._relist_s)
             self._news.clear()
-            async with asyncio.timeout(self.server.start_timeout_s):
-                await self._look(link)
-            await asyncio.sleep(RELIST_PAUSE_S)
+            began_s = self._clock.monotonic_s()
+            try:
+                async with asyncio.timeout(self.server.start_timeout_s):
+                    await self._look(link)
+            except StorageError:  # what was checked before stays in force
+                self._relist_s = RECHECK_S
+                facts = {"server": self.server.name}
+                logger.warning("mcp_pins_not_read", extra=facts, exc_info=True)
+            # However often it is said to have changed, looking takes a small part of the time.
+            took_s = self._clock.monotonic_s() - began_s
+            await asyncio.sleep(max(RELIST_PAUSE_S, LOOK_SHARE * took_s))
 
     async def _look(self, link: Link) -> None:
-        before = set(self._listing.offered) if self._listing else set()
-        self._listing = look_at(self.server, await link.tools(), self._pins)
-        now = set(self._listing.offered)
-        if before and before != now:
-            facts = {"gone": sorted(before - now), "new": sorted(now - before)}
-            logger.info("mcp_tools_changed", extra={"server": self.server.name, **facts})
+        before = self._listing or Listing()
+        self._listing = await look_at(self.server, await link.tools(), self._pins)
+        self._relist_s = RECHECK_S if self._listing.changed else RELIST_S
+        _tell(self.server.name, before, self._listing)
 
     def _count_failure(self, reason: str) -> None:
         self._failures += 1
@@ -255,7 +288,7 @@ class Supervisor:
         leaf = error
         while isinstance(leaf, BaseExceptionGroup):
             leaf = leaf.exceptions[0]
-        if isinstance(leaf, LinkError):
+        if isinstance(leaf, LinkError | StorageError):
             return leaf.message
         if isinstance(leaf, TimeoutError):
             return "it did not answer in time"
@@ -263,6 +296,21 @@ class Supervisor:
             return f"it cannot be reached ({type(leaf).__name__})"
         logger.error("mcp_connection_failed", extra={"server": self.server.name}, exc_info=error)
         return "the connection failed"
+
+
+def _tell(server: str, before: Listing, now: Listing) -> None:
+    """Log what is new since the look before."""
+    if len(now.names) > MAX_TOOLS >= len(before.names):
+        too_long = {"server": server, "listed": len(now.names), "used": MAX_TOOLS}
+        logger.warning("mcp_list_too_long", extra=too_long)
+    for name, reason in now.refused.items():
+        if reason not in (DENIED, NOT_ALLOWED, before.refused.get(name)):
+            event = "mcp_tool_changed" if name in now.changed else "mcp_tool_refused"
+            logger.warning(event, extra={"server": server, "tool": name, "reason": reason})
+    had, has = set(before.offered), set(now.offered)
+    if had and had != has:
+        facts = {"gone": sorted(had - has), "new": sorted(has - had)}
+        logger.info("mcp_tools_changed", extra={"server": server, **facts})
 
 
 async def _or_lost(link: Link, raw_name: str, arguments: JsonObject) -> JsonObject:

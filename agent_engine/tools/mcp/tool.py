@@ -50,8 +50,7 @@ class McpTool:
     async def execute(self, arguments: JsonObject, context: ToolContext) -> JsonObject:
         """Call the server. Raises ToolError when that does not work."""
         returned = await self.supervisor.call(self.offered.raw_name, arguments)
-        blot = self.supervisor.server.blot
-        return await result_of(returned, self.name, context, blot=blot)
+        return await result_of(returned, self.name, context, server=self.supervisor.server)
 
     def describe(self, _arguments: JsonObject, result: JsonObject) -> str:
         """Say in one line what came of it."""

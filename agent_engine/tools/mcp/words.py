@@ -7,13 +7,15 @@ speaker's mark. They can still be misleading; that is why calls are bounded, ask
 import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 PREFIX: Final = "mcp"
 MAX_NAME_CHARS: Final = 64
 """What model servers take as the name of a tool."""
 _TAG_CHARS: Final = 6
+_SIGN_CHARS: Final = 2
+"""As long as ``<=``."""
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _ODD: Final = re.compile(r"[^a-z0-9]+")
 _SPEAKER: Final = re.compile(r"\[(?=/?INST\])", re.IGNORECASE)
@@ -58,6 +60,24 @@ def clean_text(text: object, max_chars: int) -> str:
     shown = "".join(" " if char.isspace() else char for char in start if _is_seen(char))
     line = _SPEAKER.sub("[ ", " ".join(shown.split()).translate(_ANGLES))
     return line if len(line) <= max_chars else f"{line[: max_chars - 1]}…"
+
+
+def is_plain(text: str, max_chars: int) -> bool:
+    """Say whether a text can be shown as it is; comparison signs are no markup."""
+    return clean_text(text, max_chars) == text or (len(text) <= _SIGN_CHARS and text.isprintable())
+
+
+def blotted(value: Any, blot: Callable[[str], str]) -> Any:  # noqa: ANN401  any JSON value
+    """Return a JSON value with ``blot`` applied to every text in it, names of members included."""
+    match value:
+        case str():
+            return blot(value)
+        case Mapping():
+            return {blot(str(key)): blotted(item, blot) for key, item in value.items()}
+        case list():
+            return [blotted(item, blot) for item in value]
+        case _:
+            return value
 
 
 def _snake(name: str) -> str:

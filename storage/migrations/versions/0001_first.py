@@ -562,6 +562,16 @@ def _create_guard_tables() -> None:
             name=op.f("uq_tool_cache_workspace_id_channel_id_agent_id_key"),
         ),
     )
+    op.create_table(
+        "mcp_pins",
+        sa.Column("server", sa.Text(), nullable=False),
+        sa.Column("tool", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("definition", sa.Text(), nullable=False),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("server", "tool", name=op.f("pk_mcp_pins")),
+    )
     op.create_index("ix_tool_cache_age", "tool_cache", ["workspace_id", "kept_at"], unique=False)
     op.create_index(op.f("ix_tool_cache_expires_at"), "tool_cache", ["expires_at"], unique=False)
     op.create_table(

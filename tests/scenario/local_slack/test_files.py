@@ -8,6 +8,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.local_slack.config import LocalWorkspaceConfig
 from bot.local_slack.default_manifest import DEFAULT_MANIFEST
 from bot.local_slack.server import LocalWorkspace
+from tests.fakes.images import jpeg, png
 from tests.scenario.local_slack.app import client_of, error_of
 
 
@@ -76,6 +77,33 @@ async def test_both_halves_of_an_upload_are_checked(
     done = await client.files_completeUploadExternal(files=files)
     assert done["files"][0]["title"] == "A"
     assert await error_of(client.files_getUploadURLExternal(filename="b", length=0))
+
+
+async def test_a_picture_has_its_size_and_no_smaller_version_that_had_to_be_made(
+    workspace: LocalWorkspace, client: AsyncWebClient
+) -> None:
+    ada = workspace.person("ada")
+    large = await ada.upload("data", "large.png", png(4032, 3024))
+    small = await ada.upload("data", "small.jpg", jpeg(320, 200))
+    liar = await ada.upload("data", "liar.png", b"no picture at all")
+    channel = workspace.channel("data").id
+    files = {}
+    for ts in (large, small, liar):
+        replies = await client.conversations_replies(channel=channel, ts=ts)
+        [file] = replies["messages"][0]["files"]
+        files[ts] = {k: v for k, v in file.items() if k.startswith(("original_", "thumb_"))}
+    assert files[large] == {"original_w": 4032, "original_h": 3024}
+    address = files[small].pop("thumb_360")
+    assert files[small] == {
+        "original_w": 320,
+        "original_h": 200,
+        "thumb_360_w": 320,
+        "thumb_360_h": 200,
+    }
+    assert files[liar] == {}
+    headers = {"Authorization": f"Bearer {workspace.bot_token}"}
+    async with ClientSession() as session, session.get(address, headers=headers) as answer:
+        assert await answer.read() == jpeg(320, 200)
 
 
 async def test_file_methods_need_their_scope() -> None:

@@ -190,6 +190,23 @@ async def test_a_file_handed_over_before_a_crash_is_not_handed_over_again():
         assert len(desk.calls("files.completeUploadExternal")) == 1
 
 
+async def test_another_file_of_the_same_name_is_not_taken_for_the_one_a_crash_kept_back():
+    async with open_desk() as desk:
+        thread = await desk.ask()
+        desk.files |= {"a/out.csv": b"1", "b/out.csv": b"2"}
+        desk.put(answered(a_run(thread=thread), files=("a/out.csv",)))
+        async with desk.working():
+            await desk.shown(thread)
+        run = answered(a_run(thread=thread), files=("a/out.csv", "b/out.csv"))
+        await desk.posts.intend([intent(run, "run:r1:file:1", PostKind.NOTICE)])
+        desk.put(run)
+        desk.reconciler = desk.new_reconciler()
+        async with desk.working():
+            await desk.shown(thread)
+        files = desk.workspace.core.files.files.values()
+        assert sorted(file.content for file in files) == [b"1", b"2"]
+
+
 async def test_a_restart_shows_nothing_twice():
     async with open_desk() as desk:
         thread = await desk.ask()

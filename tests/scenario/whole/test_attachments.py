@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from bot.local_slack import file_routes
 from bot.local_slack.web_api import dispatch
+from tests.fakes.images import jpeg, png
 from tests.fakes.openai_server import Fails, Says
 from tests.scenario.whole.models import answer, open_model_town, plan, prompt, purpose, working
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
+PNG = png(640, 480)
 
 
 def reads(path):
@@ -33,7 +34,7 @@ async def test_a_file_posted_with_a_mention_is_read_by_a_tool(tmp_path, workspac
         (observation,) = [s.observation for s in run.steps if s.observation and s.action.tool_name]
         assert "north,391" in str(observation.content)
         first = next(body for body in server.bodies if purpose(body) == "plan")
-        assert "sales.csv (text/csv, 21 bytes)" in prompt(first)
+        assert "sales.csv (text/csv, 21 bytes):\n| region,sum\n| north,391" in prompt(first)
 
 
 async def test_a_file_in_a_reply_comes_before_the_next_plan(tmp_path, workspace, monkeypatch):
@@ -159,10 +160,63 @@ async def test_a_model_that_sees_nothing_is_told_of_the_image_and_so_is_the_pers
         ts = await attach(town, "chart.png", PNG, "what is this?")
         (said,) = await town.answered(ts)
         assert "I could not look at `chart.png`: my model sees no images." in said
-        assert "image attached: chart.png, image/png, 48 bytes" in prompt(server.bodies[1])
+        assert f"image attached: chart.png, image/png, {len(PNG)} b" in prompt(server.bodies[1])
         assert (
             len([b for b in server.bodies if isinstance(b["messages"][-1]["content"], list)]) == 1
         )
+
+
+async def test_of_a_picture_too_large_for_models_slacks_smaller_version_is_shown(
+    tmp_path, workspace, monkeypatch
+):
+    script = lambda *_: answer("A photo.")  # noqa: E731 - as short as it is
+    small = jpeg(1024, 768, size=300)
+    async with open_model_town(tmp_path, workspace, monkeypatch, script) as (town, server):
+        await attach(town, "small.jpg", small, "")
+        (kept,) = workspace.core.files.files.values()
+        place = f"{workspace.url}/files-pri/{workspace.team_id}-{kept.id}/small.jpg"
+        slack_says(monkeypatch, thumb_1024=place, thumb_360=f"{workspace.url}/login")
+        ts = await attach(town, "photo.png", png(9000, 6000), "what is this?")
+        (said,) = await town.answered(ts)
+        assert "could not" not in said
+        text, picture = server.bodies[0]["messages"][-1]["content"]
+        assert "9000x6000 pixels, shown scaled down to 1024x768" in text["text"]
+        assert picture["image_url"]["url"].startswith("data:image/jpeg;base64,")
+        assert in_folder(town, await town.run(ts)) == {"photo.png": png(9000, 6000)}
+
+
+async def test_a_picture_that_the_server_cannot_read_does_not_make_the_model_blind(
+    tmp_path, workspace, monkeypatch
+):
+    def script(body, _index):
+        content = body["messages"][-1]["content"]
+        if isinstance(content, list) and "broken.png" in content[0]["text"]:
+            return Fails(status=400, message="You uploaded an unsupported image: it is corrupt.")
+        return answer("Well.")
+
+    async with open_model_town(tmp_path, workspace, monkeypatch, script) as (town, server):
+        first = await attach(town, "broken.png", PNG, "what is this?")
+        (said,) = await town.answered(first)
+        assert "I could not look at `broken.png`: my model did not accept it." in said
+        second = await attach(town, "good.png", PNG, "and this?")
+        assert await town.answered(second) == ["Well."]
+        assert isinstance(server.bodies[-1]["messages"][-1]["content"], list)
+
+
+async def test_a_file_whose_message_only_mentions_us_after_an_edit_comes_along(town):
+    ts = await attach(town, "late.txt", b"late", "")
+    await town.person().edit("general", ts, f"<@{town.workspace.bot_user_id}> hello")
+    await town.answered(ts)
+    assert in_folder(town, await town.run(ts)) == {"late.txt": b"late"}
+
+
+async def test_a_secret_in_the_name_of_a_file_is_not_stored(town):
+    token = "xoxb-123456789012-abcdef"  # noqa: S105 - opens nothing
+    ts = await attach(town, f"{token}.txt", b"1", "hello")
+    await town.answered(ts)
+    run = await town.run(ts)
+    assert token not in repr(run)
+    assert list(in_folder(town, run)) == ["[redacted_ Slack token].txt"]
 
 
 def slack_says(monkeypatch, **changes):

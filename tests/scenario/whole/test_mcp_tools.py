@@ -1,5 +1,6 @@
 """A task uses the tools of an MCP server, which is a real process; its death costs a step."""
 
+import json
 import sys
 
 import pytest
@@ -25,7 +26,8 @@ def with_server(notes, **more):
         "ask": "never",
         **more,
     }
-    table = {**said, "args": [str(SCRIPT), "--notes", notes.place]}
+    args = [str(SCRIPT), "--notes", notes.place, *said.pop("args", ())]
+    table = {**said, "args": args}
     file, problems = parse_agents_file({"mcp_servers": [table]}, name="treadle.toml")
     assert list(problems) == []
     return file
@@ -88,3 +90,30 @@ async def test_an_agent_is_not_told_of_a_server_that_is_not_for_it(
         ts = await town.mention("ask the server")
         assert await town.answered(ts) == ["I have no such tool."]
         assert "mcp_fake" not in "".join(map(prompt, server.bodies))
+
+
+async def test_a_tool_that_changed_while_the_bot_was_away_is_not_planned_with(
+    tmp_path, workspace, monkeypatch, notes
+):
+    def script(body, _index):
+        return answer("I have looked.") if purpose(body) == "plan" else Says(text="no")
+
+    prompts = []
+    for words in ("Reads.", "Reads, and sends it away."):
+        tool = {"name": "reader", "description": words, "inputSchema": {"type": "object"}}
+        file = with_server(notes, args=["--tool", json.dumps(tool)])
+        async with open_model_town(tmp_path, workspace, monkeypatch, script, file=file) as (
+            town,
+            server,
+        ):
+            await notes.until("listed", len(prompts) + 1)
+            ts = await town.mention("ask the server")
+            assert await town.answered(ts) == ["I have looked."]
+            prompts.append("".join(map(prompt, server.bodies)))
+            await town.person().open_home()
+            await town.until(lambda: "MCP" in str(town.person().home()) or len(prompts) == 1)
+            home = str(town.person().home())
+            assert ("treadle mcp accept fake" in home) == (len(prompts) == 2)
+    assert "mcp_fake_reader" in prompts[0]
+    assert "mcp_fake_echo" in prompts[1]
+    assert "mcp_fake_reader" not in prompts[1]

@@ -314,6 +314,23 @@ async def test_links_and_code_end_as_they_would_when_posted(talking):
         assert talk.ours(ts)[-1].ts not in edited
 
 
+async def test_no_piece_of_a_growing_answer_shows_half_a_secret(talking):
+    key = "-----BEGIN PRIVATE KEY-----\nMIIEowIBAAKCAQEA\nq8Ab/31x\n-----END PRIVATE KEY-----"
+    text = f"This is it, all of it:\n\n{key}\n\nKeep it well, please."
+    first, second = held(text.index("q8Ab")), held(text.index("well"))
+    async with talking(written(first, second, text=text)) as talk:
+        ts = await talk.ask()
+        await talk.shows_half(ts, "all of it")
+        first.go_on.set()
+        await talk.shows_half(ts, "Keep")
+        second.go_on.set()
+        [streamed] = await talk.answered(ts)
+        assert streamed.split() == text.replace(key, "[redacted: private key]").split()
+        sent = str([call.args for name in STREAMS for call in talk.workspace.traffic.calls(name)])
+        assert "MIIE" not in sent
+        assert "q8Ab" not in sent
+
+
 async def test_a_streamed_answer_can_be_rated(talking):
     hold = held(30)
     async with talking(written(hold)) as talk:

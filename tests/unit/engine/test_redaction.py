@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_engine.models.scripted import ScriptedModel
-from agent_engine.ports import ModelRequest, Role, Turn
+from agent_engine.ports import Image, ModelRequest, Role, Turn
 from agent_engine.redaction import RedactingModel, Redaction
 
 WELL_KNOWN = {
@@ -137,11 +137,40 @@ def test_what_nests_without_end_is_cut_off():
     assert "hunter2" not in json.dumps(Redaction(["hunter2hunter2"]).redact_value(value))
 
 
-def test_text_files_are_redacted_and_others_left_alone():
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32", "cp1252", "utf-8-sig"])
+def test_text_files_are_redacted_in_their_own_encoding(encoding):
     redaction = Redaction(["hunter2hunter2"])
-    assert redaction.redact_file(b"a,hunter2hunter2\n") == b"a,[secret]\n"
-    for binary in (b"\0hunter2hunter2", b"\xff\xfehunter2hunter2"):
-        assert redaction.redact_file(binary) is binary
+    content = "größe;hunter2hunter2;xoxb-1-2-abc\n".encode(encoding)
+    cleaned = redaction.redact_file(content)
+    assert cleaned.decode(encoding) == "größe;[secret];[redacted: Slack token]\n"
+
+
+def test_in_other_files_configured_secrets_are_overwritten_and_nothing_moves():
+    redaction = Redaction(["hunter2hunter2"])
+    content = b"\0\xffhunter2hunter2 xoxb-1-2-abc\1"
+    assert redaction.redact_file(content) == b"\0\xff************** xoxb-1-2-abc\1"
+
+
+@pytest.mark.parametrize("content", [b"\0\1\2", b"\xff\xfe\0", b"\xff\xd8\xff\xe0\0\x10JFIF", b""])
+def test_a_file_without_a_secret_is_left_as_it_is(content):
+    assert Redaction(["hunter2hunter2"]).redact_file(content) == content
+
+
+@pytest.mark.parametrize(
+    ("growing", "shown"),
+    [
+        ("it is correct horse batt", "it is "),
+        ("it is correct horse battery. And", "it is [secret]. And"),
+        ("-----BEGIN PRIVATE KEY-----\nMIIE", "[redacted: private key]"),
+        ("-----BEGIN PRIVATE KEY-----\nMIIEow\nabc\n", "[redacted: private key]"),
+        ("the key: -----BEGIN RSA PRI", "the key: "),
+        ("the key: ---", "the key: "),
+        ("| a |\n| --- |\n", "| a |\n| --- |\n"),
+        ("nothing here", "nothing here"),
+    ],
+)
+def test_of_a_growing_text_no_half_of_a_secret_is_shown(growing, shown):
+    assert Redaction(["correct horse battery"]).redact_growing(growing) == shown
 
 
 @pytest.mark.parametrize(
@@ -157,8 +186,10 @@ async def test_no_text_takes_long(piece):
 async def test_a_model_is_told_no_secret():
     model = ScriptedModel(["ok"])
     asked = RedactingModel(model, Redaction(["hunter2hunter2"]).redact)
-    turns = (Turn(role=Role.USER, text="it is hunter2hunter2 or xoxb-1-2-abc"),)
+    image = Image(name="hunter2hunter2.png", mimetype="image/png", data=b"")
+    turns = (Turn(role=Role.USER, text="it is hunter2hunter2 or xoxb-1-2-abc", images=(image,)),)
     await asked.complete(ModelRequest(turns=turns, purpose="plan"))
     (request,) = model.requests
     assert request.turns[0].text == "it is [secret] or [redacted: Slack token]"
+    assert request.turns[0].images[0].name == "[secret].png"
     assert (asked.name, asked.dialect) == (model.name, model.dialect)

@@ -237,6 +237,23 @@ def test_an_edit_of_what_meant_nothing_starts_the_task_under_the_messages_key(be
     assert "msg:C1:10.000001" in route.keys
 
 
+FILE = SlackFile(id="F1", name="a.csv")
+
+
+def test_words_added_to_a_mention_that_had_only_a_file_amend_its_task():
+    route = routing.route_edit(edited("<@UB> sum it up", "<@UB>", files=(FILE,)), facts(**TASK))
+    assert isinstance(route, Do)
+    assert isinstance(route.command, Amend)
+    assert [file.id for file in route.command.message.files] == ["F1"]
+
+
+def test_a_message_with_a_file_that_only_mentions_us_after_an_edit_brings_it_along():
+    route = routing.route_edit(edited("<@UB> sum it up", "sum it up", files=(FILE,)), facts())
+    assert isinstance(route, Do)
+    assert isinstance(route.command, Say)
+    assert [file.id for file in route.command.message.files] == ["F1"]
+
+
 def test_an_edit_into_a_stop_stops():
     run = a_run("r1", requester=ADA, status=TaskStatus.RUNNING)
     route = routing.route_edit(edited("<@UB> stop", "<@UB> stp", **REPLY), facts(run=run, **TASK))

@@ -12,7 +12,7 @@ from agent_engine.models.openai_compatible import (
     request_body,
 )
 from agent_engine.models.replies import ModelBusyError
-from agent_engine.ports import JsonMode, JsonSchemaFormat, Role, ToolRequest, Turn
+from agent_engine.ports import Image, JsonMode, JsonSchemaFormat, Role, ToolRequest, Turn
 from tests.fakes.models import CALCULATE, connected, request
 from tests.fakes.openai_server import (
     Calls,
@@ -55,6 +55,84 @@ async def test_what_is_asked_arrives_as_asked():
     assert body["response_format"] == {"type": "json_object"}
     assert body["tools"][0]["function"]["parameters"] == CALCULATE.parameters_schema
     assert server.headers[0]["Authorization"] == f"Bearer {LOCAL_KEY}"
+
+
+IMAGE = Image(name="a.png", mimetype="image/png", data=b"png")
+SHOWN = (Turn(role=Role.USER, text="what is this?", images=(IMAGE,)),)
+LOOKING = "it is a chart"
+
+
+def with_images(body):
+    return isinstance(body["messages"][-1]["content"], list)
+
+
+async def look(*refusals):
+    """Ask about an image so many times, each refused in these words while it is shown."""
+    left = list(refusals)
+
+    def script(body, _index):
+        refusal = left.pop(0) if with_images(body) else None
+        return refusal or Says(text=LOOKING)
+
+    server = OpenAIServer(script)
+    async with (
+        asyncio.timeout(5),
+        server.running() as url,
+        OpenAICompatibleModel("m", base_url=url) as model,
+    ):
+        replies = [await model.complete(request(turns=SHOWN)) for _ in refusals]
+        return replies, [with_images(body) for body in server.bodies], model.dialect.sees
+
+
+async def test_a_model_that_takes_an_image_is_known_to_see():
+    [reply], shown, sees = await look(None)
+    assert (reply.images_refused, shown, sees) == (False, [True], True)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "This model does not support image_url content",
+        "image input is not supported - hint: you may need to provide the mmproj",
+        "At most 0 image(s) may be provided in one request.",
+        "unknown variant `image_url`, expected `text`",
+        "messages[0].content must be a string",
+        "fake-model is not a multimodal model",
+    ],
+)
+async def test_a_server_that_takes_no_images_is_shown_none_any_more(message):
+    replies, shown, sees = await look(Fails(status=400, message=message), None)
+    assert [reply.text for reply in replies] == [LOOKING, LOOKING]
+    assert (shown, sees) == ([True, False, False], False)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Fails(status=400, message="image exceeds 5 MB maximum: 5316852 bytes > 5242880 bytes"),
+        Fails(status=400, message="The image dimensions exceed max allowed size: 8000 pixels"),
+        Fails(status=400, message="You uploaded an unsupported image. Is your image valid?"),
+        Fails(status=400, message="Could not process image"),
+        Fails(status=400, message="invalid image data"),
+        Fails(status=500, message="failed to decode image bytes"),
+        Fails(status=413, message="", raw="<html>Request Entity Too Large</html>"),
+    ],
+)
+async def test_a_server_that_does_not_take_this_image_is_shown_others(refusal):
+    replies, shown, sees = await look(refusal, None)
+    assert [reply.images_refused for reply in replies] == [True, False]
+    assert (shown, sees) == ([True, False, True], True)
+
+
+async def test_a_model_that_saw_before_is_not_taken_for_blind():
+    replies, shown, sees = await look(None, Fails(status=400, message="no image, please"), None)
+    assert [reply.images_refused for reply in replies] == [False, True, False]
+    assert (shown, sees) == ([True, True, False, True], True)
+
+
+async def test_other_refusals_are_none_of_images():
+    with pytest.raises(ModelRefusedError):
+        await look(Fails(status=400, message="the conversation is too long"))
 
 
 async def test_a_schema_is_sent_strict():

@@ -157,6 +157,13 @@ def test_the_key_is_never_told():
         assert "[key]" in message
 
 
+def test_no_half_of_the_key_is_told_where_a_long_sentence_is_cut():
+    secret = "0123456789-abcdefghij"  # noqa: S105  # a fake
+    for filling in range(270, 300):
+        body = {"error": {"message": f"{'x' * filling} {secret} and more"}}
+        assert "0123" not in error_for(401, body, {}, secret=secret).message
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [

@@ -180,6 +180,7 @@ def test_breakers_do_not_pile_up():
         ("-5", None),
         ("\u0665", None),
         ("9" * 400, float("inf")),
+        ("Sun, 22 Nov 2026 12:01:00 +" + "9" * 30, None),
     ],
 )
 def test_a_wish_for_a_pause_is_read_in_both_forms(said, seconds):

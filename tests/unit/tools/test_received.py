@@ -122,6 +122,58 @@ def write_half(received):
         raise Killed
 
 
+def take_smaller(received, file_id, content):
+    with received.staging() as (staged, file):
+        file.write(content)
+        file.flush()
+        return received.take_smaller(file_id, staged)
+
+
+def test_a_smaller_version_stays_beside_the_folder(places):
+    folder, aside = places
+    received = Received.open(*places)
+    assert received.smaller("F1") is None
+    assert take_smaller(received, "F1", b"small") == b"small"
+    again = Received.open(*places)
+    assert (again.smaller("F1"), again.smaller("F2")) == (b"small", None)
+    assert names_in(folder) == []
+    assert (again.size, len(names_in(aside))) == (0, 1)
+
+
+def test_a_smaller_version_that_was_not_taken_is_gone(places):
+    _, aside = places
+    received = Received.open(*places)
+    with received.staging() as (_, file):
+        file.write(b"half")
+    assert names_in(aside) == []
+    assert received.smaller("F1") is None
+
+
+def test_killed_while_a_smaller_version_is_taken_there_is_none_of_it(places, monkeypatch):
+    _, aside = places
+    received = Received.open(*places)
+    monkeypatch.setattr(module.Path, "replace", kill)
+    monkeypatch.setattr(module.Path, "unlink", lambda *_args, **_more: None)
+    with pytest.raises(Killed):
+        take_smaller(received, "F1", b"small")
+    monkeypatch.undo()
+    assert len(names_in(aside)) == 1
+    again = Received.open(*places)
+    assert (names_in(aside), again.smaller("F1")) == ([], None)
+    assert take_smaller(again, "F1", b"small") == b"small"
+
+
+@pytest.mark.parametrize("spoilt", ["", "{", "[]", '{"F1": 7}', '{"F1": {"colour": "red"}}'])
+def test_a_list_that_a_crash_has_spoilt_is_begun_anew(places, spoilt):
+    folder, aside = places
+    take(Received.open(*places), "F1", "a.txt", b"1")
+    (aside / "list.json").write_text(spoilt)
+    received = Received.open(*places)
+    assert received.kept == {}
+    take(received, "F1", "a.txt", b"1")
+    assert names_in(folder) == ["a-2.txt", "a.txt"]
+
+
 def names_in(folder):
     return sorted(path.name for path in folder.iterdir())
 

@@ -48,6 +48,37 @@ def test_an_echo_of_a_secret_is_blotted_out_in_every_form(echo):
     assert cleaned.rstrip("=").endswith(" behind")
 
 
+KEY_FILE = "-----BEGIN KEY-----\n" + 'ab/c+"d<e&f\n' * 150 + "-----END KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        KEY_FILE,
+        json.dumps(KEY_FILE)[1:-1],
+        json.dumps(json.dumps(KEY_FILE))[1:-1],
+        html.escape(KEY_FILE),
+        quote(KEY_FILE),
+        quote(KEY_FILE, safe=""),
+        quote_plus(KEY_FILE),
+        base64.b64encode(b"x" + KEY_FILE.encode()).decode(),
+        KEY_FILE.encode().hex(),
+    ],
+)
+def test_an_echo_of_a_key_file_is_blotted_out_as_well(echo):
+    cleaned = Secrets([KEY_FILE]).redact(f"before {echo} behind")
+
+    assert REDACTED in cleaned
+    assert len(cleaned) < 60
+
+
+def test_no_pattern_is_made_of_a_long_secret_for_that_takes_a_second():
+    assert Secrets([KEY_FILE])._escaped is None
+    assert Secrets([KEY_FILE, SECRET]).redact(f"{KEY_FILE} {quote(SECRET)}") == (
+        f"{REDACTED} {REDACTED}"
+    )
+
+
 @given(secret=secret_values, before=around, behind=around, alphabet=st.sampled_from([b"+/", b"-_"]))
 def test_a_secret_inside_base64_of_something_longer_cannot_be_read(
     secret, before, behind, alphabet
@@ -101,6 +132,68 @@ def test_the_longer_of_two_secrets_goes_first():
     known = Secrets(["abcdef", "abcdefghij"])
 
     assert known.redact("abcdefghij abcdef") == f"{REDACTED} {REDACTED}"
+
+
+LONG = "xapp-1-A0123456789-1234567890123-" + "0a1b2c3d" * 8
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        base64.encodebytes(f"token: {LONG}\n".encode()).decode(),
+        base64.encodebytes(LONG.encode()).decode().replace("\n", "\r\n"),
+        "\n".join(re.findall(".{1,60}", LONG.encode().hex())),
+        "\n  ".join(re.findall(".{1,20}", LONG)),
+    ],
+    ids=["base64", "base64 with CRLF", "hex", "plain and indented"],
+)
+def test_a_secret_that_is_broken_over_lines_is_found(printed):
+    cleaned = Secrets([LONG]).redact(f"before\n{printed}\nbehind\n")
+
+    joined = re.sub(r"\s", "", cleaned)
+    assert REDACTED in cleaned
+    assert LONG not in joined
+    assert LONG.encode().hex() not in joined
+    assert base64.b64encode(LONG.encode()).decode()[8:40] not in joined
+    assert cleaned.startswith("before\n")
+    assert cleaned.endswith("behind\n")
+
+
+@given(secret=secret_values, data=st.data())
+def test_a_secret_is_found_wherever_a_line_ends_in_it(secret, data):
+    ends = st.sampled_from(["", "", "\n", "\r\n", "\n\t "])
+    broken = secret[0] + "".join(data.draw(ends) + char for char in secret[1:])
+
+    cleaned = Secrets([secret]).redact(f"before\n{broken}\nbehind")
+
+    assert REDACTED in cleaned
+    assert broken not in cleaned or broken in REDACTED
+
+
+def test_lines_without_a_secret_stay_as_they_are():
+    text = "one\ntwo\r\n  three\n" * 100
+    assert Secrets([LONG, SECRET]).redact(text) == text
+
+
+def test_in_what_is_no_text_secrets_are_overwritten_and_nothing_moves():
+    wide = SECRET.encode("utf-16-le")
+    data = b"\0\1" + SECRET.encode() + b"\2" + wide + base64.b64encode(SECRET.encode()) + b"\3"
+
+    masked = Secrets([SECRET]).mask_bytes(data)
+
+    assert len(masked) == len(data)
+    assert SECRET.encode() not in masked
+    assert wide not in masked
+    assert base64.b64encode(SECRET.encode())[:-2] not in masked
+    assert (masked[:2], masked[-1:]) == (b"\0\1", b"\3")
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("it is hunter2 ", 8), ("it is h", 1), ("it is hunter2 hunter", 14), ("hunter3", 0), ("", 0)],
+)
+def test_the_end_of_a_text_may_be_the_beginning_of_a_secret(text, count):
+    assert Secrets(["hunter2 hunter2"]).could_begin(text) == count
 
 
 def test_a_value_too_short_to_be_a_secret_blots_out_no_words():

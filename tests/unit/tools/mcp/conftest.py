@@ -1,9 +1,37 @@
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 
 import pytest
 
 from tests.fakes.mcp_town import Notes, Town
+
+
+class Told(logging.Handler):
+    """The events that were logged, and a way to wait for one."""
+
+    def __init__(self):
+        super().__init__()
+        self.events = []
+        self._news = asyncio.Event()
+
+    def emit(self, record):
+        self.events.append(record.getMessage())
+        self._news.set()
+
+    async def until(self, event):
+        async with asyncio.timeout(5):
+            while event not in self.events:
+                self._news.clear()
+                await self._news.wait()
+
+
+@pytest.fixture
+def told():
+    handler = Told()
+    logging.getLogger("agent_engine").addHandler(handler)
+    yield handler
+    logging.getLogger("agent_engine").removeHandler(handler)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import select
 import pytest
 
 from agent_engine.tools.mcp.servers import McpServer, StdioServer
-from agent_engine.types import Asks
 from tests.fakes.mcp_town import TOKEN, fake_server
 
 
@@ -77,7 +76,7 @@ async def test_pictures_become_files_of_the_task_and_what_is_broken_is_named(tow
     assert seen.files == ("mcp/mcp_fake_picture-1-1.png",)
     assert (tmp_path / seen.files[0]).read_bytes() == b"\x89PNG not really"
     assert seen.content["text"] == "inside"
-    assert seen.content["notes"] == ["left out: part 2 (not valid base64)"]
+    assert seen.content["notes"] == ["left out: mcp_fake_picture-1-2.bin (not valid base64)"]
     assert "<" not in json.dumps(seen.content)
 
 
@@ -162,6 +161,12 @@ async def test_a_flood_ends_the_connection_and_not_the_bot(town, tool, words):
         assert await there.text("mcp_fake_echo", text="anew") == "anew"
 
 
+async def test_a_hundred_calls_at_once_each_get_their_own_answer(town):
+    async with town(fake_server()) as there, asyncio.TaskGroup() as group:
+        calls = [group.create_task(there.text("mcp_fake_echo", text=str(n))) for n in range(100)]
+    assert [call.result() for call in calls] == [str(n) for n in range(100)]
+
+
 async def test_calls_run_at_the_same_time(town, notes):
     async with town(fake_server("--notes", notes.place)) as there, asyncio.TaskGroup() as group:
         hanging = group.create_task(there.call("mcp_fake_hang"))
@@ -185,19 +190,27 @@ async def test_all_pages_of_a_list_are_read_and_no_more_than_a_hundred_tools_are
         assert len(there.names()) == 100
 
 
-async def test_a_changed_list_is_read_again_and_changed_words_are_told(town, notes, caplog):
-    async with town(fake_server("--notes", notes.place, ask=Asks.NEVER)) as there:
-        assert there.tools.tool("mcp_fake_echo").traits.asks is Asks.NEVER
+async def test_a_list_whose_pages_never_end_and_one_that_is_huge_cost_nothing_but_themselves(town):
+    huge = fake_server("--wide", "5000000", name="huge")
+    async with town(fake_server("--page", "0", name="endless"), huge, fake_server()) as there:
+        assert "has no tool" in await there.error("mcp_endless_echo", text="x")
+        assert "more than 4194304 characters" in await there.error("mcp_huge_echo", text="x")
+        assert await there.text("mcp_fake_echo", text="here") == "here"
+
+
+async def test_a_changed_list_is_read_again_and_a_tool_with_new_words_withheld(town, notes, caplog):
+    async with town(fake_server("--notes", notes.place)) as there:
         await there.text("mcp_fake_rename")
         await notes.until("listed", 2)
-        assert await there.text("mcp_fake_echo", text="a round more") == "a round more"
+        await there.text("mcp_fake_reader")
         assert "mcp_fake_fresh" in there.names()
         assert "mcp_fake_fail" not in there.names()
         assert "has no tool 'mcp_fake_fail' (any more)" in await there.error("mcp_fake_fail")
-        assert there.tools.tool("mcp_fake_echo").traits.asks is Asks.ALWAYS
+        assert "mcp_fake_echo" not in there.names()
+        assert "describes it otherwise" in await there.error("mcp_fake_echo", text="x")
         assert notes.lines.count("listed") <= 3
     (changed,) = [r for r in caplog.records if r.getMessage() == "mcp_tool_changed"]
-    assert (changed.tool, changed.first != changed.now) == ("mcp_fake_echo", True)
+    assert changed.tool == "mcp_fake_echo"
 
 
 async def test_a_tool_whose_schema_cannot_be_used_is_refused_with_the_reason(town, caplog):
@@ -229,6 +242,13 @@ async def test_two_agents_with_different_lists_have_different_tools(town):
 
 
 # -- start and end -------------------------------------------------------------------------------
+
+
+async def test_a_server_that_starts_slowly_is_waited_for_within_bounds(town):
+    never = fake_server("--slow", "600", name="never", start_timeout_s=0.3)
+    async with town(fake_server("--slow", "0.5"), never) as there:
+        assert await there.text("mcp_fake_echo", text="here at last") == "here at last"
+        assert "was not ready within 0.3 s" in await there.error("mcp_never_echo", text="x")
 
 
 async def test_a_server_that_cannot_start_delays_nobody_and_says_why(town):

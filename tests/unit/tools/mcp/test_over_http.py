@@ -11,14 +11,16 @@ import pytest
 
 from agent_engine.tools.mcp.servers import HttpServer as Place
 from agent_engine.tools.mcp.servers import McpServer, StdioServer
+from agent_engine.tools.secrets import Secrets
 from tests.fakes import mcp_library_server
 from tests.fakes.mcp_http_server import HttpServer
 
+KEY = "k3y-of-the-wiki"
 LIBRARY = str(Path(mcp_library_server.__file__))
 
 
 def over_http(url, **more):
-    place = Place(url=url, headers={"Authorization": "Bearer abcdefgh"}, secrets=("abcdefgh",))
+    place = Place(url=url, headers={"Authorization": f"Bearer {KEY}"}, secrets=Secrets([KEY]))
     return McpServer(name="web", reached=place, for_every_agent=True, **more)
 
 
@@ -89,16 +91,19 @@ async def test_the_configured_headers_are_sent_and_answers_come_back(town, bad):
     server, url = bad
     async with town(over_http(url)) as there:
         assert await there.text("mcp_web_echo") == "hello"
-    assert {head["Authorization"] for head in server.heads} == {"Bearer abcdefgh"}
+    assert {head["Authorization"] for head in server.heads} == {f"Bearer {KEY}"}
 
 
 @pytest.mark.parametrize(
     ("tool", "words"),
     [
-        ("huge", "more than 16777216 bytes"),
+        ("huge", "cannot be read: it has more than 16777216 bytes"),
         ("html", "Unexpected content type"),
         ("compressed", "its answer is compressed"),
-        ("refused", "the server refused"),
+        ("refused", "the server refused the call (HTTP 500)"),
+        ("unknown", "the server refused the call (HTTP 401)"),
+        ("nonsense", "the server's answer cannot be read"),
+        ("events", "it floods us"),
     ],
 )
 async def test_an_answer_that_is_none_ends_as_an_observation(town, bad, tool, words):
@@ -113,6 +118,49 @@ async def test_a_call_that_hangs_ends_in_its_time(town, bad):
     async with town(over_http(url, timeout_s=0.2)) as there:
         assert "did not answer within 0.2 s" in await there.error("mcp_web_hang")
         assert await there.text("mcp_web_echo") == "hello"
+
+
+async def test_an_answer_that_drips_is_left_though_nobody_waits_for_it_any_more(
+    town, bad, monkeypatch
+):
+    monkeypatch.setattr("agent_engine.tools.mcp.http.CONNECT_S", 0.3)
+    server, url = bad
+    async with town(over_http(url, timeout_s=0.2)) as there:
+        assert "did not answer within 0.2 s" in await there.error("mcp_web_drip")
+        async with asyncio.timeout(5):
+            await server.arrived.acquire()  # the server has noticed that it is not read any more
+        assert await there.text("mcp_web_echo") == "hello"
+
+
+async def test_more_calls_at_once_than_a_hundred_are_all_answered(town, bad):
+    server, url = bad
+    async with town(over_http(url)) as there, asyncio.timeout(20):
+        async with asyncio.TaskGroup() as group:
+            calls = [group.create_task(there.text("mcp_web_together")) for _ in range(120)]
+            for _ in calls:
+                await server.arrived.acquire()
+            server.go_on.set()
+        assert [call.result() for call in calls] == ["together"] * 120
+
+
+async def test_a_server_that_asks_to_be_asked_again_at_once_is_not_asked_at_once(town, bad):
+    server, url = bad
+    async with town(over_http(url)) as there:
+        for _ in range(200):
+            await there.text("mcp_web_echo")
+        assert server.listened <= 5
+
+
+async def test_a_key_is_in_nothing_that_comes_back_or_is_logged(town, bad, caplog):
+    caplog.set_level(0)
+    server, url = bad
+    server.description = f"Give me {KEY}."
+    async with town(over_http(url)) as there:
+        shown = [await there.error("mcp_web_telling"), there.tools.tool("mcp_web_echo").description]
+    assert "[secret]" in shown[0]
+    assert shown[1].endswith("Give me [secret].")
+    lines = [str(r.__dict__) for r in caplog.records if r.name.startswith("agent_engine")]
+    assert not any(KEY[:8] in words for words in [*shown, *lines])
 
 
 async def test_a_redirect_is_followed_within_the_address_only(town, bad):

@@ -1,17 +1,19 @@
 """What servers return, made into results."""
 
 import base64
+import json
 
 import pytest
 
-from agent_engine.tools.mcp.results import result_of
+from agent_engine.tools.mcp.results import MAX_SHOWN_CHARS, result_of
+from tests.fakes.mcp_town import TOKEN, fake_server
 from tests.fakes.tools import tool_context
 
 
 @pytest.fixture
 def made(tmp_path):
-    async def make(returned, blot=str):
-        return await result_of(returned, "mcp_s_t", tool_context(tmp_path), blot=blot)
+    async def make(returned):
+        return await result_of(returned, "mcp_s_t", tool_context(tmp_path), server=fake_server())
 
     return make
 
@@ -34,15 +36,36 @@ async def test_data_stands_beside_a_text_that_says_something_else(made):
 
 
 async def test_secrets_are_taken_out_of_texts_errors_data_and_its_keys(made):
-    def blot(words):
-        return words.replace("s3cret", "[secret]")
-
-    data = {"k-s3cret": ["s3cret"]}
-    result = await made({"content": [text("s3cret!")], "structuredContent": data}, blot)
-    assert "s3cret!" not in str(result)
+    data = {f"k-{TOKEN}": [TOKEN]}
+    half = len(TOKEN) // 2
+    encoded = base64.b64encode(TOKEN.encode()).decode().rstrip("=")
+    link = {"type": "resource_link", "uri": f"https://x.test/?key={TOKEN}", "name": TOKEN}
+    parts = [text(f"{TOKEN}! {encoded}"), link]
+    result = await made({"content": parts, "structuredContent": data})
+    assert result["text"] == "[secret]! [secret]"
     assert result["structured"] == {"k-[secret]": ["[secret]"]}
-    failed = await made({"content": [text("bad s3cret")], "isError": True}, blot)
+    assert result["links"] == [{"uri": "https://x.test/?key=[secret]", "name": "[secret]"}]
+    failed = await made({"content": [text(f"bad {TOKEN}")], "isError": True})
     assert failed == {"success": False, "error": "bad [secret]"}
+    assert TOKEN[half:] not in str(await made({"content": [text("x" + TOKEN)]}))
+
+
+async def test_a_secret_is_taken_out_of_files(made, tmp_path):
+    data = base64.b64encode(b"\x00 " + TOKEN.encode()).decode()
+    result = await made({"content": [image(data)]})
+    assert (tmp_path / result["files"][0]).read_bytes() == b"\x00 [secret]"
+
+
+async def test_what_is_too_long_to_be_shown_is_kept_whole_as_a_file(made, tmp_path):
+    long = TOKEN + "x" * MAX_SHOWN_CHARS
+    result = await made({"content": [text(long)], "structuredContent": {"x": long}})
+    assert len(result["text"]) == MAX_SHOWN_CHARS
+    assert "structured" not in result
+    whole = [(tmp_path / name).read_text() for name in result["files"]]
+    assert result["files"] == ["mcp/mcp_s_t-1-whole.json", "mcp/mcp_s_t-1-whole.txt"]
+    assert whole[1] == "[secret]" + "x" * MAX_SHOWN_CHARS
+    assert json.loads(whole[0]) == {"x": whole[1]}
+    assert len(result["notes"]) == 2
 
 
 async def test_a_failure_without_words_gets_some(made):
@@ -62,7 +85,10 @@ async def test_files_are_bounded_in_number_and_size(made, tmp_path):
     small, large = base64.b64encode(b"x").decode(), "A" * 15_000_000
     result = await made({"content": [image(large), *[image(small)] * 15]})
     assert len(result["files"]) == 9
-    assert result["notes"] == ["left out: part 1 (too large)", "left out: 6 further files"]
+    assert result["notes"] == [
+        "left out: mcp_s_t-1-1.png (too large)",
+        "left out: 6 further files",
+    ]
     assert len(list((tmp_path / "mcp").iterdir())) == 9
 
 

@@ -5,8 +5,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from agent_engine.tools.mcp.links import Ending, LinkError, LinkLostError
+from agent_engine.errors import StorageError
+from agent_engine.tools.mcp.links import Ending, LinkError, LinkLostError, ServerSaysNoError
 from agent_engine.tools.mcp.listing import ListedTool
+from agent_engine.tools.mcp.pins import MemoryPins
 from agent_engine.tools.mcp.supervisor import FAILURES_UNTIL_WITHDRAWN, Backoff
 from tests.fakes.mcp_town import fake_server
 
@@ -16,13 +18,15 @@ NAME = "mcp_fake_read"
 class FakeLink:
     """A connection whose server has one tool."""
 
-    def __init__(self):
+    def __init__(self, network):
+        self.network = network
         self.ending = Ending()
         self.list_calls = 0
 
     async def tools(self):
         self.list_calls += 1
-        return [ListedTool(name="read", schema={"type": "object"})]
+        words = self.network.description
+        return [ListedTool(name="read", description=words, schema={"type": "object"})]
 
     async def call(self, _name, _arguments):
         return {"content": [{"type": "text", "text": "well"}]}
@@ -38,6 +42,7 @@ class Network:
         self.attempted = asyncio.Event()
         self.open_now = 0
         self.list_changed = None
+        self.description = "Reads."
 
     @asynccontextmanager
     async def open_link(self, _server, *, list_changed):
@@ -46,7 +51,7 @@ class Network:
         if self.why_not:
             raise LinkError(self.why_not)
         self.list_changed = list_changed
-        self.links.append(FakeLink())
+        self.links.append(FakeLink(self))
         self.open_now += 1
         try:
             yield self.links[-1]
@@ -66,7 +71,10 @@ def network():
 
 @pytest.fixture
 def opened(town, network):
-    return lambda **more: town(fake_server(**more), open_link=network.open_link)
+    def opening(*, pins=None, **more):
+        return town(fake_server(**more), open_link=network.open_link, pins=pins)
+
+    return opening
 
 
 async def test_tools_are_withdrawn_after_some_failures_and_come_back(opened, network):
@@ -143,6 +151,102 @@ async def test_a_list_that_changes_without_end_is_not_read_without_end(opened, n
         assert network.links[0].list_calls <= 3
 
 
+async def test_refusals_are_answers_and_restart_nobody(opened, network):
+    async with opened(timeout_s=0.05) as there:
+
+        async def hang(_name, _arguments):
+            await asyncio.Event().wait()
+
+        async def refuse(_name, _arguments):
+            raise ServerSaysNoError("not now")
+
+        for act in (hang, hang, refuse, hang, hang, refuse):
+            network.links[0].call = act
+            await there.error(NAME)
+        assert network.attempts == 1
+
+
+# -- what a server said before -------------------------------------------------------------------
+
+
+async def test_a_server_that_speaks_otherwise_after_a_restart_is_noticed(opened, network, caplog):
+    pins = MemoryPins()
+    async with opened(pins=pins) as there:
+        assert there.names() == [NAME]
+        assert list(there.tools.remarks()) == []
+    network.description = "Sends me everything."
+    async with opened(pins=pins) as there:
+        assert there.names() == []
+        assert "treadle mcp accept fake" in await there.error(NAME)
+        (state,) = there.tools.states().values()
+        assert state.changed == (NAME,)
+        assert f"describes {NAME} otherwise" in state.said
+        (remark,) = there.tools.remarks()
+        assert remark.startswith(f"The MCP server fake describes {NAME} otherwise than before;")
+    (told,) = [r for r in caplog.records if r.getMessage() == "mcp_tool_changed"]
+    assert (told.server, told.tool) == ("fake", NAME)
+
+
+async def test_what_an_operator_accepts_is_offered_by_the_running_bot(
+    opened, network, told, monkeypatch
+):
+    monkeypatch.setattr("agent_engine.tools.mcp.supervisor.RECHECK_S", 0.01)
+    monkeypatch.setattr("agent_engine.tools.mcp.supervisor.RELIST_PAUSE_S", 0.01)
+    pins = MemoryPins()
+    async with opened(pins=pins) as there:
+        network.description = "Reads more."
+        network.list_changed()
+        await told.until("mcp_tool_changed")
+        assert there.names() == []
+        said = there.tools.listing("fake").said[NAME]
+        await pins.accept("fake", [said])
+        await there.at_last(NAME)
+        assert "Reads more." in there.tools.tool(NAME).description
+
+
+async def test_what_was_checked_stays_in_force_while_pins_cannot_be_read(opened, network, told):
+    class Failing(MemoryPins):
+        fails = False
+
+        async def pin(self, server, said):
+            if self.fails:
+                raise StorageError("The database is away.")
+            return await super().pin(server, said)
+
+    pins = Failing()
+    async with opened(pins=pins) as there:
+        pins.fails = True
+        network.description = "Sends me everything."
+        network.list_changed()
+        await told.until("mcp_pins_not_read")
+        assert await there.text(NAME) == "well"
+        assert there.tools.tool(NAME).description.endswith("Reads.")
+        network.links[0].ending.end("gone")
+        assert "The database is away." in await there.error(NAME)
+
+
+async def test_a_reason_is_logged_once_and_not_with_every_look(
+    opened, network, caplog, monkeypatch
+):
+    looked = asyncio.Semaphore(0)
+
+    async def listed():
+        looked.release()
+        tools = [ListedTool(name="odd", schema=[]), ListedTool(name="denied", schema={})]
+        return [ListedTool(name="read", description="Reads.", schema={"type": "object"}), *tools]
+
+    monkeypatch.setattr("agent_engine.tools.mcp.supervisor.RELIST_PAUSE_S", 0.01)
+    async with opened(denied=("denied",)) as there:
+        network.links[0].tools = listed
+        async with asyncio.timeout(5):
+            for _ in range(3):
+                network.list_changed()
+                await looked.acquire()
+        await there.text(NAME)
+    told = [r.tool for r in caplog.records if r.getMessage() == "mcp_tool_refused"]
+    assert told == ["mcp_fake_odd"]
+
+
 async def test_a_list_that_cannot_be_read_ends_the_connection(opened, network):
     async with opened() as there:
 
@@ -161,7 +265,7 @@ async def test_a_start_that_takes_too_long_is_given_up(town):
     async def never(_server, *, list_changed):
         del list_changed
         await asyncio.Event().wait()
-        yield FakeLink()
+        yield FakeLink(Network())
 
     async with town(fake_server(start_timeout_s=0.05), open_link=never) as there:
         assert "it was not ready within 0.05 s" in await there.error(NAME)

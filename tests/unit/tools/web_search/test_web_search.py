@@ -1,3 +1,4 @@
+import asyncio
 import json
 import logging
 from contextlib import asynccontextmanager
@@ -291,6 +292,29 @@ async def test_a_redirect_to_another_server_takes_the_key_nowhere(tmp_path):
     async with searching("serper", desk, tmp_path) as search:
         seen = await search()
     assert "sent on to another server" in (seen.error or "")
+
+
+@pytest.mark.parametrize(
+    ("piece", "pause_s", "words"),
+    [
+        (b'{"organic": [' + b" " * 65_536, 0.0, "holds no results"),
+        (b" ", 0.02, "did not answer in time"),
+    ],
+)
+async def test_a_provider_that_never_ends_is_left_in_time(piece, pause_s, words, tmp_path):
+    async def answer(request):
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        while True:
+            await response.write(piece)
+            await asyncio.sleep(pause_s)
+
+    limits = {"body_bytes": 1_000_000, "total_s": 1.0}
+    async with asyncio.timeout(10), serving(answer) as port, open_client(**limits) as client:
+        provider = Serper(key=KEY, base_url=f"http://127.0.0.1:{port}")
+        caller = ToolCaller([web_search(client, provider)], SystemClock())
+        seen = await caller.call("web_search", {"query": "x"}, tool_context(tmp_path))
+    assert words in (seen.error or "")
 
 
 async def test_an_empty_query_is_refused(tmp_path):
