@@ -1,8 +1,8 @@
 """How well memories are found: at random, by words, by meaning, and both, on the labelled set.
 
-The set was written before the search was (``labelled.py`` reads it). A memory is searched within its
-scope, as agents do, each with its author before its words. *fused* is the two rankings in one,
-*product* the same with age and pins weighed in: what agents get.
+The set was written before the search was (``labelled.py`` reads it). Each memory is searched within
+its scope, as agents do, with its author before its words. *equal* is both with equal weights,
+*product* what agents get: the words weigh as much as they cover, and age and pins have a part.
 """
 
 import asyncio
@@ -30,9 +30,7 @@ from storage.memory.shelves import shelves_of
 from storage.memory.words import query_words
 
 DEPTH = 10
-NEWEST = "newest memory"
-WAYS = ("random", "keyword", "vector", "fused", "product")
-NO_WORDS = ""
+WAYS = ("random", "keyword", "vector", "equal", "product")
 
 
 class Quality(NamedTuple):
@@ -130,7 +128,7 @@ async def _asked(
         if vector is not None:
             ids, cosines = indexes.vectors.cosines(connection, shelves, vector)
             found["vector"] = tuple(fused({}, ids, cosines, most=DEPTH))
-            found["fused"] = tuple(fused(words, ids, cosines, most=DEPTH))
+            found["equal"] = tuple(fused(words, ids, cosines, most=DEPTH))
             query = Query(text=question.text, embedding=vector, limit=DEPTH)
             best = finding.find(connection, indexes, [_scope(scope)], query, now=now)
             found["product"] = [one.memory.id for one in best.found]

@@ -106,7 +106,7 @@ async def _fill(database: Database, count: int, scopes: int) -> float:
     texts, rng = _texts(), np.random.default_rng(1)
     each = count // scopes
 
-    def batch(connection: Connection, scope: MemoryScope, size: int) -> None:
+    def batch(connection: Connection, size: int) -> None:
         for vector in _vectors(rng, size):
             memory = NewMemory(
                 kind=MemoryKind.NOTE, text=next(texts), embedding=Embedding(MODEL, vector.tobytes())
@@ -124,7 +124,7 @@ async def _fill(database: Database, count: int, scopes: int) -> float:
         left = each
         while left:
             size = min(left, BATCH)
-            await database.write(lambda c, size=size, scope=scope: batch(c, scope, size))
+            await database.write(lambda c, size=size: batch(c, size))
             left -= size
     return count / (time.perf_counter() - began)
 
@@ -199,7 +199,6 @@ async def _whole(database: Database, count: int) -> list[Any]:
     await database.read(lambda c: search(c, big))
     cached = await _costs(lambda _: database.read(lambda c: search(c, big)), 7)
     memory = rss_mb()
-    del big
     matrix = _vectors(rng, count)
     wanted = np.frombuffer(query.vector, np.float32)
 

@@ -19,7 +19,7 @@ from agent_engine.memories import (
 )
 from storage.compiled import fetch_all
 from storage.mapping import AnyRow
-from storage.memory.fusion import fused
+from storage.memory.fusion import coverage_of, fused
 from storage.memory.rows import memory_from
 from storage.memory.searching import Indexes
 from storage.memory.shelves import Shelf, shelves_of
@@ -79,11 +79,14 @@ def ranked(
 ) -> dict[int, float]:
     """Return the ids of the best with their fused scores, best first."""
     shelf_ids = [shelf.id for shelf in shelves]
-    keyword = indexes.words.scores(connection, shelf_ids, query_words(query.text))
+    words = query_words(query.text)
+    keyword = indexes.words.scores(connection, shelf_ids, words)
     if query.embedding is None:
         return fused(keyword, (), (), most=most)
     ids, cosines = indexes.vectors.cosines(connection, shelves, query.embedding)
-    return fused(keyword, ids, cosines, most=most)
+    best = max(keyword, key=keyword.__getitem__, default=None)
+    spread = indexes.words.spread(connection, shelf_ids, words, best) if best is not None else ()
+    return fused(keyword, ids, cosines, most=most, coverage=coverage_of(spread))
 
 
 def nearly_the_same(

@@ -16,6 +16,11 @@ _SCORES = (
 )
 
 
+_SPREAD = (
+    "SELECT count(*), coalesce(max(rowid = ?), 0) FROM memory_words WHERE memory_words MATCH ?"
+)
+
+
 class Fts5Words:
     """A ``WordIndex``."""
 
@@ -37,3 +42,14 @@ class Fts5Words:
         if not wanted:
             return {}
         return dict(fetch_raw(connection, _SCORES, (wanted, MOST_KEYWORD_ROWS)))
+
+    def spread(
+        self, connection: Connection, shelf_ids: Sequence[int], words: Sequence[str], memory_id: int
+    ) -> Sequence[tuple[int, bool]]:
+        """Return of each word how many memories have it, and whether this one is among them."""
+        found = []
+        for word in words:
+            wanted = " OR ".join(f'"{one}"' for at in shelf_ids for one in shelved(at, [word]))
+            [(count, has)] = fetch_raw(connection, _SPREAD, (memory_id, wanted))
+            found.append((count, bool(has)))
+        return found

@@ -38,6 +38,12 @@ class WordIndex(Protocol):
         """Return the best ``MOST_KEYWORD_ROWS`` that have one of the words; more is better."""
         ...
 
+    def spread(
+        self, connection: Connection, shelf_ids: Sequence[int], words: Sequence[str], memory_id: int
+    ) -> Sequence[tuple[int, bool]]:
+        """Return of each word how many memories have it, and whether this one is among them."""
+        ...
+
 
 class VectorIndex(Protocol):
     """The vectors of memories."""

@@ -20,6 +20,14 @@ _SCORES = (
 )
 
 
+_SPREAD = (
+    "SELECT count(memory_id), coalesce(bool_or(memory_id = %s), false) "
+    "FROM unnest(%s::text[]) WITH ORDINALITY AS asked (word, place) "
+    "LEFT JOIN memory_words ON words @@ to_tsquery('english', word) AND shelf_id = ANY(%s) "
+    "GROUP BY place ORDER BY place"
+)
+
+
 class TsvectorWords:
     """A ``WordIndex``."""
 
@@ -38,3 +46,10 @@ class TsvectorWords:
         wanted = " | ".join(f"'{word}'" for word in words)
         arguments = (wanted, list(shelf_ids), MOST_KEYWORD_ROWS)
         return dict(fetch_raw(connection, _SCORES, arguments)) if wanted else {}
+
+    def spread(
+        self, connection: Connection, shelf_ids: Sequence[int], words: Sequence[str], memory_id: int
+    ) -> Sequence[tuple[int, bool]]:
+        """Return of each word how many memories have it, and whether this one is among them."""
+        asked = [f"'{word}'" for word in words]
+        return fetch_raw(connection, _SPREAD, (memory_id, asked, list(shelf_ids)))
