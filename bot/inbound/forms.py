@@ -48,9 +48,6 @@ class FormDesk:
         if isinstance(action, ids.AskedAction):
             await self._calls.press(event, action, place)
             return
-        if isinstance(action, ids.DecideWait) and await self._calls.is_about_call(action, place):
-            await self._around.desk.tell(place, Content(text=sentences.UNKNOWN_BUTTON))
-            return
         facts = await self._facts(place, home=event.home_workspace_id)
         if isinstance(action, ids.StopRun):
             facts = replace(facts, run=await self._around.run(action.run_id, place))

@@ -4,7 +4,7 @@ What is shown is what would run: every argument, with nothing in it hidden. What
 in sight of everybody, and *Show all* opens it whole.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -69,10 +69,21 @@ def closed_approval(run: RunSnapshot, step: Step | None, *, words: str = "") -> 
     return Content(text=cut(said, MAX_TEXT), blocks=(section(said), quiet(line)))
 
 
-def deciders(call: ProposedCall) -> str:
+def asked_people(run: RunSnapshot, wait: Wait) -> tuple[UserId, ...]:
+    """Return who decides besides admins: about a call its approvers, else who asked for the task.
+
+    Of questions these are the people who are asked; others may answer them as well.
+    """
+    if wait.call is not None:
+        return wait.call.approvers
+    asked = wait.asked_of or run.requester
+    return () if asked is None else (asked,)
+
+
+def named(people: Sequence[UserId]) -> str:
     """Name those who may decide, as safe mrkdwn: ``<@U1> or an admin``."""
-    named = ", ".join(person(user) for user in call.approvers)
-    return f"{named} or an admin" if named else "an admin"
+    names = ", ".join(map(person, people))
+    return f"{names} or an admin" if names else "an admin"
 
 
 def covers(call: ProposedCall) -> str:
@@ -119,6 +130,29 @@ def is_shown_whole(call: ProposedCall) -> bool:
     return len(shown) <= MAX_ARGUMENTS and not any(argument.is_cut for argument in shown)
 
 
+def call_blocks(
+    call: ProposedCall, changed: Mapping[str, object] | None = None
+) -> tuple[Block, ...]:
+    """Return the tool and its arguments, every one in a block of code of its own."""
+    elements = [_line(_Text("Tool: "), _Text(made_visible(call.tool), bold=True))]
+    found = arguments_of(call, changed)
+    for argument in found[:MAX_ARGUMENTS]:
+        notes = [argument.kind, "changed" if argument.is_changed else ""]
+        said = ", ".join(note for note in notes if note)
+        elements.append(_line(_Text(argument.name, bold=True), _Text(f" ({said})" if said else "")))
+        if argument.text:
+            leaf = _Text(argument.text).leaf()
+            elements.append({"type": "rich_text_preformatted", "elements": [leaf]})
+        if argument.is_cut:
+            elements.append(_line(_Text("Cut here: Show all has the rest.")))
+    if not found:
+        elements.append(_line(_Text("Without any arguments.")))
+    more = len(found) - MAX_ARGUMENTS
+    if more > 0:
+        elements.append(_line(_Text(f"… and {more} more arguments: see Show all.")))
+    return ({"type": "rich_text", "elements": elements},)
+
+
 def when(at: datetime) -> str:
     """Return mrkdwn for a time, shown in each reader's own zone."""
     fallback = f"{at:%Y-%m-%d %H:%M} UTC"
@@ -159,8 +193,8 @@ def _open(run: RunSnapshot, wait: Wait, call: ProposedCall, *, resent: bool) -> 
     rule = f"“Always allow” would cover {covers(call)}, by this agent in this channel."
     blocks = [
         section(head),
-        *_shown(call),
-        context(f"{because}Only {deciders(call)} can decide; it waits until then."),
+        *call_blocks(call),
+        context(f"{because}Only {named(call.approvers)} can decide; it waits until then."),
         *([context(rule)] if call.like is not None else []),
         *([quiet("Asked again after a restart.")] if resent else []),
         actions(list(_buttons(run, wait, call))),
@@ -209,7 +243,7 @@ def _decided(wait: Wait, call: ProposedCall, resolution: Resolution) -> Content:
         line = f"🚫 Denied by {who}, {at}"
     remark = escape(one_line(resolution.remark, _MAX_REMARK))
     line = f"{line}: {remark}" if remark else line
-    blocks = (section(words), *_shown(call, resolution.arguments), context(line))
+    blocks = (section(words), *call_blocks(call, resolution.arguments), context(line))
     return Content(text=cut(f"{words}\n{line}", MAX_TEXT), blocks=blocks)
 
 
@@ -228,27 +262,6 @@ class _Text:
     def leaf(self) -> dict[str, Any]:
         leaf: dict[str, Any] = {"type": "text", "text": self.text}
         return {**leaf, "style": {"bold": True}} if self.bold else leaf
-
-
-def _shown(call: ProposedCall, changed: Mapping[str, object] | None = None) -> tuple[Block, ...]:
-    """Return the tool and its arguments, every one in a block of code of its own."""
-    elements = [_line(_Text("Tool: "), _Text(made_visible(call.tool), bold=True))]
-    found = arguments_of(call, changed)
-    for argument in found[:MAX_ARGUMENTS]:
-        notes = [argument.kind, "changed" if argument.is_changed else ""]
-        said = ", ".join(note for note in notes if note)
-        elements.append(_line(_Text(argument.name, bold=True), _Text(f" ({said})" if said else "")))
-        if argument.text:
-            leaf = _Text(argument.text).leaf()
-            elements.append({"type": "rich_text_preformatted", "elements": [leaf]})
-        if argument.is_cut:
-            elements.append(_line(_Text("Cut here: Show all has the rest.")))
-    if not found:
-        elements.append(_line(_Text("Without any arguments.")))
-    more = len(found) - MAX_ARGUMENTS
-    if more > 0:
-        elements.append(_line(_Text(f"… and {more} more arguments: see Show all.")))
-    return ({"type": "rich_text", "elements": elements},)
 
 
 def _line(*texts: _Text) -> dict[str, Any]:
