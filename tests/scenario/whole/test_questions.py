@@ -179,7 +179,7 @@ async def test_a_call_that_others_allow_is_made_twice_only_with_their_word(
     tmp_path, workspace, monkeypatch, note
 ):
     grace = workspace.person("grace").id
-    rule = {"tool": "send_note", "ask": "always", "approvers": [grace]}
+    rule = {"tool": "*", "ask": "always", "approvers": [grace]}
     file = config(tools={"rules": [rule]})
     async with open_model_town(tmp_path, workspace, monkeypatch, sending, file=file) as (town, _):
         ts = await town.mention("tell Bob")
