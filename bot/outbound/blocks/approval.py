@@ -30,6 +30,8 @@ ALWAYS = "always"
 MAX_VALUE = 1_200
 """Characters of one argument in the message."""
 MAX_VALUES = 6_000
+MAX_DECIDED_VALUE = 400
+"""The same once somebody has decided: nothing hangs on it any more, and threads stay readable."""
 MAX_ARGUMENTS = 20
 MAX_CONFIRM = 300
 
@@ -101,7 +103,10 @@ def alike(tool: str, like: Mapping[str, object]) -> str:
 
 
 def arguments_of(
-    call: ProposedCall, changed: Mapping[str, object] | None = None
+    call: ProposedCall,
+    changed: Mapping[str, object] | None = None,
+    *,
+    longest: int = MAX_VALUE,
 ) -> tuple[Argument, ...]:
     """Return the arguments as the message shows them, with what a person changed."""
     values = dict(call.arguments if changed is None else changed)
@@ -109,7 +114,7 @@ def arguments_of(
     found: list[Argument] = []
     for name, value in values.items():
         text = shown_value(value)
-        room = max(0, min(MAX_VALUE, left))
+        room = max(0, min(longest, left))
         left -= min(len(text), room)
         is_changed = changed is not None and call.arguments.get(name) != value
         found.append(
@@ -130,27 +135,9 @@ def is_shown_whole(call: ProposedCall) -> bool:
     return len(shown) <= MAX_ARGUMENTS and not any(argument.is_cut for argument in shown)
 
 
-def call_blocks(
-    call: ProposedCall, changed: Mapping[str, object] | None = None
-) -> tuple[Block, ...]:
+def call_blocks(call: ProposedCall) -> tuple[Block, ...]:
     """Return the tool and its arguments, every one in a block of code of its own."""
-    elements = [_line(_Text("Tool: "), _Text(made_visible(call.tool), bold=True))]
-    found = arguments_of(call, changed)
-    for argument in found[:MAX_ARGUMENTS]:
-        notes = [argument.kind, "changed" if argument.is_changed else ""]
-        said = ", ".join(note for note in notes if note)
-        elements.append(_line(_Text(argument.name, bold=True), _Text(f" ({said})" if said else "")))
-        if argument.text:
-            leaf = _Text(argument.text).leaf()
-            elements.append({"type": "rich_text_preformatted", "elements": [leaf]})
-        if argument.is_cut:
-            elements.append(_line(_Text("Cut here: Show all has the rest.")))
-    if not found:
-        elements.append(_line(_Text("Without any arguments.")))
-    more = len(found) - MAX_ARGUMENTS
-    if more > 0:
-        elements.append(_line(_Text(f"… and {more} more arguments: see Show all.")))
-    return ({"type": "rich_text", "elements": elements},)
+    return _call_blocks(call, arguments_of(call), cut_here="Cut here: Show all has the rest.")
 
 
 def when(at: datetime) -> str:
@@ -243,8 +230,13 @@ def _decided(wait: Wait, call: ProposedCall, resolution: Resolution) -> Content:
         line = f"🚫 Denied by {who}, {at}"
     remark = escape(one_line(resolution.remark, _MAX_REMARK))
     line = f"{line}: {remark}" if remark else line
-    blocks = (section(words), *call_blocks(call, resolution.arguments), context(line))
+    blocks = (section(words), *_decided_blocks(call, resolution), context(line))
     return Content(text=cut(f"{words}\n{line}", MAX_TEXT), blocks=blocks)
+
+
+def _decided_blocks(call: ProposedCall, resolution: Resolution) -> tuple[Block, ...]:
+    shown = arguments_of(call, resolution.arguments, longest=MAX_DECIDED_VALUE)
+    return _call_blocks(call, shown, cut_here="Cut here.")
 
 
 def _is_changed(call: ProposedCall, resolution: Resolution) -> bool:
@@ -262,6 +254,26 @@ class _Text:
     def leaf(self) -> dict[str, Any]:
         leaf: dict[str, Any] = {"type": "text", "text": self.text}
         return {**leaf, "style": {"bold": True}} if self.bold else leaf
+
+
+def _call_blocks(
+    call: ProposedCall, found: Sequence[Argument], *, cut_here: str
+) -> tuple[Block, ...]:
+    elements = [_line(_Text("Tool: "), _Text(made_visible(call.tool), bold=True))]
+    for argument in found[:MAX_ARGUMENTS]:
+        notes = [argument.kind, "changed" if argument.is_changed else ""]
+        said = ", ".join(note for note in notes if note)
+        elements.append(_line(_Text(argument.name, bold=True), _Text(f" ({said})" if said else "")))
+        if argument.text:
+            leaf = _Text(argument.text).leaf()
+            elements.append({"type": "rich_text_preformatted", "elements": [leaf]})
+        if argument.is_cut:
+            elements.append(_line(_Text(cut_here)))
+    if not found:
+        elements.append(_line(_Text("Without any arguments.")))
+    if (more := len(found) - MAX_ARGUMENTS) > 0:
+        elements.append(_line(_Text(f"… and {more} more arguments. {cut_here}")))
+    return ({"type": "rich_text", "elements": elements},)
 
 
 def _line(*texts: _Text) -> dict[str, Any]:

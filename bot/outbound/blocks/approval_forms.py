@@ -58,6 +58,7 @@ def change_modal(
         schema: the tool's, None where it is not known.
         hidden: arguments with secrets, which Slack is not shown as they are: they stay so.
     """
+    required = (schema or {}).get("required") or ()
     blocks: list[Block] = [section(f"Approve `{_name(call.tool)}` with these arguments:")]
     for number, (name, value) in enumerate(call.arguments.items()):
         if name in hidden:
@@ -65,7 +66,9 @@ def change_modal(
                 quiet(f"{_label(name)}: a secret in it is not shown, so it stays as it is.")
             )
         else:
-            blocks += _field(number, name, value, _property(schema, name, value))
+            may_be_empty = value == "" or (isinstance(value, str) and name not in required)
+            fields = _field(number, name, value, _property(schema, name, value))
+            blocks += (_optional(field, is_so=may_be_empty) for field in fields)
     return modal(form, title="Approve with changes", blocks=blocks, submit="Approve")
 
 
@@ -112,7 +115,7 @@ def reply_modal(form: ids.ReplyForm, question: str) -> JsonObject:
     """Ask for an answer in one's own words."""
     asked = section(escape(one_line(question, 2_500)))
     field = _text_input(REPLY, "Your answer", "", hint="", lines=True)
-    return modal(form, title="Answer", blocks=[asked, {**field, "optional": False}], submit="Send")
+    return modal(form, title="Answer", blocks=[asked, _optional(field, is_so=False)], submit="Send")
 
 
 def whole_modal(call: ProposedCall) -> JsonObject:
@@ -181,6 +184,11 @@ def _field(number: int, name: str, value: object, schema: Mapping[str, Any]) -> 
         case _:
             hint = f"{hint} As JSON.".strip()
             yield _text_input(field, label, _json(value), hint=hint, lines=True)
+
+
+def _optional(block: Block, *, is_so: bool) -> Block:
+    """Say whether the field may be left empty; what is no field stays as it is."""
+    return {**block, "optional": is_so} if block["type"] == "input" else block
 
 
 def _label(name: str) -> str:
