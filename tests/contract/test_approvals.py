@@ -110,6 +110,8 @@ async def test_an_approval_counts_for_later_runs_of_its_task_for_the_same_person
     assert await store.was_approved(again.task_id, "api_call", requester=ALICE)
     assert not await store.was_approved(run.task.id, "file_operations", requester=ALICE)
     assert not await store.was_approved(other.task.id, "api_call", requester=ALICE)
+    assert not await store.was_approved(run.task.id, "api_call", requester=BOB)
+    assert not await store.was_approved(run.task.id, "api_call", requester=None)
     assert not await store.was_approved(TaskId("nothing"), "api_call", requester=ALICE)
 
 
