@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
+from agent_engine.commands import ExtendBudget
+from agent_engine.safeguards import BudgetOf
 from agent_engine.types import EndReason, TaskStatus, now_utc
 from bot.agents_file import parse_agents_file
 from storage.budgets import SqlBudgetStore
@@ -56,6 +58,15 @@ async def write(town, statement):
 async def spend(town, **figures):
     """Let the plans that were made so far have cost this much."""
     await write(town, update(usage).where(usage.c.purpose == "plan").values(**figures))
+
+
+async def added_today(town, ts):
+    """The tokens that were added today to the budget of the thread's requester."""
+    run = await town.run(ts)
+    today = await SqlBudgetStore(town.works.database).spent_today(
+        run.scope.workspace_id, person=run.requester, channel=run.scope.channel_id
+    )
+    return today.person.extra_tokens
 
 
 def failing_once(*steps):
@@ -116,11 +127,28 @@ async def test_an_admin_extends_a_day_budget_and_the_work_is_completed(
         run = await town.run(ts)
         ada = workspace.person("ada").id
         assert (run.status, run.requester) == (TaskStatus.COMPLETED, ada)
-        budgets = SqlBudgetStore(town.works.database)
-        today = await budgets.spent_today(
-            run.scope.workspace_id, person=ada, channel=run.scope.channel_id
+        assert await added_today(town, ts) == 20_000
+
+
+async def test_a_press_that_died_half_way_goes_on_and_extends_nothing_twice(
+    tmp_path, workspace, monkeypatch
+):
+    ada, grace = workspace.person("ada").id, workspace.person("grace").id
+    file = config(budgets={"person_tokens_per_day": 20_000}, slack={"admins": [grace]})
+    script = working(ADD)
+    async with open_model_town(tmp_path, workspace, monkeypatch, script, file=file) as (town, _):
+        await town.answered(await town.mention("add"))
+        await spend(town, prompt_tokens=19_900)
+        ts = await town.mention("add once more")
+        message = await offered(town, ts, "Extend today's budget")
+        run = await town.run(ts)
+        more = ExtendBudget(
+            workspace_id=run.scope.workspace_id, of=BudgetOf.PERSON, id=ada, by=grace, tokens=20_000
         )
-        assert today.person.extra_tokens == 20_000
+        await town.engine.carry_out(more, keys=[f"extend:{run.run_id}"])
+        await press(town, message, "Extend today's budget", person="grace")
+        assert await town.answered(ts) == ["All done."]
+        assert await added_today(town, ts) == 20_000
 
 
 async def test_a_money_budget_is_reached_named_in_money_and_extended(
