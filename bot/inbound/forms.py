@@ -167,7 +167,7 @@ class FormDesk:
                 by=event.user_id,
                 choice=f"step:{rating.step}",
                 rating=rating.rating,
-                text=filled.text,
+                text=self._around.redact(filled.text),
                 step=rating.step,
             )
             key = f"view:{event.view_id}:{rating.step}"
@@ -181,7 +181,7 @@ class FormDesk:
             by=event.user_id,
             choice=form.choice,
             rating=form.rating,
-            text=self._around.desk.screens.read_why(event.values),
+            text=self._around.redact(self._around.desk.screens.read_why(event.values)),
         )
         await self._around.engine.carry_out(rate, keys=[f"view:{event.view_id}"])
 

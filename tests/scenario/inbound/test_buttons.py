@@ -119,6 +119,13 @@ async def test_a_low_rating_by_button_opens_the_form_at_once(world, bot):
     assert {r.message_ts for r in rates} == {ts}
 
 
+async def test_a_secret_in_what_went_wrong_is_taken_out_before_it_is_kept(world, bot):
+    _, ada = await click(world, bot, "ada", ids.RateAnswer(run_id=R1, rating=1))
+    said = {"words": {"words": {"value": "it used xoxb-123456789012-abcdef"}}}
+    await ada.submit(ada.modal().id, said)
+    assert carried(world, Rate)[-1].text == "it used [redacted: Slack token]"
+
+
 async def test_a_good_rating_opens_nothing(world, bot):
     _, ada = await click(world, bot, "ada", ids.RateAnswer(run_id=R1, rating=5))
     assert ada.modal() is None
