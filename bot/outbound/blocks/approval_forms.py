@@ -187,8 +187,10 @@ def _field(number: int, name: str, value: object, schema: Mapping[str, Any]) -> 
 
 
 def _optional(block: Block, *, is_so: bool) -> Block:
-    """Say whether the field may be left empty; what is no field stays as it is."""
-    return {**block, "optional": is_so} if block["type"] == "input" else block
+    """Say whether a field for text may be left empty; other fields never, the rest is no field."""
+    if block["type"] != "input":
+        return block
+    return {**block, "optional": is_so and block["element"]["type"] == "plain_text_input"}
 
 
 def _label(name: str) -> str:

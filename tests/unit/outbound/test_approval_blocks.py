@@ -247,6 +247,15 @@ def test_a_number_keeps_within_what_the_tool_takes():
     assert (element["initial_value"], element["is_decimal_allowed"]) == ("2", False)
 
 
+def test_only_texts_that_a_tool_can_do_without_may_be_left_empty():
+    schema = {**SCHEMA, "required": ["path", "note"]}
+    call = a_call({**ARGUMENTS, "note": "", "more": "a text that nothing requires"})
+    view = approval_forms.change_modal(FORM, call, schema)
+    may = [block["optional"] for block in view["blocks"] if block["type"] == "input"]
+    wanted = {"path": False, "times": False, "deep": False, "mode": False}
+    assert dict(zip(call.arguments, may, strict=True)) == {**wanted, "more": True, "note": True}
+
+
 ODD = {"n": 2.0, "many": 2, "mode": "a"}
 ODD_SCHEMA = {"properties": {"many": {"enum": [1, 2]}, "mode": {"enum": ["a", "b"]}}}
 
