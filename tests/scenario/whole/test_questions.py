@@ -32,9 +32,9 @@ def patient(monkeypatch):
 @pytest.fixture
 def note(monkeypatch):
     """A tool that must not be done twice, which hangs until the test lets it go."""
-    from bot import equipment  # noqa: PLC0415  # as the test patches it
+    from bot import toolbox  # noqa: PLC0415  # as the test patches it
 
-    hang, make_tools = asyncio.Event(), equipment.make_tools
+    hang, make_tools = asyncio.Event(), toolbox.make_tools
     hang.calls = []
 
     async def send(arguments):
@@ -48,7 +48,7 @@ def note(monkeypatch):
         tool = FakeTool(act=send, name="send_note", parameters_schema=schema, traits=ToolTraits())
         return (*make_tools(settings), tool)
 
-    monkeypatch.setattr(equipment, "make_tools", with_note)
+    monkeypatch.setattr(toolbox, "make_tools", with_note)
     return hang
 
 
