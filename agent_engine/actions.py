@@ -22,6 +22,8 @@ from agent_engine.session import RunSession
 from agent_engine.types import (
     APPROVE,
     DENY,
+    REPEAT,
+    SKIP,
     ActionType,
     AgentId,
     AgentObservation,
@@ -296,18 +298,31 @@ async def _delegate(doing: Doing) -> None:
     doing.session.note(WaitOpened(wait=wait, sub_task=task, at=doing.clock.now()))
 
 
-def ask_whether_to_repeat(doing: Doing) -> None:
-    """Ask a person about a step that may already have happened before a crash."""
+async def ask_whether_to_repeat(doing: Doing) -> None:
+    """Ask a person about a step that may already have happened before a crash.
+
+    Those decide who may allow the call; about one that cannot be made any more, the requester.
+    """
     what = doing.step.action.description or doing.step.action.tool_name or "this step"
     wait = Wait(
         id=_wait_id(doing),
         kind=WaitKind.REPEAT,
         question=f"I was interrupted during: {what}. It may already have happened.",
-        choices=("repeat", "skip"),
+        choices=(REPEAT, SKIP),
         asked_of=doing.session.run.requester,
+        call=await _call_in_doubt(doing),
         **_of(doing),
     )
     _open(doing, wait)
+
+
+async def _call_in_doubt(doing: Doing) -> ProposedCall | None:
+    return await doing.equipment.tools.in_doubt(
+        doing.step.action.tool_name or "",
+        doing.parameters,
+        tool_context(doing),
+        allowed=doing.session.run.agent.tools,
+    )
 
 
 def _open(doing: Doing, wait: Wait) -> None:

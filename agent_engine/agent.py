@@ -13,6 +13,7 @@ from tempfile import mkdtemp
 from typing import Any
 from weakref import finalize
 
+from agent_engine.asking import Answerer, Asking
 from agent_engine.clock import SystemClock
 from agent_engine.equipment import Equipment, JudgeFactory, ToolCalls
 from agent_engine.errors import RequestError
@@ -38,7 +39,6 @@ from agent_engine.types import (
     AgentState,
     Limits,
     PersonMessage,
-    Resolution,
     RunId,
     RunSnapshot,
     Step,
@@ -46,16 +46,12 @@ from agent_engine.types import (
     TaskId,
     TaskStatus,
     UserId,
-    Wait,
     new_id,
 )
 from agent_engine.watch import SignalWatch
 
 _LOCAL = LIBRARY_SCOPE.workspace_id
 _ASKER = UserId("you")
-
-Answerer = Callable[[Wait], str | Resolution | None]
-"""Answers a question of the agent's; None leaves it open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,10 +183,12 @@ class BaseAgent:
             id=new_id(), author=_ASKER, text=task.description, sent_at=self._clock.now()
         )
         run_id = self._store.add(task, self.profile, requester=_ASKER, messages=[told])
-        while True:
-            progress = await self._loop.advance(run_id, worker=self._worker)
-            if progress.done or not await self._waited(run_id, progress, answer):
-                return self._result(await self._store.load(run_id))
+        async with Asking(answer, self._store, by=_ASKER) as asking:
+            while True:
+                progress = await self._loop.advance(run_id, worker=self._worker)
+                if progress.done or not await self._waited(run_id, progress, asking):
+                    break
+        return self._result(await self._store.load(run_id))
 
     def folder(self, result: TaskResult) -> Path:
         """Return where the files of an executed task are; exists."""
@@ -213,26 +211,29 @@ class BaseAgent:
         del task, run
         return False
 
-    async def _waited(self, run_id: RunId, progress: Progress, answer: Answerer | None) -> bool:
+    async def _waited(self, run_id: RunId, progress: Progress, asking: Asking) -> bool:
         """Wait for what the run waits for; False when only a person could help and none does."""
         run = await self._store.load(run_id)
-        if self._answered(run, answer) or await self._did_sub_tasks(run):
+        asking.see_to(run)
+        if await self._did_sub_tasks(run):
             return True
-        if progress.until is None:
-            return False
-        left_s = (progress.until - self._clock.now()).total_seconds()
-        await asyncio.sleep(max(0.0, left_s))
+        while (now := await self._store.load(run_id)).inbox_seq == run.inbox_seq:
+            is_asking = asking.see_to(now)
+            if not is_asking and progress.until is None:
+                return False
+            if not await self._changed(until=progress.until):
+                return True
         return True
 
-    def _answered(self, run: RunSnapshot, answer: Answerer | None) -> bool:
-        for wait in run.waits:
-            is_for_people = bool(wait.question) or wait.call is not None
-            reply = answer(wait) if answer and is_for_people and not wait.resolution else None
-            if reply is not None:
-                if isinstance(reply, str):
-                    reply = Resolution(value=reply, by=_ASKER, at=self._clock.now())
-                return self._store.decide(run.run_id, wait.id, reply)
-        return False
+    async def _changed(self, *, until: datetime | None) -> bool:
+        """Sleep until something changes, for no longer than this; False when it is time."""
+        left_s = None if until is None else (until - self._clock.now()).total_seconds()
+        try:
+            async with asyncio.timeout(None if left_s is None else max(0.0, left_s)):
+                await self._store.changed()
+        except TimeoutError:
+            return False
+        return True
 
     async def _did_sub_tasks(self, run: RunSnapshot) -> bool:
         """Work on the sub-tasks that the run waits for, in place."""

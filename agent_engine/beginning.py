@@ -26,6 +26,7 @@ from agent_engine.ports import Clock
 from agent_engine.repetition import Repetition, repetition
 from agent_engine.session import RunSession
 from agent_engine.types import (
+    REPEAT,
     ActionType,
     AgentObservation,
     ApprovedCall,
@@ -35,9 +36,6 @@ from agent_engine.types import (
     Wait,
     WaitKind,
 )
-
-REPEAT = "repeat"
-"""The value of a resolution that lets a step be done again."""
 
 
 class Beginner:
@@ -131,7 +129,7 @@ class Beginner:
         await self._record_interruption(step, parameters)
         if self._may_repeat(step, parameters):
             return await self._started(step)
-        ask_whether_to_repeat(self._doing(step, parameters))
+        await ask_whether_to_repeat(self._doing(step, parameters))
         return None
 
     async def _record_interruption(self, step: Step, parameters: JsonObject) -> None:

@@ -10,8 +10,15 @@ from dataclasses import dataclass
 from typing_extensions import override
 
 from agent_engine.errors import LimitExceededError
-from agent_engine.safeguards import DAY_SUFFIX, Budget, BudgetExceeded, BudgetOf, BudgetStore
-from agent_engine.types import RunId
+from agent_engine.safeguards import (
+    DAY_SUFFIX,
+    Budget,
+    BudgetExceeded,
+    BudgetOf,
+    BudgetStore,
+    CapOf,
+)
+from agent_engine.types import RunId, RunSnapshot
 
 _WHOSE = {
     BudgetOf.PERSON: "your budget for today",
@@ -29,16 +36,12 @@ class BudgetExceededError(LimitExceededError):
 
     def __init__(self, exceeded: BudgetExceeded) -> None:
         budget = exceeded.budget
-        by_tokens = budget.tokens > 0 and exceeded.used_tokens >= budget.tokens
-        in_money = budget.usd > 0 and not by_tokens
-        used = exceeded.used_usd if in_money else exceeded.used_tokens
-        allowed = budget.usd if in_money else budget.tokens
-        amount = f"${allowed:g}" if in_money else f"{allowed:,} tokens"
+        used, allowed, said = _amounts(exceeded)
         super().__init__(
-            "usd" if in_money else "tokens",
+            exceeded.cap,
             used=used,
             allowed=allowed,
-            message=f"{_WHOSE[budget.of]} ({amount}) is used up; it is new again at 0:00 UTC",
+            message=f"{_WHOSE[budget.of]} allows no more: {said}; it is new again at 0:00 UTC",
         )
         self.of = budget.of
 
@@ -51,14 +54,15 @@ class BudgetExceededError(LimitExceededError):
 
 @dataclass(frozen=True, slots=True)
 class RunBudgets:
-    """The budgets as one run meets them."""
+    """The budgets as one worker on one run meets them."""
 
     budgets: "DayBudgets"
     run_id: RunId
+    epoch: int
 
     async def reserve(self, *, tokens: int, usd: float) -> str | None:
         """Set this much aside for the run; as ``DayBudgets.reserve``."""
-        return await self.budgets.reserve(self.run_id, tokens=tokens, usd=usd)
+        return await self.budgets.reserve(self.run_id, epoch=self.epoch, tokens=tokens, usd=usd)
 
     async def release(self, reservation: str | None) -> None:
         """Give back what a failed call did not use."""
@@ -72,16 +76,23 @@ class DayBudgets:
         self._budgets = tuple(budget for budget in budgets if budget.tokens or budget.usd)
         self._store = store
 
-    async def reserve(self, run_id: RunId, *, tokens: int, usd: float) -> str | None:
+    def of_run(self, run: RunSnapshot) -> RunBudgets:
+        """Return the budgets as the worker that has begun this run meets them."""
+        return RunBudgets(self, run.run_id, run.epoch)
+
+    async def reserve(self, run_id: RunId, *, epoch: int, tokens: int, usd: float) -> str | None:
         """Set this much aside and return the reservation; None where there are no budgets.
 
         Raises:
             BudgetExceededError: a budget would be passed; nothing was set aside.
+            FencedError: another worker took the run over.
             StorageError: the database cannot be used.
         """
         if not self._budgets:
             return None
-        reserved = await self._store.reserve(run_id, self._budgets, tokens=tokens, usd=usd)
+        reserved = await self._store.reserve(
+            run_id, self._budgets, epoch=epoch, tokens=tokens, usd=usd
+        )
         if isinstance(reserved, BudgetExceeded):
             raise BudgetExceededError(reserved)
         return reserved
@@ -90,3 +101,15 @@ class DayBudgets:
         """Give back what a failed call did not use."""
         if reservation is not None:
             await self._store.release(reservation)
+
+
+def _amounts(exceeded: BudgetExceeded) -> tuple[float, float, str]:
+    """Return what was used of the cap that was met, the cap, and both in words."""
+    budget = exceeded.budget
+    match exceeded.cap:
+        case CapOf.TOKENS:
+            said = f"{exceeded.used_tokens:,} of {budget.tokens:,} tokens are used"
+            return exceeded.used_tokens, budget.tokens, said
+        case CapOf.USD:
+            said = f"${exceeded.used_usd:.2f} of ${budget.usd:.2f} are used"
+            return exceeded.used_usd, budget.usd, said

@@ -119,10 +119,14 @@ class CancelChannel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunAgain:
-    """Run an ended task once more: from the start, or going on with what was done."""
+    """Run an ended task once more: from the start, or going on with what was done.
+
+    The new run is for whom the ended one was for, whoever wants it: it may no more and no less.
+    """
 
     run_id: RunId
     by: UserId
+    """Who wants it."""
     keep_work: bool
     """True for *Continue*: the finished steps of the ended run are shown to the planner."""
     limits: Limits | None = None

@@ -77,6 +77,20 @@ class ToolCalls(Protocol):
         """
         ...
 
+    async def in_doubt(
+        self,
+        name: str,
+        arguments: JsonObject,
+        context: ToolContext,
+        *,
+        allowed: tuple[str, ...] | None,
+    ) -> ProposedCall | None:
+        """Return what a person is to be asked about a call that may already have been made.
+
+        None when it could not be made now anyway.
+        """
+        ...
+
     async def call(
         self,
         name: str,

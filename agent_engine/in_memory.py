@@ -203,12 +203,16 @@ class InMemoryRunStore:
         """Sleep until any run changes."""
         await self._changed.wait()
 
+    def wake(self) -> None:
+        """Let all who sleep in ``changed`` look again."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
     # -- inside ----------------------------------------------------------------------------------
 
     def _put(self, run: RunSnapshot) -> RunSnapshot:
         self._runs[run.run_id] = run
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self.wake()
         return run
 
     def _completed(self, task_id: TaskId) -> bool:

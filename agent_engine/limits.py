@@ -117,28 +117,35 @@ class MeteredModel:
             raise
 
     def _affordable(self, request: ModelRequest, prompt: int) -> ModelRequest:
-        left = self._tokens_left()
-        if left is None or left >= prompt + request.max_tokens:
+        lefts = self._tokens_left()
+        if not lefts:
+            return request
+        tightest = min(lefts, key=lefts.__getitem__)
+        left = lefts[tightest]
+        if left >= prompt + request.max_tokens:
             return request
         if left < prompt + FEWEST_REPLY_TOKENS:
-            self._refuse(prompt)
+            raise self._used_up(tightest)
         return replace(request, max_tokens=left - prompt)
 
-    def _tokens_left(self) -> int | None:
+    def _tokens_left(self) -> dict[str, int]:
+        """Return how many tokens each cap leaves, by the cap's name."""
         used, caps = self._used(), self._limits
-        lefts = [caps.tokens - used.tokens - self._reserved_tokens] if caps.tokens else []
+        lefts: dict[str, int] = {}
+        if caps.tokens:
+            lefts["tokens"] = caps.tokens - used.tokens - self._reserved_tokens
         price = self._prices.get(self.name)
         if caps.usd and price is not None:
             dearest = max(price.prompt_usd, price.completion_usd, 1e-9)
             usd_left = caps.usd - used.usd
-            lefts.append(int(usd_left * 1_000_000 / dearest) - self._reserved_tokens)
-        return min(lefts) if lefts else None
+            lefts["usd"] = int(usd_left * 1_000_000 / dearest) - self._reserved_tokens
+        return lefts
 
-    def _refuse(self, prompt: int) -> None:
+    def _used_up(self, name: str) -> LimitExceededError:
         used, caps = self._used(), self._limits
-        if caps.tokens and used.tokens + prompt + FEWEST_REPLY_TOKENS > caps.tokens:
-            raise LimitExceededError("tokens", used=used.tokens, allowed=caps.tokens)
-        raise LimitExceededError("usd", used=round(used.usd, 4), allowed=caps.usd)
+        if name == "tokens":
+            return LimitExceededError(name, used=used.tokens, allowed=caps.tokens)
+        return LimitExceededError(name, used=round(used.usd, 4), allowed=caps.usd)
 
     def _accounted(self, reply: ModelReply, purpose: str) -> ModelCall:
         price = self._prices.get(self.name)

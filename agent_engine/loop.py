@@ -22,7 +22,6 @@ from agent_engine.actions import (
 )
 from agent_engine.attached import Attached, SeeingModel
 from agent_engine.beginning import Beginner, finished
-from agent_engine.budgets import RunBudgets
 from agent_engine.context import (
     answer_context,
     goal_of,
@@ -199,7 +198,7 @@ class _Worker:
             used=lambda: session.usage,
             prices=equipment.prices,
             settle=session.settle,
-            reserve=RunBudgets(equipment.budgets, run.run_id) if equipment.budgets else None,
+            reserve=equipment.budgets.of_run(run) if equipment.budgets else None,
         )
         self._folder = equipment.folders.folder(run.scope, run.task.id)
         self._attached = Attached(attachments, self._folder, redact=equipment.redact)

@@ -142,11 +142,8 @@ class Redaction:
         return cleaned
 
     def redact_value(self, value: Any) -> Any:  # noqa: ANN401 - any JSON in, the same shape out
-        """Return JSON with every text in it redacted, names of members included.
-
-        What is no JSON comes back as its text; bytes as they are.
-        """
-        return _redacted(value, self.redact, 0)
+        """Return JSON with every text in it redacted; as ``redacted_value``."""
+        return redacted_value(value, self.redact)
 
     def redact_growing(self, text: str) -> str:
         """Return as much of a text that still grows as can be shown without half a secret."""
@@ -165,6 +162,14 @@ class Redaction:
         text = content.decode(encoding)
         cleaned = self.redact(text)
         return content if cleaned == text else cleaned.encode(encoding)
+
+
+def redacted_value(value: Any, redact: Redact) -> Any:  # noqa: ANN401 - as above
+    """Return JSON with every text in it redacted, names of members included.
+
+    What is no JSON comes back as its text; bytes as they are.
+    """
+    return _redacted(value, redact, 0)
 
 
 class RedactingModel(AroundModel):

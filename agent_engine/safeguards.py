@@ -44,8 +44,8 @@ class ApprovalStore(Protocol):
         """Return the rule that allows such calls here; None when none does or it was revoked."""
         ...
 
-    async def was_approved(self, task_id: TaskId, tool: str) -> bool:
-        """Say whether a person approved a call of this tool in this task before."""
+    async def was_approved(self, task_id: TaskId, tool: str, *, requester: UserId | None) -> bool:
+        """Say whether a call of this tool was approved before, in this task for this person."""
         ...
 
     async def rules(
@@ -121,12 +121,21 @@ class Budget:
     usd: float = 0.0
 
 
+class CapOf(StrEnum):
+    """What a cap counts."""
+
+    TOKENS = "tokens"
+    USD = "usd"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetExceeded:
     """Nothing was reserved, for this budget would be passed."""
 
     budget: Budget
     """With what was added for today."""
+    cap: CapOf
+    """Which of its two caps was met."""
     used_tokens: int
     used_usd: float
     """Reservations of others included."""
@@ -159,12 +168,13 @@ class BudgetStore(Protocol):
     """What was spent today, and what is being spent right now."""
 
     async def reserve(
-        self, run_id: RunId, budgets: Sequence[Budget], *, tokens: int, usd: float
+        self, run_id: RunId, budgets: Sequence[Budget], *, epoch: int, tokens: int, usd: float
     ) -> str | BudgetExceeded:
         """Set this much aside for one call of the run, and return the reservation's id.
 
-        The commit that stores the ``ModelCalled`` naming it ends it; so does the next ``begin`` of
-        the run, for what a dead worker had reserved.
+        The commit that stores the ``ModelCalled`` naming it ends it. It counts only while the run
+        is under way in this epoch, so what a dead or stalled worker reserved holds nobody up.
+        Raises FencedError when another worker took the run over.
         """
         ...
 

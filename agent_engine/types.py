@@ -258,6 +258,9 @@ class ApprovedCall:
 APPROVE = "approve"
 DENY = "deny"
 """The values of a resolution of an approval."""
+REPEAT = "repeat"
+SKIP = "skip"
+"""The values of a resolution about a step that may already have happened."""
 
 
 # -- plans ---------------------------------------------------------------------------------------
@@ -464,7 +467,7 @@ class Wait:
     asked_of: UserId | None = None
     sub_task_id: TaskId | None = None
     call: ProposedCall | None = None
-    """What is to be approved."""
+    """What is to be approved, or may have been done already; None where there is no such call."""
     resolution: Resolution | None = None
 
 

@@ -96,7 +96,7 @@ async def call_tool(
         allowed = _default_profile(settings).tools
         proposed = await toolbox.caller.proposal(name, arguments, context, allowed=allowed)
         if proposed is not None:
-            resolution = _decision(proposed, approved=approved)
+            resolution = await _decision(proposed, approved=approved)
             if resolution is None or resolution.value != APPROVE:
                 return _not_called(proposed, resolution)
             arguments, context = await _under(toolbox, proposed, resolution, context)
@@ -104,14 +104,14 @@ async def call_tool(
         return dict(observation.content)
 
 
-def _decision(proposed: ProposedCall, *, approved: bool) -> Resolution | None:
+async def _decision(proposed: ProposedCall, *, approved: bool) -> Resolution | None:
     """Return what the person at the terminal decides; None where there is none."""
     if approved:
         return Resolution(value=APPROVE, by=AT_TERMINAL)
     if not sys.stdin.isatty():
         return None
     try:
-        return TerminalAsker(Console(stderr=True)).decide(proposed)
+        return await TerminalAsker(Console(stderr=True)).decide(proposed)
     except EOFError:
         return None
 

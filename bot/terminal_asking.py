@@ -4,12 +4,22 @@ Shows a call as Slack's message does: every argument, with nothing in it hidden.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from rich.console import Console
 
-from agent_engine.types import APPROVE, DENY, JsonObject, ProposedCall, Resolution, UserId, Wait
+from agent_engine.types import (
+    APPROVE,
+    DENY,
+    JsonObject,
+    ProposedCall,
+    Resolution,
+    UserId,
+    Wait,
+    WaitKind,
+)
+from bot.keyboard import Keyboard
 from bot.lines import Lines
 from bot.outbound.blocks.visible import kind_of, made_visible, shown_value
 from bot.outbound.text import one_line
@@ -17,49 +27,48 @@ from bot.outbound.text import one_line
 AT_TERMINAL = UserId("you")
 _HOW = "approve, edit or deny? [a/e/d] "
 
-ReadLine = Callable[[str], str]
+ReadLine = Callable[[str], Awaitable[str]]
 """Prints a prompt and returns what was typed; raises EOFError when nothing more comes."""
 
 
 class TerminalAsker:
     """Asks the person at the terminal."""
 
-    def __init__(self, console: Console, read: ReadLine = input) -> None:
+    def __init__(self, console: Console, read: ReadLine | None = None) -> None:
         self._lines = Lines(console)
-        self._read = read
+        self._read = read or Keyboard(console).read
 
-    def __call__(self, wait: Wait) -> str | Resolution | None:
+    async def __call__(self, wait: Wait) -> str | Resolution | None:
         """Return what the person says; None when nobody says anything."""
         try:
-            if wait.call is not None:
-                return self.decide(wait.call, words=wait.question)
-            return self._answer(wait)
+            if wait.kind is WaitKind.APPROVAL and wait.call is not None:
+                return await self.decide(wait.call, words=wait.question)
+            return await self._answer(wait)
         except EOFError:
             return None
 
-    def decide(self, call: ProposedCall, *, words: str = "") -> Resolution:
+    async def decide(self, call: ProposedCall, *, words: str = "") -> Resolution:
         """Show the call and return what is decided. Raises EOFError."""
         self._show(call, words)
         while True:
-            match self._read(_HOW).strip().lower()[:1]:
+            match (await self._read(_HOW)).strip().lower()[:1]:
                 case "a":
                     return Resolution(value=APPROVE, by=AT_TERMINAL)
                 case "e":
-                    return Resolution(
-                        value=APPROVE, by=AT_TERMINAL, arguments=self._edited(call.arguments)
-                    )
+                    edited = await self._edited(call.arguments)
+                    return Resolution(value=APPROVE, by=AT_TERMINAL, arguments=edited)
                 case "d":
-                    remark = self._read("why? (may be empty) ").strip()
+                    remark = (await self._read("why? (may be empty) ")).strip()
                     return Resolution(value=DENY, by=AT_TERMINAL, remark=remark)
                 case _:
                     self._lines.text("Please say a, e or d.")
 
-    def _answer(self, wait: Wait) -> str:
+    async def _answer(self, wait: Wait) -> str:
         self._lines.text(one_line(wait.question, 2_000))
         for number, choice in enumerate(wait.choices, start=1):
             self._lines.text(f"  {number}. {one_line(choice, 300)}")
         hint = "a number, or your own words" if wait.choices else ""
-        said = self._read(f"{hint}> ").strip()
+        said = (await self._read(f"{hint}> ")).strip()
         chosen = int(said) - 1 if said.isdecimal() else -1
         return wait.choices[chosen] if 0 <= chosen < len(wait.choices) else said
 
@@ -73,13 +82,13 @@ class TerminalAsker:
         if call.because:
             self._lines.text(f"Asked because {one_line(call.because, 300)}.", style="dim")
 
-    def _edited(self, arguments: JsonObject) -> JsonObject:
+    async def _edited(self, arguments: JsonObject) -> JsonObject:
         self._lines.text("An empty line keeps a value; everything but texts is JSON.", style="dim")
-        return {name: self._edit(name, value) for name, value in arguments.items()}
+        return {name: await self._edit(name, value) for name, value in arguments.items()}
 
-    def _edit(self, name: str, value: Any) -> Any:  # noqa: ANN401  # any JSON
+    async def _edit(self, name: str, value: Any) -> Any:  # noqa: ANN401  # any JSON
         while True:
-            typed = self._read(f"{made_visible(name)}: ")
+            typed = await self._read(f"{made_visible(name)}: ")
             if not typed:
                 return value
             if isinstance(value, str):

@@ -50,6 +50,7 @@ _APPROVED = (
     .join(runs, runs.c.id == waits.c.run_id)
     .where(
         runs.c.task_id == bindparam("task"),
+        runs.c.requester.is_not_distinct_from(bindparam("requester", type_=runs.c.requester.type)),
         waits.c.kind == str(WaitKind.APPROVAL),
         waits.c.tool == bindparam("tool"),
         waits.c.value == APPROVE,
@@ -70,9 +71,9 @@ class SqlApprovalStore:
         row = await self._database.read(lambda c: fetch_one(c, _IN_SCOPE, where))
         return None if row is None else rule_from(row)
 
-    async def was_approved(self, task_id: TaskId, tool: str) -> bool:
-        """Say whether a person approved a call of this tool in any run of this task."""
-        where = {"task": task_id, "tool": tool}
+    async def was_approved(self, task_id: TaskId, tool: str, *, requester: UserId | None) -> bool:
+        """Say whether a call of this tool was approved in a run of this task for this person."""
+        where = {"task": task_id, "tool": tool, "requester": requester}
         row = await self._database.read(lambda c: fetch_one(c, _APPROVED, where))
         return row is not None
 

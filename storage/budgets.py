@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, select, true
 from sqlalchemy.engine import Connection
 
-from agent_engine.safeguards import Budget, BudgetExceeded, BudgetOf, Spent, SpentToday
+from agent_engine.errors import FencedError
+from agent_engine.safeguards import Budget, BudgetExceeded, BudgetOf, CapOf, Spent, SpentToday
 from agent_engine.types import ChannelId, RunId, UserId, WorkspaceId, new_id, now_utc
 from storage.compiled import execute, fetch_all, fetch_one
 from storage.database import Database
@@ -25,9 +26,9 @@ RESERVED_FOR = timedelta(hours=1)
 _LOCK = "budgets"
 _ROUNDING_USD = 1e-9
 
-_RUN = select(runs.c.workspace_id, runs.c.channel_id, runs.c.requester).where(
-    runs.c.id == bindparam("run")
-)
+_RUN = select(
+    runs.c.workspace_id, runs.c.channel_id, runs.c.requester, runs.c.epoch, runs.c.end_reason
+).where(runs.c.id == bindparam("run"))
 _RESERVE = insert(reservations)
 _RELEASE = delete(reservations).where(reservations.c.id == bindparam("reservation"))
 _SWEEP = delete(reservations).where(reservations.c.at <= bindparam("before"))
@@ -41,7 +42,7 @@ class SqlBudgetStore:
         self._database = database
 
     async def reserve(
-        self, run_id: RunId, budgets: Sequence[Budget], *, tokens: int, usd: float
+        self, run_id: RunId, budgets: Sequence[Budget], *, epoch: int, tokens: int, usd: float
     ) -> str | BudgetExceeded:
         """Set this much aside and return the reservation's id; see the port.
 
@@ -51,8 +52,12 @@ class SqlBudgetStore:
         run = await self._database.read(lambda c: fetch_one(c, _RUN, {"run": run_id}))
         if run is None:
             raise KeyError(run_id)
+        # Who is taken over after this look reserves for an epoch that does not count any more.
+        if run.epoch != epoch or run.end_reason is not None:
+            raise FencedError
         whose: Values = {
             "run_id": run_id,
+            "epoch": epoch,
             "workspace_id": run.workspace_id,
             "channel_id": run.channel_id,
             "requester": run.requester,
@@ -142,7 +147,8 @@ def _exceeded(
     fits_usd = not today.usd or usd + asked["usd"] <= today.usd + _ROUNDING_USD
     if fits_tokens and fits_usd:
         return None
-    return BudgetExceeded(budget=today, used_tokens=tokens, used_usd=usd)
+    cap = CapOf.USD if fits_tokens else CapOf.TOKENS
+    return BudgetExceeded(budget=today, cap=cap, used_tokens=tokens, used_usd=usd)
 
 
 _COLUMN = {
@@ -177,10 +183,13 @@ def _spent(of: BudgetOf) -> Select[*tuple[Any, ...]]:
             _sum(reservations.c.tokens, "reserved_tokens"),
             _sum(reservations.c.usd, "reserved_usd"),
         )
+        .join(runs, runs.c.id == reservations.c.run_id)
         .where(
             reservations.c.workspace_id == bindparam("workspace"),
             reservations.c[column] == bindparam("whose"),
             reservations.c.at > bindparam("alive_since"),
+            reservations.c.epoch == runs.c.epoch,
+            runs.c.end_reason.is_(None),
         )
         .subquery()
     )

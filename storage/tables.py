@@ -461,6 +461,7 @@ reservations = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("epoch", Integer, nullable=False),  # of the worker that reserved; it counts in no other
     Column("workspace_id", Text, nullable=False),
     Column("channel_id", Text, nullable=False),
     Column("requester", Text),

@@ -5,13 +5,13 @@ says its calls have in common. It never waits: who waits, and where people answe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from agent_engine.ports import Tool, ToolContext
 from agent_engine.safeguards import ApprovalStore, StandingRule
 from agent_engine.tools.declare import call_key
-from agent_engine.tools.policy import ToolPolicy, likeness
+from agent_engine.tools.policy import Ruling, ToolPolicy, likeness
 from agent_engine.types import (
     Asks,
     ChannelId,
@@ -19,6 +19,7 @@ from agent_engine.types import (
     ProposedCall,
     Scope,
     TaskId,
+    UserId,
     WorkspaceId,
 )
 
@@ -26,6 +27,7 @@ ALLOWED: Final = "allowed"
 APPROVED: Final = "approved"
 APPROVED_BEFORE: Final = "approved_before"
 STANDING_RULE: Final = "standing_rule"
+MAY_HAVE_HAPPENED: Final = "it was interrupted, and may not be safe to do twice"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +46,9 @@ class NobodyAsked:
         del scope, tool, like
         return None
 
-    async def was_approved(self, task_id: TaskId, tool: str) -> bool:
+    async def was_approved(self, task_id: TaskId, tool: str, *, requester: UserId | None) -> bool:
         """Say no."""
-        del task_id, tool
+        del task_id, tool, requester
         return False
 
     async def rules(
@@ -75,25 +77,44 @@ class Approvals:
         ruling = self._policy.ruling(tool, arguments, requester=context.requester)
         if ruling.asks is Asks.NEVER:
             return Permitted(why=ALLOWED)
-        digest = call_key(tool.name, arguments)
-        if context.approved is not None and context.approved.digest == digest:
+        proposed = _proposed(tool, arguments, ruling)
+        if context.approved is not None and context.approved.digest == proposed.digest:
             return Permitted(why=APPROVED)
-        like = likeness(tool, arguments)
         if ruling.asks is Asks.FIRST_TIME and await self._was_approved(tool.name, context):
             return Permitted(why=APPROVED_BEFORE)
+        like = proposed.like or {}
         if await self._store.standing_rule(context.scope, tool.name, like) is not None:
             return Permitted(why=STANDING_RULE)
-        return ProposedCall(
-            tool=tool.name,
-            arguments=arguments,
-            digest=digest,
-            because=ruling.because,
-            approvers=ruling.approvers,
-            like=like,
-        )
+        return proposed
+
+    def in_doubt(self, tool: Tool, arguments: JsonObject, context: ToolContext) -> ProposedCall:
+        """Return what a person is asked about a call that may already have been made.
+
+        Who may allow such a call decides whether it is made once more; where nobody has to allow
+        it, whoever asked for the task. There is nothing to allow for good in that.
+        """
+        ruling = self._policy.ruling(tool, arguments, requester=context.requester)
+        if ruling.asks is Asks.NEVER:
+            requester = context.requester
+            ruling = replace(ruling, approvers=() if requester is None else (requester,))
+        return replace(_proposed(tool, arguments, ruling), because=MAY_HAVE_HAPPENED, like=None)
 
     async def _was_approved(self, tool: str, context: ToolContext) -> bool:
-        """Say whether this task's people approved the tool: in this run, or in an earlier one."""
+        """Say whether the tool was approved for this task and whom it works for now.
+
+        In this run, or in an earlier one: of somebody else's follow-up nothing is carried over.
+        """
         if tool in context.approved_tools:
             return True
-        return await self._store.was_approved(context.task_id, tool)
+        return await self._store.was_approved(context.task_id, tool, requester=context.requester)
+
+
+def _proposed(tool: Tool, arguments: JsonObject, ruling: Ruling) -> ProposedCall:
+    return ProposedCall(
+        tool=tool.name,
+        arguments=arguments,
+        digest=call_key(tool.name, arguments),
+        because=ruling.because,
+        approvers=ruling.approvers,
+        like=likeness(tool, arguments),
+    )

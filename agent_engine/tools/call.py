@@ -165,6 +165,24 @@ class ToolCaller:
         asked = await self._approvals.ask(call.tool, call.arguments, context)
         return asked if isinstance(asked, ProposedCall) else None
 
+    async def in_doubt(
+        self,
+        name: str,
+        arguments: JsonObject,
+        context: ToolContext,
+        *,
+        allowed: tuple[str, ...] | None = None,
+    ) -> ProposedCall | None:
+        """Return what a person is to be asked about a call that may already have been made.
+
+        None when it could not be made now anyway.
+        """
+        try:
+            call = await self._checked(name, arguments, context, allowed)
+        except Exception:  # noqa: BLE001  # ``call`` tells the model of it, and the log
+            return None
+        return self._approvals.in_doubt(call.tool, call.arguments, context)
+
     async def call(
         self,
         name: str,

@@ -3,15 +3,7 @@
 Nothing here waits, stores or calls Slack. Sentences for people are in ``sentences``.
 """
 
-from agent_engine.commands import (
-    Cancel,
-    CancelChannel,
-    CancelThread,
-    Decide,
-    Rate,
-    RunAgain,
-    Unrate,
-)
+from agent_engine.commands import Cancel, CancelChannel, CancelThread, Rate, Unrate
 from agent_engine.types import ChannelId, Thread, WorkspaceId
 from bot.inbound import sentences
 from bot.inbound.facts import (
@@ -22,6 +14,7 @@ from bot.inbound.facts import (
     Reply,
     Route,
     Us,
+    click_keys,
     delivery_keys,
     may_stop,
     refusal,
@@ -86,19 +79,13 @@ def route_stop(event: SessionStopped, facts: Facts) -> Route:
 
 
 def route_button(event: ButtonPressed, action: ids.PlainAction, facts: Facts) -> Route:
-    """Say what a click on one of our buttons means."""
+    """Say what a click on one of our buttons means, but for those of ``CallDesk``."""
     if not isinstance(action, ids.OpenLink) and why_unwelcome(facts):
         return Reply(text=refusal(facts))
-    keys = (f"act:{event.trigger_id}",) if event.trigger_id else ()
+    keys = click_keys(event)
     match action:
         case ids.StopRun():
             return _stop_run(facts, keys=keys)
-        case ids.AgainRun(run_id=run_id, keep_work=keep_work):
-            again = RunAgain(run_id=run_id, by=event.user_id, keep_work=keep_work)
-            return Do(command=again, keys=keys)
-        case ids.DecideWait(run_id=run_id, wait_id=wait_id, value=value):
-            decide = Decide(run_id=run_id, wait_id=wait_id, value=value, by=event.user_id)
-            return Do(command=decide, keys=keys)
         case ids.RateAnswer(rating=rating):
             return _rate_by_button(event, rating=rating, keys=keys)
         case ids.OpenLink():

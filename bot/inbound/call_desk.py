@@ -1,4 +1,4 @@
-"""Clicks and forms about what a run asks people: approvals, replies in one's own words, more room.
+"""Clicks and forms about what a run asks people: calls of tools, and questions.
 
 Who may decide is looked up anew at every click and every submission, for buttons stay in Slack for
 ever. It decides nothing itself: what it makes are commands.
@@ -10,33 +10,40 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent_engine.commands import (
-    BudgetExtended,
-    Command,
-    Decide,
-    Declined,
-    ExtendBudget,
-    Repeated,
-    Revoked,
-    RevokeRule,
-    RunAgain,
-    Started,
+from agent_engine.commands import Decide, Declined, Revoked, RevokeRule
+from agent_engine.redaction import redacted_value
+from agent_engine.safeguards import ApprovalStore, Budget, StandingRule
+from agent_engine.types import (
+    APPROVE,
+    DENY,
+    REPEAT,
+    SKIP,
+    JsonObject,
+    ProposedCall,
+    RunSnapshot,
+    Wait,
+    WaitKind,
 )
-from agent_engine.safeguards import ApprovalStore, Budget, BudgetOf, StandingRule
-from agent_engine.types import APPROVE, DENY, JsonObject, ProposedCall, RunSnapshot, Wait
 from bot.errors import SlackError
 from bot.inbound import sentences
-from bot.inbound.facts import Facts, is_admin, may_decide, may_extend, refusal, why_unwelcome
+from bot.inbound.again_desk import AgainDesk
+from bot.inbound.facts import (
+    Facts,
+    click_keys,
+    is_admin,
+    may_decide,
+    may_repeat,
+    refusal,
+    why_unwelcome,
+)
 from bot.inbound.front_desk import Place
 from bot.inbound.intake import Surroundings
 from bot.inbound.slack_events import Author, ButtonPressed, ViewSubmitted
 from bot.outbound.blocks import approval_forms, ids
-from bot.outbound.blocks.approval import ALWAYS, deciders
-from bot.outbound.blocks.extend import budget_words, day_budget, extended, new_cap
+from bot.outbound.blocks.approval import ALWAYS, asked_people, named
 from bot.outbound.blocks.parts import person
 from bot.outbound.blocks.rules_list import rule_sentence
 from bot.outbound.content import Content
-from bot.outbound.text import money
 from bot.ports import ToolFacts
 
 OPEN_S = 2.0
@@ -62,6 +69,9 @@ class CallDesk:
     def __init__(self, around: Surroundings, house: House) -> None:
         self._around = around
         self._house = house
+        self._again = AgainDesk(
+            around, budgets=house.budgets, requester_extends=house.requester_extends
+        )
 
     async def press(self, event: ButtonPressed, action: ids.AskedAction, place: Place) -> None:
         """Take a click. Raises StorageError when its command could not be stored."""
@@ -72,10 +82,10 @@ class CallDesk:
         match action:
             case ids.RevokeStanding(rule_id=rule_id):
                 await self._revoke(rule_id, event, place, facts)
-            case ids.ExtendRun():
-                await self._extend(action, event, place, facts)
+            case ids.AgainRun() | ids.ExtendRun():
+                await self._again.press(action, event, place, facts)
             case _:
-                await self._press_call(action, event, place, facts)
+                await self._press_wait(action, event, place, facts)
 
     async def submit(self, form: ids.CallForm, event: ViewSubmitted) -> Mapping[str, str]:
         """Take a submitted form; return what is wrong, by block id, empty when all is well."""
@@ -94,65 +104,114 @@ class CallDesk:
             return await self._wrong(event, place, str(wait))
         match form:
             case ids.ReplyForm():
-                reply = approval_forms.read_plain(event.values, approval_forms.REPLY)
-                command = Decide(run_id=run.run_id, wait_id=wait.id, value=reply, by=event.user_id)
-                return await self._decided(command, event, place)
+                return await self._reply(event, place, run, wait)
             case ids.DenyForm():
                 return await self._deny(event, place, facts, run, wait)
             case ids.ChangeForm():
                 return await self._approve_changed(event, place, facts, run, wait)
 
-    async def is_about_call(self, action: ids.DecideWait, place: Place) -> bool:
-        """Say whether a plain choice is about a tool call: those are decided here alone."""
-        run = await self._around.run(action.run_id, place)
-        waits = run.waits if run is not None else ()
-        return any(wait.id == action.wait_id and wait.call is not None for wait in waits)
+    # -- what runs wait for ----------------------------------------------------------------------
 
-    # -- calls -----------------------------------------------------------------------------------
-
-    async def _press_call(
-        self, action: ids.CallAction, event: ButtonPressed, place: Place, facts: Facts
+    async def _press_wait(
+        self, action: ids.WaitAction, event: ButtonPressed, place: Place, facts: Facts
     ) -> None:
         run = await self._around.run(action.run_id, place)
         wait = open_wait(run, action.wait_id)
         if isinstance(wait, str) or run is None:
             await self._tell(place, str(wait))
             return
-        match action, wait.call:
-            case ids.ReplyOther(), None:
+        match wait.kind, action, wait.call:
+            case _, ids.ShowCall(), ProposedCall() as call:
+                await self._open(event, place, approval_forms.whole_modal(call))
+            case WaitKind.APPROVAL, _, ProposedCall() as call:
+                await self._press_call(action, event, place, facts, call)
+            case WaitKind.REPEAT, ids.DecideWait(), _ if not may_repeat(facts, run, wait):
+                await self._tell(place, sentences.may_not_decide(named(asked_people(run, wait))))
+            case WaitKind.REPEAT, ids.DecideWait(value=value), _ if value in (REPEAT, SKIP):
+                await self._decide(action, value, event, place)
+            case WaitKind.QUESTION, ids.DecideWait(value=value), _ if value in wait.choices:
+                await self._decide(action, value, event, place)
+            case WaitKind.QUESTION, ids.ReplyOther(), _:
                 form = ids.ReplyForm(**_whose(action, place))
                 await self._open(event, place, approval_forms.reply_modal(form, wait.question))
-            case ids.ShowCall(), ProposedCall() as call:
-                await self._open(event, place, approval_forms.whole_modal(call))
-            case _, ProposedCall() as call if not may_decide(facts, call):
-                await self._tell(place, sentences.may_not_decide(deciders(call)))
-            case ids.DecideCall(value=value), ProposedCall():
-                decide = Decide(
-                    run_id=run.run_id,
-                    wait_id=wait.id,
-                    value=APPROVE,
-                    by=event.user_id,
-                    always=value == ALWAYS,
-                )
-                await self._carry_out(decide, event, place)
-            case ids.ChangeCall(), ProposedCall() as call:
+            case _:
+                await self._tell(place, sentences.UNKNOWN_BUTTON)
+
+    async def _press_call(
+        self,
+        action: ids.WaitAction,
+        event: ButtonPressed,
+        place: Place,
+        facts: Facts,
+        call: ProposedCall,
+    ) -> None:
+        if not may_decide(facts, call):
+            await self._tell(place, sentences.may_not_decide(named(call.approvers)))
+            return
+        match action:
+            case ids.DecideCall(value=value):
+                await self._decide(action, APPROVE, event, place, always=value == ALWAYS)
+            case ids.ChangeCall():
                 schema = self._house.tools.schema(call.tool)
                 changing = ids.ChangeForm(**_whose(action, place))
-                await self._open(event, place, approval_forms.change_modal(changing, call, schema))
-            case ids.DenyCall(), ProposedCall() as call:
+                view = approval_forms.change_modal(
+                    changing, call, schema, hidden=self._hidden(call)
+                )
+                await self._open(event, place, view)
+            case ids.DenyCall():
                 denying = ids.DenyForm(**_whose(action, place))
                 await self._open(event, place, approval_forms.deny_modal(denying, call))
             case _:
                 await self._tell(place, sentences.UNKNOWN_BUTTON)
 
+    async def _decide(
+        self,
+        action: ids.WaitAction,
+        value: str,
+        event: ButtonPressed,
+        place: Place,
+        *,
+        always: bool = False,
+    ) -> None:
+        command = Decide(
+            run_id=action.run_id,
+            wait_id=action.wait_id,
+            value=value,
+            by=event.user_id,
+            always=always,
+        )
+        outcome = await self._around.engine.carry_out(command, keys=click_keys(event))
+        if isinstance(outcome, Declined):
+            await self._tell(place, sentences.declined(outcome.why) or sentences.ALREADY_DECIDED)
+
+    async def _reply(
+        self, event: ViewSubmitted, place: Place, run: RunSnapshot, wait: Wait
+    ) -> Mapping[str, str]:
+        if wait.kind is not WaitKind.QUESTION:
+            return await self._wrong(event, place, sentences.UNKNOWN_BUTTON)
+        reply = approval_forms.read_plain(event.values, approval_forms.REPLY)
+        if not reply:
+            return {approval_forms.REPLY: sentences.EMPTY_REPLY}
+        command = Decide(
+            run_id=run.run_id,
+            wait_id=wait.id,
+            value=self._around.redact(reply),
+            by=event.user_id,
+        )
+        return await self._decided(command, event, place)
+
     async def _deny(
         self, event: ViewSubmitted, place: Place, facts: Facts, run: RunSnapshot, wait: Wait
     ) -> Mapping[str, str]:
-        if wait.call is None or not may_decide(facts, wait.call):
-            return await self._wrong(event, place, _not_theirs(wait.call))
+        if refused := _not_theirs(facts, wait):
+            return await self._wrong(event, place, refused)
         remark = approval_forms.read_plain(event.values, approval_forms.REMARK)
         command = Decide(
-            run_id=run.run_id, wait_id=wait.id, value=DENY, by=event.user_id, remark=remark
+            run_id=run.run_id,
+            wait_id=wait.id,
+            value=DENY,
+            by=event.user_id,
+            remark=self._around.redact(remark),
         )
         return await self._decided(command, event, place)
 
@@ -160,12 +219,12 @@ class CallDesk:
         self, event: ViewSubmitted, place: Place, facts: Facts, run: RunSnapshot, wait: Wait
     ) -> Mapping[str, str]:
         call = wait.call
-        if call is None or not may_decide(facts, call):
-            return await self._wrong(event, place, _not_theirs(call))
+        if call is None or (refused := _not_theirs(facts, wait)):
+            return await self._wrong(event, place, refused if call else sentences.UNKNOWN_BUTTON)
         schema = self._house.tools.schema(call.tool)
         changes = approval_forms.read_changes(event.values, call, schema)
-        if changes.errors:
-            return changes.errors
+        if errors := changes.errors or self._secrets(call, changes.arguments):
+            return errors
         if changes.arguments is not None and (
             problem := self._problem(call, changes.arguments, facts, run)
         ):
@@ -179,6 +238,24 @@ class CallDesk:
         )
         return await self._decided(command, event, place)
 
+    def _secrets(self, call: ProposedCall, changed: JsonObject | None) -> Mapping[str, str]:
+        """Say, by field, what people typed that nobody may store.
+
+        Taking it out would make another call than the one that is being approved.
+        """
+        return {
+            approval_forms.field_name(number): sentences.NOT_KEPT
+            for number, (name, value) in enumerate((changed or {}).items())
+            if value != call.arguments.get(name) and self._is_secret(value)
+        }
+
+    def _hidden(self, call: ProposedCall) -> frozenset[str]:
+        """Return the arguments that Slack is not shown as they are, so that none can be edited."""
+        return frozenset(name for name, value in call.arguments.items() if self._is_secret(value))
+
+    def _is_secret(self, value: object) -> bool:
+        return bool(redacted_value(value, self._around.redact) != value)
+
     def _problem(
         self, call: ProposedCall, arguments: JsonObject, facts: Facts, run: RunSnapshot
     ) -> str | None:
@@ -191,7 +268,7 @@ class CallDesk:
             return None
         return sentences.MAY_NOT_APPROVE_LIKE_THIS
 
-    # -- rules and limits ------------------------------------------------------------------------
+    # -- rules -----------------------------------------------------------------------------------
 
     async def _revoke(self, rule_id: str, event: ButtonPressed, place: Place, facts: Facts) -> None:
         rules = await self._house.rules.rules(place.workspace_id, channel_id=None)
@@ -205,85 +282,22 @@ class CallDesk:
 
     async def _revoke_rule(self, rule: StandingRule, event: ButtonPressed, place: Place) -> None:
         command = RevokeRule(workspace_id=place.workspace_id, rule_id=rule.id, by=event.user_id)
-        outcome = await self._around.engine.carry_out(command, keys=_keys(event))
+        outcome = await self._around.engine.carry_out(command, keys=click_keys(event))
         if isinstance(outcome, Revoked):
             allowed = rule_sentence(rule).split("\n", 1)[0]
             await self._tell(place, sentences.RULE_REVOKED.format(allowed=allowed))
         elif isinstance(outcome, Declined):
             await self._tell(place, sentences.RULE_IS_GONE)
 
-    async def _extend(
-        self, action: ids.ExtendRun, event: ButtonPressed, place: Place, facts: Facts
-    ) -> None:
-        run = await self._around.run(action.run_id, place)
-        if run is None or run.end is None:
-            await self._tell(place, sentences.STILL_RUNNING if run else sentences.UNKNOWN_BUTTON)
-        elif (of := day_budget(run)) is not None:
-            await self._extend_budget(of, run, event, place, facts)
-        elif (limits := extended(run)) is None:
-            await self._tell(place, sentences.UNKNOWN_BUTTON)
-        elif not may_extend(facts, run, requester_extends=self._house.requester_extends):
-            asker = run.requester if self._house.requester_extends else None
-            await self._tell(place, sentences.may_not_extend(asker))
-        else:
-            again = RunAgain(
-                run_id=run.run_id, by=run.requester or event.user_id, keep_work=True, limits=limits
-            )
-            await self._go_on(again, event, place, room=f"up to {new_cap(run)}")
-
-    async def _extend_budget(
-        self, of: BudgetOf, run: RunSnapshot, event: ButtonPressed, place: Place, facts: Facts
-    ) -> None:
-        budget = next((budget for budget in self._house.budgets if budget.of is of), None)
-        whose = _budget_owner(of, run)
-        if not is_admin(facts):
-            await self._tell(place, sentences.ADMINS_EXTEND_BUDGETS)
-        elif budget is None or whose is None:
-            await self._tell(place, sentences.UNKNOWN_BUTTON)
-        else:
-            more = ExtendBudget(
-                workspace_id=run.scope.workspace_id,
-                of=of,
-                id=whose,
-                by=event.user_id,
-                tokens=budget.tokens,
-                usd=budget.usd,
-            )
-            # Once for the run, however many admins press.
-            outcome = await self._around.engine.carry_out(more, keys=[f"extend:{run.run_id}"])
-            if isinstance(outcome, BudgetExtended | Repeated):
-                again = RunAgain(
-                    run_id=run.run_id, by=run.requester or event.user_id, keep_work=True
-                )
-                room = f"{_amount(budget)} more in {budget_words(of)}"
-                await self._go_on(again, event, place, room=room)
-
-    async def _go_on(
-        self, again: RunAgain, event: ButtonPressed, place: Place, *, room: str
-    ) -> None:
-        outcome = await self._around.engine.carry_out(again, keys=_keys(event))
-        match outcome:
-            case Started():
-                logger.info("run_extended", extra={"run_id": again.run_id, "by": event.user_id})
-                await self._tell(place, sentences.GOES_ON.format(room=room))
-            case Declined(why=why):
-                await self._tell(place, sentences.declined(why) or sentences.UNKNOWN_BUTTON)
-            case _:
-                pass
-
     # -- small things ----------------------------------------------------------------------------
-
-    async def _carry_out(self, command: Command, event: ButtonPressed, place: Place) -> None:
-        outcome = await self._around.engine.carry_out(command, keys=_keys(event))
-        if isinstance(outcome, Declined):
-            await self._tell(place, sentences.declined(outcome.why) or sentences.ALREADY_DECIDED)
 
     async def _decided(
         self, command: Decide, event: ViewSubmitted, place: Place
     ) -> Mapping[str, str]:
         outcome = await self._around.engine.carry_out(command, keys=[f"view:{event.view_id}"])
         if isinstance(outcome, Declined):
-            return await self._wrong(event, place, sentences.ALREADY_DECIDED)
+            sentence = sentences.declined(outcome.why) or sentences.ALREADY_DECIDED
+            return await self._wrong(event, place, sentence)
         return {}
 
     async def _wrong(self, event: ViewSubmitted, place: Place, sentence: str) -> Mapping[str, str]:
@@ -328,7 +342,7 @@ def open_wait(run: RunSnapshot | None, wait_id: str) -> Wait | str:
 # ------------------------------------------------------------------------------------------------
 
 
-def _whose(action: ids.CallAction, place: Place) -> dict[str, Any]:
+def _whose(action: ids.WaitAction, place: Place) -> dict[str, Any]:
     return {
         "run_id": action.run_id,
         "wait_id": action.wait_id,
@@ -337,27 +351,8 @@ def _whose(action: ids.CallAction, place: Place) -> dict[str, Any]:
     }
 
 
-def _not_theirs(call: ProposedCall | None) -> str:
-    if call is None:
+def _not_theirs(facts: Facts, wait: Wait) -> str:
+    """Say why the person does not decide about this call; empty when they do."""
+    if wait.call is None or wait.kind is not WaitKind.APPROVAL:
         return sentences.UNKNOWN_BUTTON
-    return sentences.NOT_YOURS_TO_DECIDE
-
-
-def _budget_owner(of: BudgetOf, run: RunSnapshot) -> str | None:
-    match of:
-        case BudgetOf.PERSON:
-            return run.requester
-        case BudgetOf.CHANNEL:
-            return run.scope.channel_id
-        case BudgetOf.WORKSPACE:
-            return run.scope.workspace_id
-
-
-def _amount(budget: Budget) -> str:
-    tokens = f"{budget.tokens:,} tokens" if budget.tokens else ""
-    usd = money(budget.usd) if budget.usd else ""
-    return " and ".join(part for part in (tokens, usd) if part)
-
-
-def _keys(event: ButtonPressed) -> tuple[str, ...]:
-    return (f"act:{event.trigger_id}",) if event.trigger_id else ()
+    return "" if may_decide(facts, wait.call) else sentences.NOT_YOURS_TO_DECIDE

@@ -7,11 +7,20 @@ from dataclasses import dataclass
 
 from agent_engine.commands import Command
 from agent_engine.places import Person, Post
-from agent_engine.types import AgentProfile, ProposedCall, RunId, RunSnapshot, UserId, WorkspaceId
+from agent_engine.types import (
+    AgentProfile,
+    ProposedCall,
+    RunId,
+    RunSnapshot,
+    UserId,
+    Wait,
+    WorkspaceId,
+)
 from bot.inbound import sentences
-from bot.inbound.slack_events import Origin
+from bot.inbound.slack_events import ButtonPressed, Origin
 from bot.inbound.words import Verb
 from bot.outbound.blocks import ids
+from bot.outbound.blocks.approval import asked_people
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,16 +98,24 @@ def may_decide(facts: Facts, call: ProposedCall) -> bool:
     return is_admin(facts) or facts.person.user_id in call.approvers
 
 
+def may_repeat(facts: Facts, run: RunSnapshot, wait: Wait) -> bool:
+    """Say whether the person may have a call made that may have been made already."""
+    return is_admin(facts) or facts.person.user_id in asked_people(run, wait)
+
+
+def owns(facts: Facts, run: RunSnapshot) -> bool:
+    """Say whether the run is the person's own, or they are an admin."""
+    return is_admin(facts) or facts.person.user_id == run.requester
+
+
 def may_extend(facts: Facts, run: RunSnapshot, *, requester_extends: bool) -> bool:
     """Say whether the person may raise the limits that a task of theirs, or another, ended at."""
-    return is_admin(facts) or (requester_extends and run.requester == facts.person.user_id)
+    return owns(facts, run) if requester_extends else is_admin(facts)
 
 
 def may_stop(facts: Facts) -> bool:
     """Say whether the person may stop the run: its requester, or an admin."""
-    if is_admin(facts):
-        return True
-    return facts.run is not None and facts.run.requester == facts.person.user_id
+    return is_admin(facts) if facts.run is None else owns(facts, facts.run)
 
 
 def why_unwelcome(facts: Facts) -> str | None:
@@ -116,6 +133,11 @@ def why_unwelcome(facts: Facts) -> str | None:
 def refusal(facts: Facts) -> str:
     """Say to the person why they may not."""
     return sentences.refusal(why_unwelcome(facts) or "", agent_name=facts.agent.name)
+
+
+def click_keys(event: ButtonPressed) -> tuple[str, ...]:
+    """Return the keys under which this click is carried out once."""
+    return (f"act:{event.trigger_id}",) if event.trigger_id else ()
 
 
 def delivery_keys(origin: Origin) -> tuple[str, ...]:

@@ -48,9 +48,6 @@ class FormDesk:
         if isinstance(action, ids.AskedAction):
             await self._calls.press(event, action, place)
             return
-        if isinstance(action, ids.DecideWait) and await self._calls.is_about_call(action, place):
-            await self._around.desk.tell(place, Content(text=sentences.UNKNOWN_BUTTON))
-            return
         facts = await self._facts(place, home=event.home_workspace_id)
         if isinstance(action, ids.StopRun):
             facts = replace(facts, run=await self._around.run(action.run_id, place))
@@ -170,7 +167,7 @@ class FormDesk:
                 by=event.user_id,
                 choice=f"step:{rating.step}",
                 rating=rating.rating,
-                text=filled.text,
+                text=self._around.redact(filled.text),
                 step=rating.step,
             )
             key = f"view:{event.view_id}:{rating.step}"
@@ -184,7 +181,7 @@ class FormDesk:
             by=event.user_id,
             choice=form.choice,
             rating=form.rating,
-            text=self._around.desk.screens.read_why(event.values),
+            text=self._around.redact(self._around.desk.screens.read_why(event.values)),
         )
         await self._around.engine.carry_out(rate, keys=[f"view:{event.view_id}"])
 

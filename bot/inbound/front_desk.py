@@ -12,12 +12,10 @@ from agent_engine.commands import (
     Cancel,
     CancelThread,
     Command,
-    Decide,
     Declined,
     Outcome,
     Rate,
     Rated,
-    RunAgain,
 )
 from agent_engine.engine import Engine
 from agent_engine.errors import RequestError
@@ -35,7 +33,7 @@ from bot.inbound.words import Verb
 from bot.outbound.blocks import ids
 from bot.outbound.content import Content
 
-_CLICKED = (Cancel, CancelThread, Decide, RunAgain)
+_CLICKED = (Cancel, CancelThread)
 
 logger = logging.getLogger(__name__)
 

@@ -8,10 +8,15 @@ STOP_WHERE = "Say that in the task's thread, or use the Stop button in the list 
 STOPPED = "stopped by a person"
 NO_TASK_HERE = "There is no task in this thread yet. Mention me with a problem to start one."
 UNKNOWN_BUTTON = "That button is from an older version and does nothing any more."
+EMPTY_REPLY = "Put your answer here."
 ALREADY_DECIDED = "That has been answered already."
 NOTHING_TO_DECIDE = "That task has ended or is being stopped: there is nothing to decide any more."
 NOT_YOURS_TO_DECIDE = "This is not yours to decide: the message says who can."
 MAY_NOT_APPROVE_LIKE_THIS = "You may not approve the call with these arguments: an admin can."
+NOT_KEPT = (
+    "This looks like a password or a key, and such values are not kept. Leave it out: whoever runs "
+    "me can configure it for the tool."
+)
 RULE_IS_GONE = "That rule does not hold any more."
 RULE_REVOKED = "Revoked: {allowed}. Such calls are asked about again."
 ADMINS_EXTEND_BUDGETS = "Only an admin can add to a budget of the day."
@@ -105,6 +110,15 @@ def already_decided(by: str, did: str) -> str:
 def may_not_revoke(maker: UserId) -> str:
     """Say who may take a standing rule back."""
     return f"Only <@{maker}>, who made this rule, or an admin can revoke it."
+
+
+def may_not_run_again(requester: UserId | None) -> str:
+    """Say who may have an ended task run once more, and what others can do."""
+    who = f"<@{requester}> or an admin" if requester else "an admin"
+    return (
+        f"Only {who} can let this task run again, for it works with their rights. Reply in its "
+        "thread, or mention me with the problem, and I work on it for you."
+    )
 
 
 def may_not_extend(requester: UserId | None) -> str:

@@ -67,7 +67,19 @@ class PersonAtWork:
         """Use an element of a message, also of an ephemeral one; `value` is what was chosen."""
         place = self._core.state.visible(self.id, channel).id
         message = self._core.state.ephemerals.get(ts) or self._core.state.message(place, ts)
-        block_id, element = find_element(message.blocks or [], action_id, value)
+        return await self.click_stale(channel, ts, message.blocks or [], action_id, value)
+
+    async def click_stale(
+        self,
+        channel: str,
+        ts: str,
+        blocks: list[Json],
+        action_id: str,
+        value: Any = None,  # noqa: ANN401 - any of Slack's values
+    ) -> Json:
+        """Use an element as a client does that still shows what the message looked like before."""
+        place = self._core.state.visible(self.id, channel).id
+        block_id, element = find_element(blocks, action_id, value)
         press = Press(
             action_id=action_id,
             block_id=block_id,

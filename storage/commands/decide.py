@@ -15,23 +15,27 @@ from storage.mapping import scope_from
 from storage.snapshots import live_waits
 from storage.tables import runs
 
-_SCOPE = select(runs.c.workspace_id, runs.c.channel_id, runs.c.agent_id).where(
+_RUN = select(runs.c.workspace_id, runs.c.channel_id, runs.c.agent_id, runs.c.cancel_reason).where(
     runs.c.id == bindparam("run")
 )
 
 
 def decide(connection: Connection, command: Decide, redact: Redact) -> Outcome:
-    """Resolve the wait if it is open; the first word counts."""
+    """Resolve the wait if it is open; the first word counts, and none after a stop."""
     wait = _open_wait(connection, command)
+    if wait is None:
+        return Declined(why="not_waiting")
+    [run] = fetch_all(connection, _RUN, {"run": command.run_id})
+    if run.cancel_reason is not None:
+        return Declined(why="already_ended")
     # Two who decide at once both tell the run: the second of them is tried again and finds it done.
-    if wait is None or tell(connection, command.run_id) is None:
+    if tell(connection, command.run_id) is None:
         return Declined(why="not_waiting")
     resolution = Resolution(
         value=command.value, by=command.by, arguments=command.arguments, remark=command.remark
     )
     resolve(connection, command.run_id, command.wait_id, resolution)
     if wait.call is not None:
-        [run] = fetch_all(connection, _SCOPE, {"run": command.run_id})
         decided = Decided(command=command, scope=scope_from(run), step=wait.step, call=wait.call)
         record_decision(connection, decided, redact)
         _make_rule(connection, decided, redact)

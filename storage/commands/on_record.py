@@ -13,6 +13,8 @@ from agent_engine.errors import StorageError
 from agent_engine.safeguards import AuditAction, AuditEntry, BudgetOf, StandingRule
 from agent_engine.types import (
     APPROVE,
+    REPEAT,
+    SKIP,
     AgentId,
     ChannelId,
     ProposedCall,
@@ -28,6 +30,7 @@ Redact = Callable[[str], str]
 """Takes out of a text what nobody may see."""
 
 MOST_CHARS = 4_000
+_DECISIONS = {APPROVE: "approved", REPEAT: "repeat", SKIP: "skip"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,7 @@ class Decided:
 
 
 def record_decision(connection: Connection, decided: Decided, redact: Redact) -> None:
-    """Say who approved or denied a call, and what they changed."""
+    """Say who approved or denied a call and what they changed, or let it be made once more."""
     command, call = decided.command, decided.call
     words = [f"with arguments {_json(command.arguments)}"] if command.arguments is not None else []
     words += [command.remark] if command.remark else []
@@ -54,7 +57,7 @@ def record_decision(connection: Connection, decided: Decided, redact: Redact) ->
         step=decided.step,
         subject=call.tool,
         arguments_digest=call.digest,
-        decision="approved" if command.value == APPROVE else "denied",
+        decision=_DECISIONS.get(command.value, "denied"),
         decided_by=command.by,
         text=_cut(redact("\n".join(words))),
     )

@@ -24,7 +24,7 @@ _ACTIVE = select(runs.c.id).where(runs.c.task_id == bindparam("task"), runs.c.en
 
 
 def run_again(connection: Connection, command: RunAgain) -> Outcome:
-    """Store a new run of the task, for the person who wants it."""
+    """Store a new run of the task, for whom the ended one was for."""
     try:
         ended = read_run(connection, command.run_id)
     except KeyError:
@@ -36,7 +36,7 @@ def run_again(connection: Connection, command: RunAgain) -> Outcome:
         task_id=TaskId(ended.task_id),
         scope=scope_from(ended),
         show_thread_id=ended.show_thread_id,
-        requester=command.by,
+        requester=ended.requester,
         priority=ended.priority,
         limits=command.limits or Limits(**ended.limits),
     )

@@ -312,6 +312,28 @@ async def test_a_plan_changes_in_place_and_an_opened_step_stays_open(
     await expect(cards.nth(1).locator(".task-line")).to_have_text("outcome 1")
 
 
+async def test_a_closed_step_names_who_approved_it(
+    page: OpenPage, app: AppOnPage, workspace: LocalWorkspace
+) -> None:
+    app.stay_quiet()
+    grace = workspace.person("grace").id
+    said = [
+        {"type": "text", "text": "Sent to "},
+        {"type": "text", "text": "Bob", "style": {"bold": True}},
+        {"type": "text", "text": " · approved by "},
+        {"type": "user", "user_id": grace},
+    ]
+    section = {"type": "rich_text_section", "elements": said}
+    output = {"type": "rich_text", "elements": [section]}
+    task = {"type": "task_card", "task_id": "1", "title": "Send", "status": "complete"}
+    blocks = [{"type": "plan", "title": "Plan", "tasks": [{**task, "output": output}]}]
+    root = await workspace.person("ada").post("general", "tell Bob")
+    await app.say(workspace.channel("general").id, "Plan", thread_ts=root, blocks=blocks)
+    await page.go("general", root)
+    line = page.thread.locator(".task-line")
+    await expect(line).to_have_text("Sent to Bob · approved by @Grace")
+
+
 async def test_a_streamed_answer_grows_and_ends_without_a_cursor(
     page: OpenPage, app: AppOnPage, workspace: LocalWorkspace
 ) -> None:

@@ -24,6 +24,8 @@ from agent_engine.safeguards import AuditAction, AuditRow
 from agent_engine.types import (
     APPROVE,
     DENY,
+    REPEAT,
+    SKIP,
     ApprovedCall,
     ChannelId,
     Limits,
@@ -92,21 +94,25 @@ async def test_what_an_approver_says_and_changes_comes_back(house: House) -> Non
     assert (wait.resolution.arguments, wait.resolution.remark) == (changed, "Only this one.")
 
 
-async def test_an_approval_counts_for_later_runs_of_its_task_and_no_other(house: House) -> None:
+async def test_an_approval_counts_for_later_runs_of_its_task_for_the_same_person(
+    house: House,
+) -> None:
     store = SqlApprovalStore(house.database)
     run = await ask(house)
     other = await ask(house, "2.0")
-    assert not await store.was_approved(run.task.id, "api_call")
+    assert not await store.was_approved(run.task.id, "api_call", requester=ALICE)
     await carry_out(house, decision(run))
     await carry_out(house, decision(other, DENY))
     begun = await house.begin(run.run_id)
     await house.commit(begun, answered())
     again = await carry_out(house, RunAgain(run_id=run.run_id, by=ALICE, keep_work=False))
     assert isinstance(again, Started)
-    assert await store.was_approved(again.task_id, "api_call")
-    assert not await store.was_approved(run.task.id, "file_operations")
-    assert not await store.was_approved(other.task.id, "api_call")
-    assert not await store.was_approved(TaskId("nothing"), "api_call")
+    assert await store.was_approved(again.task_id, "api_call", requester=ALICE)
+    assert not await store.was_approved(run.task.id, "file_operations", requester=ALICE)
+    assert not await store.was_approved(other.task.id, "api_call", requester=ALICE)
+    assert not await store.was_approved(run.task.id, "api_call", requester=BOB)
+    assert not await store.was_approved(run.task.id, "api_call", requester=None)
+    assert not await store.was_approved(TaskId("nothing"), "api_call", requester=ALICE)
 
 
 async def test_always_makes_a_rule_for_this_agent_in_this_channel(house: House) -> None:
@@ -230,6 +236,22 @@ async def test_a_decision_that_is_rolled_back_leaves_nothing_on_record(house: Ho
         await house.database.write(fail)
     assert await SqlHousekeeping(house.database).settle_audit() == 0
     assert (await house.runs.load(run.run_id)).waits[0].resolution is None
+
+
+@pytest.mark.parametrize("word", [REPEAT, SKIP])
+async def test_who_lets_a_call_be_made_once_more_or_not_is_on_record(house: House, word) -> None:
+    run = await house.begin(await house.start())
+    plan = PlanMade(plan=plan_of(think()), messages_read=1)
+    in_doubt = replace(CALL, like=None)
+    wait = Wait(id=f"{run.run_id}:1:0", kind=WaitKind.REPEAT, step=1, call=in_doubt)
+    await house.commit(run, plan, WaitOpened(wait=wait), Slept())
+    await carry_out(house, decision(run, word, always=True))
+    [row] = await on_record(house)
+    assert (row.entry.action, row.entry.decision) == (AuditAction.APPROVAL, word)
+    assert (row.entry.decided_by, row.entry.subject) == (BOB, "api_call")
+    store = SqlApprovalStore(house.database)
+    assert not await store.was_approved(run.task.id, "api_call", requester=ALICE)
+    assert await store.rules(WORKSPACE, channel_id=None) == []
 
 
 async def test_a_question_puts_nothing_on_record(house: House) -> None:

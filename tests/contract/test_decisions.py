@@ -76,6 +76,15 @@ async def test_of_two_decisions_at_once_one_counts(house: House) -> None:
     assert (await house.runs.load(run.run_id)).inbox_seq == 1
 
 
+async def test_after_a_stop_nothing_is_decided(house: House) -> None:
+    run = await house.begin(await house.start())
+    await house.ask(run)
+    await carry_out(house, Cancel(run_id=run.run_id, reason="Enough.", by=ALICE))
+    yes = Decide(run_id=run.run_id, wait_id="w1", value="yes", by=ALICE)
+    assert await carry_out(house, yes) == Declined(why="already_ended")
+    assert (await house.runs.load(run.run_id)).waits[0].resolution is None
+
+
 async def test_what_is_over_or_unknown_cannot_be_decided(house: House) -> None:
     run = await house.begin(await house.start())
     await house.ask(run)
@@ -173,7 +182,7 @@ async def test_an_ended_task_is_run_again_from_the_start(house: House) -> None:
     assert isinstance(outcome, Started)
     again = await house.runs.load(outcome.run_id)
     assert again.plan is None
-    assert again.requester == BOB
+    assert again.requester == ALICE  # whoever wants it, it is for whom it was for
     assert again.usage.seconds == 0
     assert (again.status, again.task.status) == (TaskStatus.PENDING, TaskStatus.PENDING)
     assert await house.woken() == [(outcome.run_id, WakeupKind.START)]
@@ -224,7 +233,7 @@ async def test_lists_show_what_is_under_way_first(house: House) -> None:
         done.run_id,
     ]
     assert [line.status for line in lines] == ["pending", "waiting", "running", "completed"]
-    assert lines[0].requester == BOB
+    assert lines[0].requester == ALICE
     assert lines[3].ended_at is not None
     assert lines[1].thread == thread("3.0", ChannelId("C2"))
     here = await house.commands.tasks(WORKSPACE, channel_id=CHANNEL, limit=2)

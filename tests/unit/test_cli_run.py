@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import pty
 import signal
 import sys
 from contextlib import asynccontextmanager
@@ -174,3 +175,51 @@ async def test_a_question_that_nobody_is_there_to_answer_is_exit_code_3(settings
     assert said["status"] == "waiting"
     assert said["waits"] == [{"question": "Which quarter?", "choices": ["Q1", "Q2"]}]
     assert "Traceback" not in err
+
+
+@asynccontextmanager
+async def at_terminal(home, *arguments):
+    """Start the command for somebody who sits at a terminal; gives the process and their keys."""
+    keys, its = pty.openpty()
+    environment = {"TREADLE_HOME": str(home), "PYTHONPATH": str(ROOT), "PATH": os.defpath}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bot",
+        *arguments,
+        stdin=its,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+        cwd=home,
+    )
+    os.close(its)
+    try:
+        yield process, keys
+    finally:
+        os.close(keys)
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+ASKS_FIRST = "[[tools.rules]]\ntool = 'calculate'\nask = 'always'\n"
+SUM = ("tool", "calculate", '{"expression": "17*23"}')
+
+
+async def test_a_person_at_the_terminal_approves_a_call(tmp_path):
+    (tmp_path / "treadle.toml").write_text(ASKS_FIRST)
+    async with asyncio.timeout(PATIENCE_S), at_terminal(tmp_path, *SUM) as (process, keys):
+        await process.stderr.readuntil(b"[a/e/d] ")
+        os.write(keys, b"a\n")
+        out, _ = await process.communicate()
+    assert (process.returncode, json.loads(out)["result"]) == (0, "391")
+
+
+async def test_an_interrupt_at_a_prompt_ends_at_once_and_without_a_traceback(tmp_path):
+    (tmp_path / "treadle.toml").write_text(ASKS_FIRST)
+    async with asyncio.timeout(PATIENCE_S), at_terminal(tmp_path, *SUM) as (process, _):
+        await process.stderr.readuntil(b"[a/e/d] ")
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+    assert (process.returncode, err) == (130, b"\n")

@@ -15,7 +15,7 @@ def asking(*lines):
     """An asker to whom these lines are typed, and what it printed."""
     typed, printed = iter(lines), io.StringIO()
 
-    def read(_prompt):
+    async def read(_prompt):
         try:
             return next(typed)
         except StopIteration as end:
@@ -28,38 +28,38 @@ def a_wait(**more):
     return Wait(id="w", kind=WaitKind.APPROVAL, step=1, question="Tidy up", call=CALL, **more)
 
 
-def test_the_call_is_shown_with_nothing_hidden_and_approved():
+async def test_the_call_is_shown_with_nothing_hidden_and_approved():
     asker, printed = asking("what", "a")
-    resolution = asker(a_wait())
+    resolution = await asker(a_wait())
     assert (resolution.value, resolution.arguments) == (APPROVE, None)
     assert "a⟨U+202E⟩b" in printed.getvalue()
     assert "Please say a, e or d." in printed.getvalue()
 
 
-def test_a_denial_carries_its_reason():
+async def test_a_denial_carries_its_reason():
     asker, _ = asking("d", "too risky")
-    resolution = asker(a_wait())
+    resolution = await asker(a_wait())
     assert (resolution.value, resolution.remark) == (DENY, "too risky")
 
 
-def test_edited_arguments_keep_their_types():
+async def test_edited_arguments_keep_their_types():
     asker, printed = asking("e", "", "many", "5")
-    resolution = asker(a_wait())
+    resolution = await asker(a_wait())
     assert resolution.value == APPROVE
     assert resolution.arguments == {"path": "a\u202eb", "times": 5}
     assert "That is not JSON." in printed.getvalue()
 
 
-def test_where_nothing_more_is_typed_the_wait_stays_open():
+async def test_where_nothing_more_is_typed_the_wait_stays_open():
     asker, _ = asking()
-    assert asker(a_wait()) is None
+    assert await asker(a_wait()) is None
 
 
 @pytest.mark.parametrize(("said", "answer"), [("2", "blue"), ("green", "green"), ("9", "9")])
-def test_a_question_is_answered_by_number_or_in_ones_own_words(said, answer):
+async def test_a_question_is_answered_by_number_or_in_ones_own_words(said, answer):
     asker, printed = asking(said)
     wait = Wait(
         id="w", kind=WaitKind.QUESTION, step=1, question="[b]Which?", choices=("red", "blue")
     )
-    assert asker(wait) == answer
+    assert await asker(wait) == answer
     assert "[b]Which?" in printed.getvalue()

@@ -4,6 +4,7 @@ import { codeBlock } from "./code.js";
 import { h, link } from "./dom.js";
 import { emojiNode } from "./emoji.js";
 import { broadcast, channelLink, mention } from "./mrkdwn.js";
+import { nameOfUser } from "./state.js";
 import { dateFormat } from "./time.js";
 
 const ORDERED_STYLES = ["decimal", "lower-alpha", "lower-roman"];
@@ -29,13 +30,24 @@ const INLINES = {
     h("time", { title: e.fallback }, dateFormat(e.timestamp, e.format) || e.fallback || ""),
 };
 
+const WORDS = {
+  user: (e) => `@${nameOfUser(e.user_id)}`,
+  channel: (e) => channelLink(e.channel_id).textContent,
+  emoji: (e) => emojiNode(e.name).textContent,
+  broadcast: (e) => `@${e.range}`,
+  color: (e) => e.value,
+};
+
 export function richText(block) {
   return h("div", { class: "rich-text" }, groups(block?.elements || []));
 }
 
 /** The words of a rich_text block without its form, for one-line summaries. */
 export function richTextWords(block) {
-  const words = (e) => (e.elements ? e.elements.map(words).join(" ") : textOf(e));
+  const words = (e) =>
+    e.elements
+      ? e.elements.map(words).join(e.type === "rich_text_list" ? " " : "")
+      : (WORDS[e.type]?.(e) ?? textOf(e));
   return (block?.elements || []).map(words).join(" ").trim();
 }
 

@@ -4,7 +4,7 @@ What is shown is what would run: every argument, with nothing in it hidden. What
 in sight of everybody, and *Show all* opens it whole.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -30,6 +30,8 @@ ALWAYS = "always"
 MAX_VALUE = 1_200
 """Characters of one argument in the message."""
 MAX_VALUES = 6_000
+MAX_DECIDED_VALUE = 400
+"""The same once somebody has decided: nothing hangs on it any more, and threads stay readable."""
 MAX_ARGUMENTS = 20
 MAX_CONFIRM = 300
 
@@ -69,10 +71,21 @@ def closed_approval(run: RunSnapshot, step: Step | None, *, words: str = "") -> 
     return Content(text=cut(said, MAX_TEXT), blocks=(section(said), quiet(line)))
 
 
-def deciders(call: ProposedCall) -> str:
+def asked_people(run: RunSnapshot, wait: Wait) -> tuple[UserId, ...]:
+    """Return who decides besides admins: about a call its approvers, else who asked for the task.
+
+    Of questions these are the people who are asked; others may answer them as well.
+    """
+    if wait.call is not None:
+        return wait.call.approvers
+    asked = wait.asked_of or run.requester
+    return () if asked is None else (asked,)
+
+
+def named(people: Sequence[UserId]) -> str:
     """Name those who may decide, as safe mrkdwn: ``<@U1> or an admin``."""
-    named = ", ".join(person(user) for user in call.approvers)
-    return f"{named} or an admin" if named else "an admin"
+    names = ", ".join(map(person, people))
+    return f"{names} or an admin" if names else "an admin"
 
 
 def covers(call: ProposedCall) -> str:
@@ -90,7 +103,10 @@ def alike(tool: str, like: Mapping[str, object]) -> str:
 
 
 def arguments_of(
-    call: ProposedCall, changed: Mapping[str, object] | None = None
+    call: ProposedCall,
+    changed: Mapping[str, object] | None = None,
+    *,
+    longest: int = MAX_VALUE,
 ) -> tuple[Argument, ...]:
     """Return the arguments as the message shows them, with what a person changed."""
     values = dict(call.arguments if changed is None else changed)
@@ -98,7 +114,7 @@ def arguments_of(
     found: list[Argument] = []
     for name, value in values.items():
         text = shown_value(value)
-        room = max(0, min(MAX_VALUE, left))
+        room = max(0, min(longest, left))
         left -= min(len(text), room)
         is_changed = changed is not None and call.arguments.get(name) != value
         found.append(
@@ -117,6 +133,11 @@ def is_shown_whole(call: ProposedCall) -> bool:
     """Say whether the message itself shows all of every argument."""
     shown = arguments_of(call)
     return len(shown) <= MAX_ARGUMENTS and not any(argument.is_cut for argument in shown)
+
+
+def call_blocks(call: ProposedCall) -> tuple[Block, ...]:
+    """Return the tool and its arguments, every one in a block of code of its own."""
+    return _call_blocks(call, arguments_of(call), cut_here="Cut here: Show all has the rest.")
 
 
 def when(at: datetime) -> str:
@@ -159,8 +180,8 @@ def _open(run: RunSnapshot, wait: Wait, call: ProposedCall, *, resent: bool) -> 
     rule = f"“Always allow” would cover {covers(call)}, by this agent in this channel."
     blocks = [
         section(head),
-        *_shown(call),
-        context(f"{because}Only {deciders(call)} can decide; it waits until then."),
+        *call_blocks(call),
+        context(f"{because}Only {named(call.approvers)} can decide; it waits until then."),
         *([context(rule)] if call.like is not None else []),
         *([quiet("Asked again after a restart.")] if resent else []),
         actions(list(_buttons(run, wait, call))),
@@ -209,8 +230,13 @@ def _decided(wait: Wait, call: ProposedCall, resolution: Resolution) -> Content:
         line = f"🚫 Denied by {who}, {at}"
     remark = escape(one_line(resolution.remark, _MAX_REMARK))
     line = f"{line}: {remark}" if remark else line
-    blocks = (section(words), *_shown(call, resolution.arguments), context(line))
+    blocks = (section(words), *_decided_blocks(call, resolution), context(line))
     return Content(text=cut(f"{words}\n{line}", MAX_TEXT), blocks=blocks)
+
+
+def _decided_blocks(call: ProposedCall, resolution: Resolution) -> tuple[Block, ...]:
+    shown = arguments_of(call, resolution.arguments, longest=MAX_DECIDED_VALUE)
+    return _call_blocks(call, shown, cut_here="Cut here.")
 
 
 def _is_changed(call: ProposedCall, resolution: Resolution) -> bool:
@@ -230,10 +256,10 @@ class _Text:
         return {**leaf, "style": {"bold": True}} if self.bold else leaf
 
 
-def _shown(call: ProposedCall, changed: Mapping[str, object] | None = None) -> tuple[Block, ...]:
-    """Return the tool and its arguments, every one in a block of code of its own."""
+def _call_blocks(
+    call: ProposedCall, found: Sequence[Argument], *, cut_here: str
+) -> tuple[Block, ...]:
     elements = [_line(_Text("Tool: "), _Text(made_visible(call.tool), bold=True))]
-    found = arguments_of(call, changed)
     for argument in found[:MAX_ARGUMENTS]:
         notes = [argument.kind, "changed" if argument.is_changed else ""]
         said = ", ".join(note for note in notes if note)
@@ -242,12 +268,11 @@ def _shown(call: ProposedCall, changed: Mapping[str, object] | None = None) -> t
             leaf = _Text(argument.text).leaf()
             elements.append({"type": "rich_text_preformatted", "elements": [leaf]})
         if argument.is_cut:
-            elements.append(_line(_Text("Cut here: Show all has the rest.")))
+            elements.append(_line(_Text(cut_here)))
     if not found:
         elements.append(_line(_Text("Without any arguments.")))
-    more = len(found) - MAX_ARGUMENTS
-    if more > 0:
-        elements.append(_line(_Text(f"… and {more} more arguments: see Show all.")))
+    if (more := len(found) - MAX_ARGUMENTS) > 0:
+        elements.append(_line(_Text(f"… and {more} more arguments. {cut_here}")))
     return ({"type": "rich_text", "elements": elements},)
 
 

@@ -5,7 +5,8 @@ now. What comes back is exact: nothing that was typed is stripped or tidied.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,12 @@ _CHUNK = 2_800
 _MAX_CHUNKS = 80
 _MAX_ENUM = 140
 """An option's value has at most 150 characters."""
+_ONE_LINE = 120
+"""Texts up to this length are a field of one line."""
+_LONG = 10_000
+"""An argument that may have so many characters is a document, however short it is now."""
+_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,12})?")
+"""What Slack's field for numbers takes: no exponents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +43,32 @@ class Changes:
     errors: Mapping[str, str]
 
 
-def change_modal(form: ids.ChangeForm, call: ProposedCall, schema: JsonObject | None) -> JsonObject:
-    """Render the arguments as fields. ``schema`` is the tool's, None where it is not known."""
+def change_modal(
+    form: ids.ChangeForm,
+    call: ProposedCall,
+    schema: JsonObject | None,
+    *,
+    hidden: Collection[str] = (),
+) -> JsonObject:
+    """Render the arguments as fields.
+
+    Args:
+        form: which form it is.
+        call: what is asked about.
+        schema: the tool's, None where it is not known.
+        hidden: arguments with secrets, which Slack is not shown as they are: they stay so.
+    """
+    required = (schema or {}).get("required") or ()
     blocks: list[Block] = [section(f"Approve `{_name(call.tool)}` with these arguments:")]
     for number, (name, value) in enumerate(call.arguments.items()):
-        blocks += _field(number, name, value, _property(schema, name))
+        if name in hidden:
+            blocks.append(
+                quiet(f"{_label(name)}: a secret in it is not shown, so it stays as it is.")
+            )
+        else:
+            may_be_empty = value == "" or (isinstance(value, str) and name not in required)
+            fields = _field(number, name, value, _property(schema, name, value))
+            blocks += (_optional(field, is_so=may_be_empty) for field in fields)
     return modal(form, title="Approve with changes", blocks=blocks, submit="Approve")
 
 
@@ -55,7 +83,7 @@ def read_changes(values: JsonObject, call: ProposedCall, schema: JsonObject | No
             left[name] = value
             continue
         try:
-            left[name] = _parsed(element, _kind(value, _property(schema, name)))
+            left[name] = _left(element, value, _property(schema, name, value))
         except ValueError as error:
             errors[field_name(number)] = str(error)
     if errors:
@@ -87,7 +115,7 @@ def reply_modal(form: ids.ReplyForm, question: str) -> JsonObject:
     """Ask for an answer in one's own words."""
     asked = section(escape(one_line(question, 2_500)))
     field = _text_input(REPLY, "Your answer", "", hint="", lines=True)
-    return modal(form, title="Answer", blocks=[asked, {**field, "optional": False}], submit="Send")
+    return modal(form, title="Answer", blocks=[asked, _optional(field, is_so=False)], submit="Send")
 
 
 def whole_modal(call: ProposedCall) -> JsonObject:
@@ -132,7 +160,7 @@ def read_plain(values: JsonObject, name: str) -> str:
 
 
 def _field(number: int, name: str, value: object, schema: Mapping[str, Any]) -> Iterator[Block]:
-    label = made_visible(one_line(name, 100))
+    label = _label(name)
     if not _fits(number, value):
         yield quiet(f"{label}: too long to be changed here, so it stays as it is.")
         return
@@ -140,8 +168,8 @@ def _field(number: int, name: str, value: object, schema: Mapping[str, Any]) -> 
     hint = one_line(str(schema.get("description") or ""), 300)
     match kind:
         case "choice":
-            choices = [Choice(str(option), str(option)) for option in schema["enum"]]
-            yield select_field(field, label, choices, chosen=str(value), hint=hint)
+            choices = [Choice(_word(option), _word(option)) for option in schema["enum"]]
+            yield select_field(field, label, choices, chosen=_word(value), hint=hint)
         case "boolean":
             choices = [Choice("true", "Yes"), Choice("false", "No")]
             yield select_field(field, label, choices, chosen=_json(value), hint=hint)
@@ -149,12 +177,36 @@ def _field(number: int, name: str, value: object, schema: Mapping[str, Any]) -> 
             shown = str(value)
             if shown_value(shown).replace("↵\n", "\n") != shown:
                 hint = f"{hint} It holds signs that do not show: see the message.".strip()
-            yield _text_input(field, label, shown, hint=hint, lines=True)
+            is_long = _wants_lines(shown, schema)
+            yield _text_input(field, label, shown, hint=hint, lines=is_long)
         case "integer" | "number":
-            yield _text_input(field, label, _json(value), hint=hint or "A number.", lines=False)
+            yield _number_input(field, label, value, schema, hint=hint)
         case _:
             hint = f"{hint} As JSON.".strip()
             yield _text_input(field, label, _json(value), hint=hint, lines=True)
+
+
+def _optional(block: Block, *, is_so: bool) -> Block:
+    """Say whether a field for text may be left empty; other fields never, the rest is no field."""
+    if block["type"] != "input":
+        return block
+    return {**block, "optional": is_so and block["element"]["type"] == "plain_text_input"}
+
+
+def _label(name: str) -> str:
+    return made_visible(one_line(name, 100))
+
+
+def _wants_lines(text: str, schema: Mapping[str, Any]) -> bool:
+    """Say whether a text needs room, or has blanks or line ends that one line would not keep."""
+    longest = schema.get("maxLength")
+    may_grow = isinstance(longest, int) and longest >= _LONG
+    return may_grow or len(text) > _ONE_LINE or text != text.strip() or len(text.splitlines()) > 1
+
+
+def _word(option: object) -> str:
+    """Return how an option is called, in the menu and in what comes back of it."""
+    return option if isinstance(option, str) else _json(option)
 
 
 def _kind(value: object, schema: Mapping[str, Any]) -> str:
@@ -185,23 +237,37 @@ def _is_number(value: object) -> bool:
 
 
 def _is_menu(options: list[Any]) -> bool:
-    fits = all(isinstance(option, str) and 0 < len(option) <= _MAX_ENUM for option in options)
-    return fits and 0 < len(options) <= MAX_OPTIONS
+    """Say whether the options can be a menu: texts and whole numbers, told apart by their words."""
+    if not all(isinstance(o, str | int) and not isinstance(o, bool) for o in options):
+        return False
+    words = [_word(option) for option in options]
+    is_told_apart = len(set(words)) == len(words) <= MAX_OPTIONS
+    return is_told_apart and bool(words) and all(0 < len(word) <= _MAX_ENUM for word in words)
 
 
-def _parsed(element: Mapping[str, Any], kind: str) -> object:
+def _left(element: Mapping[str, Any], value: object, schema: Mapping[str, Any]) -> object:
     """Return what was put into a field. Raises ValueError with a sentence for the person."""
     option = element.get("selected_option")
-    typed = str(option["value"]) if isinstance(option, Mapping) else element.get("value")
-    match kind:
-        case "text" | "choice":
-            return str(typed or "")
+    chosen = str(option["value"]) if isinstance(option, Mapping) else None
+    typed = str(element.get("value") or "")
+    match kind := _kind(value, schema):
+        case "choice":
+            return _chosen(chosen, {_word(option): option for option in schema["enum"]})
         case "boolean":
-            return typed == "true"
+            return _chosen(chosen, {"true": True, "false": False})
+        case "text":
+            return typed
         case "integer" | "number":
-            return _number(str(typed or "").strip(), whole=kind == "integer")
+            number = _number(typed.strip(), whole=kind == "integer")
+            return value if number == value else number
         case _:
-            return _from_json(str(typed or ""))
+            return _from_json(typed)
+
+
+def _chosen(chosen: str | None, options: Mapping[str, object]) -> object:
+    if chosen is None or chosen not in options:
+        raise ValueError("Choose one.")
+    return options[chosen]
 
 
 def _number(typed: str, *, whole: bool) -> int | float:
@@ -226,10 +292,24 @@ def _from_json(typed: str) -> object:
     return found
 
 
-def _property(schema: JsonObject | None, name: str) -> Mapping[str, Any]:
+def _property(schema: JsonObject | None, name: str, value: object) -> Mapping[str, Any]:
+    """Return what the schema says of an argument: of several, the alternative that the value is."""
     properties = schema.get("properties") if schema else None
     found = properties.get(name) if isinstance(properties, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
+    if not isinstance(found, Mapping):
+        return {}
+    several = found.get("anyOf") or found.get("oneOf")
+    if not isinstance(several, list):
+        return found
+    fitting = (one for one in several if isinstance(one, Mapping) and _is_a(one, value))
+    return {**next(fitting, {}), "description": found.get("description", "")}
+
+
+def _is_a(schema: Mapping[str, Any], value: object) -> bool:
+    options = schema.get("enum")
+    if isinstance(options, list):
+        return value in options
+    return schema.get("type") is not None and _kind(value, schema) != "json"
 
 
 def _fits(number: int, value: object) -> bool:
@@ -263,6 +343,26 @@ def _text_input(name: str, label: str, value: str, *, hint: str, lines: bool) ->
         "element": element,
     }
     return {**block, "hint": plain(hint, 500)} if hint else block
+
+
+def _number_input(
+    name: str, label: str, value: object, schema: Mapping[str, Any], *, hint: str
+) -> dict[str, Any]:
+    """Return a field for a number; a plain one where Slack's own could not hold the number."""
+    shown = _json(value)
+    if not _PLAIN_NUMBER.fullmatch(shown):
+        return _text_input(name, label, shown, hint=hint or "A number.", lines=False)
+    block = _text_input(name, label, shown, hint=hint, lines=False)
+    bounds = {"min_value": schema.get("minimum"), "max_value": schema.get("maximum")}
+    texts = {side: _json(bound) for side, bound in bounds.items() if _is_number(bound)}
+    block["element"] = {
+        "type": "number_input",
+        "action_id": name,
+        "is_decimal_allowed": schema.get("type") != "integer",
+        "initial_value": shown,
+        **{side: text for side, text in texts.items() if _PLAIN_NUMBER.fullmatch(text)},
+    }
+    return block
 
 
 def _bold(text: str) -> Block:

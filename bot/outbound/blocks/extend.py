@@ -1,6 +1,7 @@
 """Going on with a run that ended at a limit, with more of it: the new limit, its button. Pure."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from agent_engine.safeguards import DAY_SUFFIX, BudgetOf
 from agent_engine.types import EndReason, Limits, RunSnapshot
@@ -57,6 +58,11 @@ def day_budget(run: RunSnapshot) -> BudgetOf | None:
     whose = name.removesuffix(DAY_SUFFIX)
     is_day = name.endswith(DAY_SUFFIX)
     return next((of for of in BudgetOf if is_day and of == whose), None)
+
+
+def is_over(run: RunSnapshot, *, now: datetime) -> bool:
+    """Say whether the day in which the run ended is over, so that its budgets are new again."""
+    return run.end is not None and run.end.at.astimezone(UTC).date() < now.astimezone(UTC).date()
 
 
 def budget_words(of: BudgetOf) -> str:

@@ -150,13 +150,13 @@ class OpenLink:
     name: str
 
 
-CallAction = DecideCall | ChangeCall | DenyCall | ShowCall | ReplyOther
+WaitAction = DecideWait | DecideCall | ChangeCall | DenyCall | ShowCall | ReplyOther
 """What can be done about something that a run waits for people to decide."""
-AskedAction = CallAction | RevokeStanding | ExtendRun
+AgainAction = AgainRun | ExtendRun
+"""What lets an ended task go on."""
+AskedAction = WaitAction | AgainAction | RevokeStanding
 """What takes a look at who may."""
-PlainAction = (
-    StopRun | AgainRun | DecideWait | RateAnswer | RateSteps | TellWhy | EditAgent | OpenLink
-)
+PlainAction = StopRun | RateAnswer | RateSteps | TellWhy | EditAgent | OpenLink
 Action = PlainAction | AskedAction
 
 # -- forms ---------------------------------------------------------------------------------------
@@ -320,22 +320,22 @@ def _apart(action: Action) -> str:
 
 def _asked_apart(action: AskedAction) -> str:
     match action:
+        case DecideWait(run_id=run_id, index=index):
+            return f"{run_id}:{index}"
         case DecideCall(wait_id=wait_id, value=value):
             return f"{wait_id}:{value}"
         case ChangeCall() | DenyCall() | ShowCall() | ReplyOther():
             return action.wait_id
         case RevokeStanding(rule_id=rule_id):
             return rule_id
+        case AgainRun(run_id=run_id, keep_work=keep_work):
+            return f"{run_id}:{'continue' if keep_work else 'again'}"
         case ExtendRun():
             return action.run_id
 
 
 def _plain_apart(action: PlainAction) -> str:
     match action:
-        case AgainRun(run_id=run_id, keep_work=keep_work):
-            return f"{run_id}:{'continue' if keep_work else 'again'}"
-        case DecideWait(run_id=run_id, index=index):
-            return f"{run_id}:{index}"
         case RateAnswer(run_id=run_id, rating=rating):
             return f"{run_id}:{rating}"
         case StopRun() | RateSteps():

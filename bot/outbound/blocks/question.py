@@ -1,26 +1,29 @@
 """A question to people in the thread, open and answered. Pure."""
 
-from agent_engine.types import RunSnapshot, Step, Wait, WaitKind
+from agent_engine.types import REPEAT, SKIP, RunSnapshot, Step, Wait, WaitKind
 from bot.outbound.blocks import ids, wording
+from bot.outbound.blocks.approval import asked_people, call_blocks, is_shown_whole, named
 from bot.outbound.blocks.parts import actions, button, context, person, quiet, section
 from bot.outbound.content import MAX_TEXT, Block, Content
 from bot.outbound.mrkdwn import to_mrkdwn
 from bot.outbound.text import cut, escape, one_line
 
-REPEAT = "repeat"
-SKIP = "skip"
-
 _MAX_CHOICES = 20
 _MAX_LABEL = 70
 _MAX_QUESTION = 2_500
+_REPEATING = {REPEAT: "repeat it", SKIP: "skip it"}
 
 
 def question_content(run: RunSnapshot, wait: Wait, *, resent: bool = False) -> Content:
     """Render an open question with its choices, or as answered once it is."""
     if wait.resolution is not None:
-        return answered_content(_asked(run, wait), reply=wait.resolution.value, by=_by(wait))
+        value = wait.resolution.value
+        reply = _REPEATING.get(value, value) if wait.kind is WaitKind.REPEAT else value
+        return answered_content(_asked(run, wait), reply=reply, by=_by(wait))
     said = _asked(run, wait)
     blocks: list[Block] = [section(said)]
+    if wait.call is not None:
+        blocks += call_blocks(wait.call)
     if resent:
         blocks.append(quiet("Asked again after a restart."))
     buttons = _buttons(run, wait)
@@ -29,6 +32,9 @@ def question_content(run: RunSnapshot, wait: Wait, *, resent: bool = False) -> C
     if wait.kind is WaitKind.QUESTION:
         hint = "Choose, or reply in this thread." if buttons else "Reply in this thread."
         blocks.append(quiet(hint))
+    else:
+        who = named(asked_people(run, wait))
+        blocks.append(context(f"Only {who} can decide; it waits until then."))
     return Content(text=cut(said, MAX_TEXT), blocks=tuple(blocks))
 
 
@@ -58,8 +64,9 @@ def _asked(run: RunSnapshot, wait: Wait) -> str:
     step = next((s for s in run.steps if s.number == wait.step), None)
     if wait.kind is WaitKind.REPEAT:
         title = escape(wording.step_title(step.action)) if step else "a step"
+        asked = f"{', '.join(map(person, asked_people(run, wait)))} ".lstrip()
         return (
-            f"*This may already have happened:* {title}\n"
+            f"{asked}*This may already have happened:* {title}\n"
             "The bot was interrupted while doing it. Do it again, or go on without?"
         )
     question = cut(to_mrkdwn(wait.question), _MAX_QUESTION) or "What should I do?"
@@ -90,6 +97,8 @@ def _buttons(run: RunSnapshot, wait: Wait) -> list[dict[str, object]]:
     buttons = [button(label, decision) for label, decision in decisions if ids.fits(decision)]
     if wait.kind is WaitKind.QUESTION and choices:
         buttons.append(button("Other…", ids.ReplyOther(run_id=run.run_id, wait_id=wait.id)))
+    if wait.call is not None and not is_shown_whole(wait.call):
+        buttons.append(button("Show all", ids.ShowCall(run_id=run.run_id, wait_id=wait.id)))
     return buttons
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from agent_engine.types import RunSnapshot, Step, UserId, Wait, WaitKind
 from bot.outbound.blocks import wording
+from bot.outbound.blocks.approval import asked_people
 from bot.outbound.blocks.parts import person, quiet, section
 from bot.outbound.content import Content
 from bot.outbound.text import escape, one_line
@@ -32,6 +33,4 @@ def settled_reminder(step: Step | None) -> Content:
 
 
 def _asked(run: RunSnapshot, wait: Wait) -> Sequence[UserId | None]:
-    if wait.call is not None and wait.call.approvers:
-        return wait.call.approvers
-    return (wait.asked_of or run.requester,)
+    return asked_people(run, wait) or (run.requester,)

@@ -105,7 +105,7 @@ def waiting_for(wait: Wait) -> str:
     """Say what a run waits for."""
     match wait.kind:
         case WaitKind.QUESTION:
-            return "Waiting for an answer to its question below"
+            return "Waiting for an answer to its question in this thread"
         case WaitKind.REPEAT:
             return "Waiting for a decision: a step may already have happened"
         case WaitKind.APPROVAL:

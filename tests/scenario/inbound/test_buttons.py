@@ -1,12 +1,18 @@
 """Buttons and forms: what a click does, who may click, what happens with buttons of old."""
 
+from dataclasses import replace
+
 import pytest
 
 from agent_engine.commands import Cancel, Decide, Rate, RunAgain
-from agent_engine.types import RunId
+from agent_engine.types import EndReason, RunEnd, RunId, Wait, WaitKind
 from bot.outbound.blocks import ids
 from bot.outbound.blocks.parts import actions, button
 from bot.outbound.content import Content
+
+R1 = RunId("r1")
+ENDED = {"end": RunEnd(reason=EndReason.FAILED)}
+ASKED = Wait(id="w", kind=WaitKind.QUESTION, step=1, question="Go on?", choices=("yes", "no"))
 
 
 async def a_task(world):
@@ -16,9 +22,14 @@ async def a_task(world):
     return root
 
 
-async def click(world, bot, name, action):
+def change_run(world, **facts):
+    world.core.run_rows[R1] = replace(world.core.run_rows[R1], **facts)
+
+
+async def click(world, bot, name, action, **run):
     """Post a message of ours with this one button into Ada's task, and let somebody click it."""
     root = await a_task(world)
+    change_run(world, **run)
     channel = world.core.said()[0].thread.channel_id
     content = Content(text="A message", blocks=(actions([button("Go", action)]),))
     ts = await bot.talk.post_message(channel, content, thread_ts=root)
@@ -31,26 +42,47 @@ def carried(world, kind):
     return [command for command in world.core.carried if isinstance(command, kind)]
 
 
-R1 = RunId("r1")
-
-
 @pytest.mark.parametrize(
-    ("action", "kind"),
+    ("action", "run", "kind"),
     [
-        (ids.StopRun(run_id=R1), Cancel),
-        (ids.AgainRun(run_id=R1, keep_work=True), RunAgain),
-        (ids.DecideWait(run_id=R1, wait_id="w", value="yes"), Decide),
-        (ids.RateAnswer(run_id=R1, rating=5), Rate),
+        (ids.StopRun(run_id=R1), {}, Cancel),
+        (ids.AgainRun(run_id=R1, keep_work=True), ENDED, RunAgain),
+        (ids.DecideWait(run_id=R1, wait_id="w", value="yes"), {"waits": (ASKED,)}, Decide),
+        (ids.RateAnswer(run_id=R1, rating=5), {}, Rate),
     ],
 )
-async def test_a_click_is_carried_out_before_it_is_acknowledged(world, bot, action, kind):
-    await click(world, bot, "ada", action)
+async def test_a_click_is_carried_out_before_it_is_acknowledged(world, bot, action, run, kind):
+    await click(world, bot, "ada", action, **run)
     assert len(carried(world, kind)) == 1
 
 
 async def test_only_the_requester_stops_by_button(world, bot):
     await click(world, bot, "grace", ids.StopRun(run_id=R1))
     assert carried(world, Cancel) == []
+    assert world.workspace.person("ada").id in world.replies_to("grace")[0]
+
+
+@pytest.mark.parametrize("value", ["maybe", ""])
+async def test_what_was_not_offered_is_not_chosen(world, bot, value):
+    action = ids.DecideWait(run_id=R1, wait_id="w", value=value)
+    await click(world, bot, "ada", action, waits=(ASKED,))
+    assert carried(world, Decide) == []
+    assert len(world.replies_to("ada")) == 1
+
+
+@pytest.mark.parametrize("keeps_work", [True, False])
+async def test_only_the_requester_has_a_task_run_again(world, bot, keeps_work):
+    await click(world, bot, "grace", ids.AgainRun(run_id=R1, keep_work=keeps_work), **ENDED)
+    assert carried(world, RunAgain) == []
+    assert world.workspace.person("ada").id in world.replies_to("grace")[0]
+
+
+@pytest.mark.parametrize("value", ["repeat", "skip"])
+async def test_only_the_requester_says_whether_something_is_done_again(world, bot, value):
+    wait = replace(ASKED, kind=WaitKind.REPEAT, choices=("repeat", "skip"))
+    action = ids.DecideWait(run_id=R1, wait_id="w", value=value)
+    await click(world, bot, "grace", action, waits=(wait,))
+    assert carried(world, Decide) == []
     assert world.workspace.person("ada").id in world.replies_to("grace")[0]
 
 
@@ -63,6 +95,7 @@ async def test_a_guest_decides_nothing(world, bot):
 
 async def test_a_click_that_could_not_be_stored_is_not_acknowledged(world, bot):
     root = await a_task(world)
+    change_run(world, **ENDED)
     action = ids.AgainRun(run_id=R1, keep_work=False)
     channel = world.core.said()[0].thread.channel_id
     content = Content(text="A message", blocks=(actions([button("Go", action)]),))
@@ -84,6 +117,13 @@ async def test_a_low_rating_by_button_opens_the_form_at_once(world, bot):
         (1, "button", "wrong numbers"),
     ]
     assert {r.message_ts for r in rates} == {ts}
+
+
+async def test_a_secret_in_what_went_wrong_is_taken_out_before_it_is_kept(world, bot):
+    _, ada = await click(world, bot, "ada", ids.RateAnswer(run_id=R1, rating=1))
+    said = {"words": {"words": {"value": "it used xoxb-123456789012-abcdef"}}}
+    await ada.submit(ada.modal().id, said)
+    assert carried(world, Rate)[-1].text == "it used [redacted: Slack token]"
 
 
 async def test_a_good_rating_opens_nothing(world, bot):

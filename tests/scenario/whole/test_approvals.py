@@ -2,15 +2,16 @@
 
 import asyncio
 import json
+from copy import deepcopy
 
 import pytest
 
 from agent_engine.ports import ToolTraits
-from agent_engine.types import Asks, EndReason, TaskStatus
+from agent_engine.types import Asks, TaskStatus
 from bot.agents_file import parse_agents_file
+from bot.inbound.sentences import NOT_KEPT
 from tests.fakes.openai_server import Says
 from tests.fakes.tools import FakeTool
-from tests.scenario.whole.conftest import open_town
 from tests.scenario.whole.models import (
     done,
     open_model_town,
@@ -29,6 +30,7 @@ SCHEMA = {
 }
 CALL = ("send_note", {"to": "bob@example.com", "times": "2"})
 MADE = {"to": "bob@example.com", "times": 2}
+PASTED = "xoxp-123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx"
 
 
 @pytest.fixture
@@ -76,6 +78,17 @@ async def press(town, message, label, person="ada"):
     return await town.person(person).click("general", message.ts, town.button(message, label))
 
 
+async def press_late(town, message, blocks, label, person):
+    """Press a button that the message had when it looked like this."""
+    button = next(e for b in blocks for e in b.get("elements", ()) if _says(e, label))
+    place = town.person(person)
+    return await place.click_stale("general", message.ts, blocks, button["action_id"])
+
+
+def _says(element, label):
+    return element["type"] == "button" and element["text"]["text"] == label
+
+
 def filled(**fields):
     """The state of a view in which this was typed."""
     return {name: {name: {"type": "plain_text_input", "value": v}} for name, v in fields.items()}
@@ -88,6 +101,11 @@ def typed(to, times):
 def text_of(town, ts, message_ts):
     message = next(m for m in town.ours(ts) if m.ts == message_ts)
     return f"{message.text} {json.dumps(message.blocks, ensure_ascii=False)}"
+
+
+def stored(home):
+    """All that lies under the bot's home, as bytes."""
+    return b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
 
 
 def told(town, part, person="ada"):
@@ -232,6 +250,79 @@ async def test_always_allowed_is_not_asked_again_until_it_is_revoked(
         assert len(sent) == 2
 
 
+@pytest.mark.parametrize(
+    "late", [("Approve", "ada"), ("Always allow this here", "linus"), ("Deny", "ada")]
+)
+async def test_a_late_press_on_what_was_settled_does_nothing_but_say_so(
+    tmp_path, workspace, monkeypatch, sent, late
+):
+    label, person = late
+    async with open_model_town(tmp_path, workspace, monkeypatch, working(CALL)) as (town, _):
+        ts = await town.mention("tell Bob")
+        message = await asked(town, ts)
+        open_blocks = deepcopy(message.blocks)
+        await press(town, message, "Approve")
+        await town.answered(ts)
+        await town.until(lambda: "Approved by" in text_of(town, ts, message.ts))
+        shown = text_of(town, ts, message.ts)
+        await press_late(town, message, open_blocks, label, person)
+        await town.until(lambda: told(town, "nothing to decide any more", person))
+        assert town.person(person).modal() is None
+        again = await town.mention("tell Bob again")
+        await asked(town, again)
+        assert sent == [MADE]
+        assert text_of(town, ts, message.ts) == shown
+
+
+async def test_a_form_that_was_open_while_others_decided_is_refused_in_its_place(
+    tmp_path, workspace, monkeypatch, sent
+):
+    file = config(slack={"admins": [workspace.person("grace").id]})
+    script = working(CALL, ("code_execution", {"language": "bash", "code": "sleep 20"}))
+    async with open_model_town(tmp_path, workspace, monkeypatch, script, file=file) as (town, _):
+        ts = await town.mention("tell Bob")
+        message = await asked(town, ts)
+        await press(town, message, "Deny", person="grace")
+        view = await town.until(lambda: town.person("grace").modal())
+        await press(town, message, "Approve")
+        await town.until(lambda: sent)
+        refused = await town.person("grace").submit(view.id, filled(remark="no"))
+        assert "answered already" in json.dumps(refused)
+        await town.until(lambda: "Approved by" in text_of(town, ts, message.ts))
+        assert "Denied" not in text_of(town, ts, message.ts)
+
+
+async def test_a_secret_that_an_approver_types_is_refused_in_its_place_and_kept_nowhere(
+    tmp_path, workspace, monkeypatch, sent
+):
+    async with open_model_town(tmp_path, workspace, monkeypatch, working(CALL)) as (town, _):
+        ts = await town.mention("tell Bob")
+        message = await asked(town, ts)
+        await press(town, message, "Approve with changes…")
+        view = await town.until(lambda: town.person().modal())
+        wrong = await town.person().submit(view.id, typed(PASTED, "3"))
+        assert wrong["errors"] == {"argument-0": NOT_KEPT}
+        await town.person().submit(view.id, typed("eve", "3"))
+        await town.answered(ts)
+        assert sent == [{"to": "eve", "times": 3}]
+    assert PASTED.encode() not in stored(tmp_path)
+
+
+async def test_a_secret_in_the_reason_of_a_denial_is_taken_out_before_it_is_kept(
+    tmp_path, workspace, monkeypatch, sent
+):
+    script = working(CALL, text="Not sent.")
+    async with open_model_town(tmp_path, workspace, monkeypatch, script) as (town, _):
+        ts = await town.mention("tell Bob")
+        await press(town, await asked(town, ts), "Deny")
+        view = await town.until(lambda: town.person().modal())
+        await town.person().submit(view.id, filled(remark=f"use {PASTED} instead"))
+        await town.answered(ts)
+        await town.until(lambda: "use [redacted: Slack token] instead" in town.said(ts))
+        assert sent == []
+    assert PASTED.encode() not in stored(tmp_path)
+
+
 async def test_people_are_reminded_once(tmp_path, workspace, monkeypatch, sent):
     del sent
     monkeypatch.setattr("bot.outbound.reminders.LOOK_EVERY_S", 0.05)
@@ -247,35 +338,3 @@ async def test_people_are_reminded_once(tmp_path, workspace, monkeypatch, sent):
         await town.answered(ts)
         await town.until(lambda: "still waiting" not in town.said(ts))
         assert len([m for m in town.ours(ts) if "it is settled" in m.text]) == 1
-
-
-async def test_extending_a_run_at_its_step_limit_goes_on_with_twice_as_many(tmp_path, workspace):
-    sums = " then ".join(f"calculate {n}+{n}" for n in range(1, 5))
-    file = config(limits={"iterations": 3})
-    async with open_town(tmp_path, workspace, file=file) as town:
-        ts = await town.mention(sums)
-        message = await asked(town, ts, "Extend to 6 steps")
-        assert (await town.run(ts)).end.reason is EndReason.LIMIT
-        await press(town, message, "Extend to 6 steps", person="linus")
-        await town.until(lambda: told(town, "can extend this task", "linus"))
-        await press(town, message, "Extend to 6 steps")
-        await town.until(lambda: "= **8**" in town.said(ts))
-        run = await town.run(ts)
-        assert run.limits.iterations == 6
-        await town.until(lambda: told(town, "It goes on, with up to 6 steps"))
-
-
-async def test_an_admin_extends_a_day_budget_and_the_work_goes_on(tmp_path, workspace, monkeypatch):
-    admin = "grace"
-    admins = [workspace.person(admin).id]
-    file = config(budgets={"person_tokens_per_day": 2_000}, slack={"admins": admins})
-    script = working(("calculate", {"expression": "1+1"}))
-    async with open_model_town(tmp_path, workspace, monkeypatch, script, file=file) as (town, _):
-        ts = await town.mention("add")
-        message = await asked(town, ts, "Extend today's budget")
-        assert (await town.run(ts)).end.limit == "person_day"
-        await press(town, message, "Extend today's budget", person="linus")
-        await town.until(lambda: told(town, "Only an admin", "linus"))
-        await press(town, message, "Extend today's budget", person=admin)
-        await town.until(lambda: told(town, "It goes on, with 2,000 tokens more", admin))
-        assert (await town.run(ts)).requester == workspace.person("ada").id

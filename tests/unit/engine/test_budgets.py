@@ -6,7 +6,7 @@ from agent_engine.budgets import BudgetExceededError, DayBudgets, RunBudgets
 from agent_engine.errors import ModelUnavailableError
 from agent_engine.limits import MeteredModel
 from agent_engine.ports import Dialect, ModelReply, ModelRequest, Price, Role, Turn
-from agent_engine.safeguards import Budget, BudgetExceeded, BudgetOf
+from agent_engine.safeguards import Budget, BudgetExceeded, BudgetOf, CapOf
 from agent_engine.types import Limits, RunId, Usage
 
 REQUEST = ModelRequest(turns=(Turn(role=Role.USER, text="hello"),), purpose="plan", max_tokens=100)
@@ -17,8 +17,8 @@ class Store:
         self.exceeded = exceeded
         self.reserved, self.released = [], []
 
-    async def reserve(self, run_id, budgets, *, tokens, usd):
-        self.reserved.append((run_id, budgets, tokens, usd))
+    async def reserve(self, run_id, budgets, *, epoch, tokens, usd):
+        self.reserved.append((run_id, epoch, budgets, tokens, usd))
         return self.exceeded or f"r{len(self.reserved)}"
 
     async def release(self, reservation):
@@ -40,7 +40,7 @@ class Model:
 
 def metered(store, *budgets, model=None):
     settled = []
-    days = RunBudgets(DayBudgets(budgets, store), RunId("run"))
+    days = RunBudgets(DayBudgets(budgets, store), RunId("run"), 3)
     meter = MeteredModel(
         model or Model(),
         limits=Limits(),
@@ -59,8 +59,8 @@ async def test_the_worst_case_is_reserved_and_the_call_names_it():
     store = Store()
     meter, settled = metered(store, CHANNEL)
     await meter.complete(REQUEST)
-    [(run_id, budgets, tokens, usd)] = store.reserved
-    assert (run_id, budgets) == ("run", (CHANNEL,))
+    [(run_id, epoch, budgets, tokens, usd)] = store.reserved
+    assert (run_id, epoch, budgets) == ("run", 3, (CHANNEL,))
     assert tokens == 100 + 2
     assert usd == pytest.approx((2 * 1.0 + 100 * 2.0) / 1_000_000)
     assert [call.reservation for call in settled] == ["r1"]
@@ -75,11 +75,19 @@ async def test_a_failed_call_gives_it_back():
     assert (store.released, settled) == (["r1"], [])
 
 
-async def test_a_used_up_budget_says_whose_and_how_much():
-    store = Store(BudgetExceeded(budget=CHANNEL, used_tokens=1_000, used_usd=0.2))
+@pytest.mark.parametrize(
+    ("cap", "said"),
+    [
+        (CapOf.TOKENS, r"this channel's budget for today allows no more: 990 of 1,000 tokens"),
+        (CapOf.USD, r"this channel's budget for today allows no more: \$0\.99 of \$1\.00"),
+    ],
+)
+async def test_a_used_up_budget_says_whose_it_is_and_which_of_its_caps_was_met(cap, said):
+    store = Store(BudgetExceeded(budget=CHANNEL, cap=cap, used_tokens=990, used_usd=0.99))
     meter, _ = metered(store, CHANNEL)
-    with pytest.raises(BudgetExceededError, match=r"this channel's budget.*1,000 tokens"):
+    with pytest.raises(BudgetExceededError, match=said) as raised:
         await meter.complete(REQUEST)
+    assert (raised.value.limit, raised.value.name) == (cap, "channel_day")
 
 
 async def test_without_budgets_the_store_is_not_asked():

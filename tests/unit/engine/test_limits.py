@@ -19,10 +19,12 @@ class Model:
 
     def __init__(self):
         self.asked = []
+        self.arrived = asyncio.Event()
         self.hold = None
 
     async def complete(self, request):
         self.asked.append(request)
+        self.arrived.set()
         if self.hold is not None:
             await self.hold.wait()
         return ModelReply(text="ok", model="small-2", prompt_tokens=100, completion_tokens=20)
@@ -70,6 +72,30 @@ async def test_a_call_that_cannot_be_afforded_is_not_made():
     with pytest.raises(LimitExceededError, match="tokens"):
         await account.ask()
     assert account.model.asked == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "named"),
+    [
+        (Limits(tokens=200, usd=1.0), "tokens is used up: 0 of 200"),
+        (Limits(tokens=100_000, usd=0.001), "US dollars is used up: 0 of 0.001"),
+    ],
+)
+async def test_of_two_caps_the_one_that_was_met_is_named(limits, named):
+    with pytest.raises(LimitExceededError, match=named):
+        await Account(limits, prices={"small": PRICE}).ask()
+
+
+async def test_a_cap_met_by_calls_at_the_same_time_is_named_though_nothing_is_settled():
+    account = Account(Limits(tokens=1_200))
+    account.model.hold = asyncio.Event()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        first = group.create_task(account.ask())
+        await account.model.arrived.wait()
+        with pytest.raises(LimitExceededError, match="tokens is used up: 0 of 1200"):
+            await account.ask()
+        account.model.hold.set()
+    assert first.result().text == "ok"
 
 
 async def test_money_runs_out_where_the_price_is_known():

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agent_engine.commands import Cancel, CancelThread, Decide, Rate, RunAgain, Unrate
+from agent_engine.commands import Cancel, CancelThread, Rate, Unrate
 from agent_engine.places import Post, PostKind, PostState
 from agent_engine.types import RunId, TaskStatus, Thread
 from bot.inbound import acts
@@ -117,8 +117,6 @@ def click(**more):
     ("action", "command"),
     [
         (ids.StopRun(run_id=RunId("r1")), Cancel),
-        (ids.AgainRun(run_id=RunId("r1"), keep_work=True), RunAgain),
-        (ids.DecideWait(run_id=RunId("r1"), wait_id="w", value="yes"), Decide),
         (ids.RateAnswer(run_id=RunId("r1"), rating=5), Rate),
     ],
 )

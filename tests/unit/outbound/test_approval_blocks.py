@@ -39,6 +39,7 @@ SCHEMA = {
         "mode": {"type": "string", "enum": ["soft", "hard"]},
     },
 }
+FORM = ids.ChangeForm(run_id="r", wait_id="w", channel_id="C", thread_ts="1.1")
 ARGUMENTS = {"path": "a.txt", "times": 2, "deep": False, "mode": "soft", "more": {"x": [1]}}
 
 
@@ -158,9 +159,7 @@ def test_a_stopped_run_closes_its_question():
 def test_any_call_makes_blocks_that_slack_takes(arguments, words):
     call = a_call(arguments, like={"exactly": "h"})
     shown(replace(a_wait(call), question=words))
-    form = ids.ChangeForm(run_id="r", wait_id="w", channel_id="C", thread_ts="1.1")
-    change = approval_forms.change_modal(form, call, SCHEMA)
-    check_blocks(json.loads(json.dumps(change["blocks"])), surface=Surface.MODAL)
+    fields(call)
 
 
 def typed(**values):
@@ -199,6 +198,98 @@ def test_what_does_not_fit_is_said_beside_its_field(name, value, sentence):
     field = approval_forms.field_name(list(ARGUMENTS).index(name))
     assert sentence in changes.errors[field]
     assert list(changes.errors) == [field]
+
+
+def fields(call, schema=SCHEMA, **more):
+    """The fields of the form, by the argument they are for; None for one that cannot be edited."""
+    view = approval_forms.change_modal(FORM, call, schema, **more)
+    blocks = json.loads(json.dumps(view["blocks"]))
+    check_blocks(blocks, surface=Surface.MODAL)
+    found = {block.get("block_id"): block.get("element") for block in blocks}
+    names = [approval_forms.field_name(n) for n in range(len(call.arguments))]
+    return dict(zip(call.arguments, map(found.get, names), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("value", "schema", "kind", "lines"),
+    [
+        ("a.txt", {"type": "string"}, "plain_text_input", False),
+        ("a.txt", {"type": "string", "maxLength": 4_096}, "plain_text_input", False),
+        ("two\nlines", {"type": "string"}, "plain_text_input", True),
+        ("x" * 121, {"type": "string"}, "plain_text_input", True),
+        (" led by a blank", {"type": "string"}, "plain_text_input", True),
+        ("a\u2028b", {"type": "string"}, "plain_text_input", True),
+        ("print(1)", {"type": "string", "maxLength": 100_000}, "plain_text_input", True),
+        ("soft", {"enum": ["soft", "hard"]}, "static_select", None),
+        (2, {"type": "integer", "enum": [1, 2]}, "static_select", None),
+        (2, {"type": "integer"}, "number_input", None),
+        (2.5, {}, "number_input", None),
+        (1e300, {"type": "number"}, "plain_text_input", False),
+        (10**20, {"type": "integer"}, "plain_text_input", False),
+        (True, {"type": "boolean"}, "static_select", None),
+        ({"a": 1}, {"type": "object"}, "plain_text_input", True),
+        (None, {"anyOf": [{"type": "string"}, {"type": "null"}]}, "plain_text_input", True),
+        ("x", {"anyOf": [{"type": "string"}, {"type": "null"}]}, "plain_text_input", False),
+        ("a", {"anyOf": [{"enum": ["a", "b"]}, {"type": "null"}]}, "static_select", None),
+        (3, {"oneOf": [{"type": "string"}, {"type": "integer"}]}, "number_input", None),
+    ],
+)
+def test_each_argument_has_the_field_that_fits_it(value, schema, kind, lines):
+    element = fields(a_call({"it": value}), {"properties": {"it": schema}})["it"]
+    assert element["type"] == kind
+    assert element.get("multiline") is lines
+
+
+def test_a_number_keeps_within_what_the_tool_takes():
+    schema = {"properties": {"n": {"type": "integer", "minimum": 1, "maximum": 10}}}
+    element = fields(a_call({"n": 2}), schema)["n"]
+    assert (element["min_value"], element["max_value"]) == ("1", "10")
+    assert (element["initial_value"], element["is_decimal_allowed"]) == ("2", False)
+
+
+def test_only_texts_that_a_tool_can_do_without_may_be_left_empty():
+    schema = {**SCHEMA, "required": ["path", "note"]}
+    call = a_call({**ARGUMENTS, "note": "", "more": "a text that nothing requires"})
+    view = approval_forms.change_modal(FORM, call, schema)
+    may = [block["optional"] for block in view["blocks"] if block["type"] == "input"]
+    wanted = {"path": False, "times": False, "deep": False, "mode": False}
+    assert dict(zip(call.arguments, may, strict=True)) == {**wanted, "more": True, "note": True}
+
+
+ODD = {"n": 2.0, "many": 2, "mode": "a"}
+ODD_SCHEMA = {"properties": {"many": {"enum": [1, 2]}, "mode": {"enum": ["a", "b"]}}}
+
+
+@pytest.mark.parametrize(
+    ("number", "many", "left"),
+    [("2", "2", None), ("2.0", "1", {**ODD, "many": 1}), ("3", "2", {**ODD, "n": 3})],
+)
+def test_numbers_and_menus_come_back_as_what_they_were(number, many, left):
+    typed = {
+        "argument-0": {"argument-0": {"type": "number_input", "value": number}},
+        "argument-1": {"argument-1": {"selected_option": {"value": many}}},
+        "argument-2": {"argument-2": {"selected_option": {"value": "a"}}},
+    }
+    changes = approval_forms.read_changes(typed, a_call(ODD), ODD_SCHEMA)
+    assert (changes.arguments, changes.errors) == (left, {})
+
+
+@pytest.mark.parametrize("name", ["deep", "mode"])
+def test_a_menu_that_was_emptied_is_no_choice(name):
+    changes = approval_forms.read_changes(
+        typed(**{name: {"selected_option": None}}), a_call(), SCHEMA
+    )
+    field = approval_forms.field_name(list(ARGUMENTS).index(name))
+    assert changes.errors == {field: "Choose one."}
+
+
+def test_an_argument_with_a_secret_is_not_offered_and_stays_as_it_is():
+    call = a_call({"url": "https://u:hunter22@a.test", "to": "a"})
+    shown = fields(call, None, hidden={"url"})
+    assert (shown["url"], shown["to"]["type"]) == (None, "plain_text_input")
+    field = approval_forms.field_name(1)
+    changes = approval_forms.read_changes({field: {field: {"value": "b"}}}, call, None)
+    assert changes.arguments == {**call.arguments, "to": "b"}
 
 
 def test_an_argument_too_long_for_a_field_stays_as_it_is():

@@ -12,6 +12,7 @@ from agent_engine.types import (
     AgentObservation,
     Answer,
     EndReason,
+    ProposedCall,
     Resolution,
     StepStatus,
     Usage,
@@ -169,6 +170,23 @@ def test_a_step_that_may_have_happened_offers_repeat_and_skip():
     assert "This may already have happened:* Send the mail" in all_texts(content)
     read = [ids.read_action(*_ids(b)).value for b in content.blocks[1]["elements"]]
     assert read == ["repeat", "skip"]
+
+
+def test_what_may_be_done_twice_is_shown_whole_with_who_decides():
+    call = ProposedCall(
+        tool="send", arguments={"to": "x" * 2_000}, digest="d", approvers=(UserId("U7"),)
+    )
+    wait = Wait(id="w", kind=WaitKind.REPEAT, step=1, call=call)
+    run = a_run(plan=a_plan(a_step(1, "Send the mail", StepStatus.WAITING)))
+    content = question_content(run, wait)
+    check_content(content)
+    said = all_texts(content)
+    assert content.text.startswith("<@U7> *This may already have happened")
+    assert "Only <@U7> or an admin can decide" in said
+    assert "x" * 1_200 in said
+    assert "Show all" in said
+    done = replace(wait, resolution=Resolution(value="repeat", by=UserId("U7"), at=AT))
+    assert "Answered by <@U7>: repeat it" in all_texts(question_content(run, done))
 
 
 def test_a_run_that_ended_badly_says_one_sentence_and_can_run_again():
