@@ -12,7 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from agent_engine.tools.sandbox.choose import DRIVERS
+from agent_engine.tools.sandbox import engine
+from agent_engine.tools.sandbox.choose import drivers_with
 from agent_engine.tools.sandbox.driver import (
     Driver,
     Language,
@@ -21,6 +22,11 @@ from agent_engine.tools.sandbox.driver import (
     SandboxLimits,
 )
 from agent_engine.tools.sandbox.process import unprivileged_id
+from agent_engine.tools.sandbox.setup import ContainerSettings, Setup
+from tests.sandbox.image import IMAGE
+
+SETUP = Setup(container=ContainerSettings(image=IMAGE))
+DRIVERS = drivers_with(SETUP)
 
 
 @functools.cache
@@ -30,7 +36,10 @@ def working_drivers() -> tuple[str, ...]:
 
 @functools.cache
 def probed() -> dict[str, ProbeResult]:
-    return {name: asyncio.run(DRIVERS[name]().probe()) for name in DRIVERS}
+    with pytest.MonkeyPatch.context() as patch:
+        # A test machine is often a container; the engine in it is the tests' own.
+        patch.setattr(engine, "_IN_A_CONTAINER", ())
+        return {name: asyncio.run(DRIVERS[name]().probe()) for name in DRIVERS}
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
@@ -55,7 +64,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def driver(request) -> Driver:
+def driver(request, monkeypatch) -> Driver:
+    monkeypatch.setattr(engine, "_IN_A_CONTAINER", ())
     return DRIVERS[request.param]()
 
 

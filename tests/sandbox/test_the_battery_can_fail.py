@@ -79,11 +79,11 @@ async def test_a_writable_folder_is_caught(run, world, weaken):
         await battery.test_nothing_outside_can_be_written(run, world)
 
 
-async def test_a_missing_system_call_filter_is_caught(run, weaken):
+async def test_a_missing_system_call_filter_is_caught(run, driver, weaken):
     weaken.system_calls()
 
     with pytest.raises(AssertionError, match="ESCAPED"):
-        await battery.test_system_calls_that_only_attacks_need_are_refused(run)
+        await battery.test_system_calls_that_only_attacks_need_are_refused(run, driver)
 
 
 async def test_a_daemon_that_is_not_killed_is_caught(run, weaken):

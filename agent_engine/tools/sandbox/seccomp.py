@@ -19,7 +19,7 @@ _REFUSED: Final = """
     setdomainname modify_ldt fanotify_init move_pages mbind migrate_pages
 """
 _MISSING: Final = """
-    clone3 memfd_create memfd_secret shmget
+    clone3 memfd_create memfd_secret shmget semget msgget
 """
 _NAMESPACE_FLAGS: Final = (
     0x00020000,  # CLONE_NEWNS

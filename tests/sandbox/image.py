@@ -1,0 +1,1 @@
+IMAGE = "localhost/treadle-sandbox-test"
