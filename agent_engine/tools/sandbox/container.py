@@ -8,6 +8,7 @@ import asyncio
 import os
 import re
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from typing import BinaryIO, Final
 from typing_extensions import override
 
 from agent_engine.tools.quota import MIB
+from agent_engine.tools.sandbox import seccomp
 from agent_engine.tools.sandbox.copying import (
     PACK,
     UNPACKED,
@@ -55,16 +57,18 @@ from agent_engine.tools.sandbox.setup import Setup
 _NOBODY: Final = "65534:65534"
 _START_S: Final = 30.0
 _HEADERS_BYTES: Final = 8 * MIB
+_CODE_BYTES: Final = MIB
 _MARKS_BYTES: Final = 16 * 1024
 """Room on each stream for the keeper's marks and an engine's warnings."""
-_LAST_LINE: Final = re.compile(rb"\nE\w+ ([0-9]{1,3}) ([-T])\n")
+_LAST_LINE: Final = re.compile(rb"\nE\w+ ([0-9]{1,3}) ([-TM])\n")
+_REASONS: Final = {b"T": KilledReason.TIMEOUT, b"M": KilledReason.MEMORY}
 _PROXIES: Final = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 
 # The first process inside. It reads a line of its own, then the files, and leaves the rest of the
 # input to the program; both streams begin with a mark, and what follows the second one on the
 # output is how it ended and what it made.
 _KEEPER: Final = """\
-root=$1 seconds=$2 cpu=$3 data=$4 open=$5 file=$6 keeps=$7 main=$8; shift 8
+root=$1 seconds=$2 cpu=$3 data=$4 open=$5 file=$6 room=$7 main=$8; shift 8
 read -r mark size || exit 125
 ulimit -c 0 -t "$cpu" -d "$data" -n "$open" || exit 125
 head -c "$size" | tar -xf - -C "${root:-/}" --no-same-owner || exit 125
@@ -73,16 +77,20 @@ chmod -R a-w "$root/code"
 cd "$root/work" || exit 125
 printf 'R%s\\n' "$mark"
 printf 'R%s\\n' "$mark" >&2
+exec {err}>&2 2>/dev/null
 SECONDS=0
-(ulimit -f "$file"; exec timeout -s KILL "$seconds" "$@" "$root/code/$main")
+(ulimit -f "$file"; exec timeout -s KILL "$seconds" "$@" "$root/code/$main" 2>&"$err" {err}>&-)
 code=$? spent=$SECONDS
-[ "$$" = 1 ] && kill -KILL -1 2>/dev/null
-late=-
-[ "$code" = 137 ] && [ "$((spent + 1))" -ge "${seconds%.*}" ] && late=T
-printf '\\nE%s %s %s\\n' "$mark" "$code" "$late"
-[ "$keeps" = - ] || {
+[ "$$" = 1 ] && kill -KILL -1
+why=-
+if [ "$code" = 137 ]; then
+  [ "$((spent + 1))" -ge "${seconds%.*}" ] && why=T
+  grep -qs 'oom_kill [1-9]' /sys/fs/cgroup/{memory.events,memory/memory.oom_control} && why=M
+fi
+printf '\\nE%s %s %s\\n' "$mark" "$code" "$why"
+[ "$room" = 0 ] || {
 PACK
-} 2>/dev/null
+} | head -c "$room"
 exit "$code"
 """.replace("UNPACKED", UNPACKED).replace("PACK", PACK)
 
@@ -149,30 +157,32 @@ class Container(Driver):
             limits.memory // 1024,
             limits.open_files,
             limits.file_bytes // 1024,
-            "-" if job.folder is None else "+",
+            0 if job.folder is None else _room(job, parcel),
             start.main,
             Path(start.binary).name,
             *start.flags,
         )
         keeper = ("/bin/bash", "-c", _KEEPER, "keeper", *(str(word) for word in words))
         box = ("run", "--name", name, *_ISOLATION, *self._sizes(job, parcel), *engine_words)
+        held = ("--security-opt", f"seccomp={parcel.profile}", self._setup.container.image)
         return Command(
-            argv=(self._engine.path, *box, self._setup.container.image, *_WITHOUT_PROXIES, *keeper),
+            argv=(self._engine.path, *box, *held, *_WITHOUT_PROXIES, *keeper),
             env=environment(),
+            cwd=parcel.place,
             stdin=parcel.stdin,
             drop_root=False,  # the engine's socket is the bot's to use; the program never sees it
         )
 
     def _sizes(self, job: SandboxJob, parcel: "_Parcel") -> tuple[str, ...]:
         limits = job.limits
-        work = limits.work_bytes + parcel.given.size + _HEADERS_BYTES
+        work = limits.work_bytes + parcel.given.size
         # Files in memory count as memory of the container.
-        memory = limits.memory + work + 2 * limits.temp_bytes
+        memory = limits.memory + work + _CODE_BYTES + 2 * limits.temp_bytes
         return (
             *("--memory", str(memory), "--memory-swap", str(memory)),
             *("--pids-limit", str(limits.processes + 8), "--cpus", "1"),
             *("--tmpfs", f"/work:rw,exec,nosuid,nodev,size={work},mode=1777"),
-            *("--tmpfs", f"/code:rw,nosuid,nodev,size={_HEADERS_BYTES},mode=1777"),
+            *("--tmpfs", f"/code:rw,nosuid,nodev,size={_CODE_BYTES},mode=1777"),
             *("--tmpfs", f"/tmp:rw,nosuid,nodev,size={limits.temp_bytes},mode=1777"),  # noqa: S108  inside
             *("--shm-size", str(limits.temp_bytes)),
         )
@@ -205,11 +215,15 @@ class _Parcel:
         self.given = CopiedIn()
         self.stdin = -1
         """A descriptor, open until the stack ends."""
+        # Podman leaves a file where it is called when memory runs out.
+        self.place = stack.enter_context(tempfile.TemporaryDirectory(prefix="treadle-container-"))
+        self.profile = Path(self.place, "seccomp.json")
         self._job = job
         self._stack = stack
 
     def pack(self) -> None:
-        """Take in the program and the task's files; blocks."""
+        """Take in the program, the task's files and what the engine reads; blocks."""
+        self.profile.write_text(seccomp.profile())
         self.stdin = written_memory_file("parcel", self._write)
         self._stack.callback(os.close, self.stdin)
 
@@ -247,14 +261,18 @@ class _Parts:
         return self.finished.returncode == _KILLED and self.finished.killed_reason is None
 
 
+def _room(job: SandboxJob, parcel: _Parcel) -> int:
+    """Return how many bytes the archive of what the program made may have."""
+    return job.limits.copied_out_bytes + parcel.given.size + _HEADERS_BYTES
+
+
 def _bounds(job: SandboxJob, parcel: _Parcel) -> Bounds:
     limits = job.limits
-    room = limits.copied_out_bytes + parcel.given.size if job.folder is not None else 0
     # Beyond the program's own time, which is kept inside: a container takes a while to start.
     return Bounds(
         timeout_s=limits.timeout_s + _START_S,
         stream_bytes=limits.stream_bytes + _MARKS_BYTES,
-        tail=Tail(_end(parcel.mark), room + _HEADERS_BYTES),
+        tail=Tail(_end(parcel.mark), _room(job, parcel) + _MARKS_BYTES),
     )
 
 
@@ -276,7 +294,7 @@ def _split(finished: Finished, mark: str, stream_bytes: int) -> _Parts | None:
     archive_at, reason = len(output), finished.killed_reason
     if ended >= 0 and (line := _LAST_LINE.match(output, ended)):
         archive_at, code = line.end(), int(line[1])
-        reason = reason or (KilledReason.TIMEOUT if line[2] == b"T" else None)
+        reason = reason or _REASONS.get(line[2])
     return _Parts(
         finished=replace(
             finished,

@@ -72,6 +72,7 @@ class Command:
     stdin: bytes | int = b""
     """Or a descriptor of a file, at its start, which stays the caller's."""
     pass_fds: tuple[int, ...] = ()
+    cwd: str = "/"
     drop_root: bool = True
     """Whether to start as an unprivileged user when the bot itself is root."""
     told: tuple[WaitingProcess, bytes] | None = None
@@ -200,7 +201,7 @@ def _start(
             stdout=out.write,
             stderr=err.write,
             env=dict(command.env),
-            cwd="/",
+            cwd=command.cwd,
             pass_fds=(*command.pass_fds, *joining),
             start_new_session=True,
             user=user,
