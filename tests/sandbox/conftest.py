@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from agent_engine.tools.sandbox import engine
+from agent_engine.tools.sandbox.cgroups import Delegated, delegated
 from agent_engine.tools.sandbox.choose import drivers_with
 from agent_engine.tools.sandbox.driver import (
     Driver,
@@ -42,8 +43,19 @@ def probed() -> dict[str, ProbeResult]:
         return {name: asyncio.run(DRIVERS[name]().probe()) for name in DRIVERS}
 
 
+@functools.cache
+def delegated_folder() -> Path | None:
+    """Return the control group below which tests may make others; None where there is none."""
+    lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    own = [Path(f"/sys/fs/cgroup/memory{path}") for _, name, path in lines if name == "memory"]
+    found = own[0] if own else getattr(delegated(None), "folder", None)
+    return found if found is not None and not Delegated(found).problem() else None
+
+
 def pytest_terminal_summary(terminalreporter) -> None:
     """Say aloud on which drivers the battery was not held, for that is no success."""
+    if delegated_folder.cache_info().currsize and delegated_folder() is None:
+        terminalreporter.write_line("Not held in a control group: none can be made here.")
     if not probed.cache_info().currsize:
         return
     for name, found in probed().items():
@@ -56,6 +68,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "control_group" in metafunc.fixturenames:
+        found = [] if delegated_folder() is None else [delegated_folder()]
+        metafunc.parametrize("control_group", found, indirect=True, ids=str)
     if "driver" not in metafunc.fixturenames:
         return
     only = metafunc.definition.get_closest_marker("only_driver")
@@ -87,6 +102,14 @@ def run(driver, tmp_path):
 
     act.folder = folder
     return act
+
+
+@pytest.fixture
+def control_group(request) -> Iterator[Path]:
+    folder = request.param / f"treadle-tests-{uuid4().hex}"
+    folder.mkdir()
+    yield folder
+    folder.rmdir()
 
 
 @dataclass(frozen=True)

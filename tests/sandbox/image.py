@@ -2,7 +2,7 @@
 
     python -m tests.sandbox.image podman
 
-It has bash, coreutils, findutils, tar, python and node, and the libraries they load.
+It has shells, coreutils, findutils, tar, python and node, and the libraries they load.
 """
 
 import subprocess
@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 IMAGE = "localhost/treadle-sandbox-test"
-_PACKAGES = ("bash", "coreutils", "findutils", "tar", "gzip", "sed", "grep", "mawk", "util-linux")
+_PACKAGES = (
+    *("bash", "coreutils", "dash", "findutils", "grep", "gzip", "mawk", "sed", "tar"),
+    "util-linux",
+)
 _ALSO = ("/usr/bin/python3", "/usr/bin/node", "/usr/bin/awk", "/etc/alternatives/awk")
 _PYTHON = "/usr/lib/python3.*/lib-dynload/*.so"
 

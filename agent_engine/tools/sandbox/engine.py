@@ -134,7 +134,7 @@ class Engine:
             self._answered = shutil.which(name, path=SEARCH_PATH) or ""
             try:
                 if self._answered:
-                    fix = f"start {name}, and let the bot's user use it"
+                    fix = f"start {Path(name).name}, and let the bot's user use it"
                     await self._asked(("version",), fix=fix)
                     return
             except NotUsableError as error:
