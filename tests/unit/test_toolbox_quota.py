@@ -1,7 +1,7 @@
 """How much a task may keep in files: what is said to the model is what is held."""
 
-from bot.equipment import make_tools
 from bot.settings import Purpose, read_settings
+from bot.toolbox import make_tools
 
 
 def descriptions(tmp_path, text=""):
