@@ -193,7 +193,8 @@ def folder_members(folder: Path, limits: SandboxLimits) -> Iterator[File | str]:
                 return
             try:
                 names = split_path(entry.path)
-                data, executable = root.read_with_mode(names, max_bytes=limits.file_bytes)
+                # One that was given may be larger than one that may be made.
+                data, executable = root.read_with_mode(names, max_bytes=limits.copied_in_bytes)
             except PathError as error:
                 yield f"not kept: {error}"
             else:

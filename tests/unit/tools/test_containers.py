@@ -277,6 +277,22 @@ async def test_an_engine_without_a_boundary_is_caught_by_the_probe(docker):
     assert not found.usable
 
 
+async def test_a_command_whose_server_does_not_answer_gives_way_to_the_next(
+    docker, tmp_path, monkeypatch
+):
+    (tmp_path / "second").mkdir()
+    podman = FakeDocker(tmp_path / "second")
+    monkeypatch.setattr(engine, "NAMES", (str(docker.path), str(podman.path)))
+    docker.says({"version": {"code": 1, "stderr": "No daemon"}})
+
+    ended = await Container().run(SandboxJob(language=Language.BASH, code="echo hi"))
+
+    assert ended.stdout == "hi\n"
+    assert [call["words"][0] for call in docker.calls()] == ["version"]
+    podman.says({"version": {"code": 1, "stderr": "No rights"}})
+    assert "No daemon" in (await Container().probe()).reason
+
+
 async def test_no_engine_and_a_bot_in_a_container_are_refused(docker, monkeypatch):
     none = Container(Setup(container=ContainerSettings(engine="no-such-engine")))
 

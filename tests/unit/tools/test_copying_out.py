@@ -263,3 +263,21 @@ def test_a_programs_own_folder_is_read_without_following_its_links(tmp_path):
     assert [item.path for item in members if isinstance(item, File)] == ["good"]
     notes = sorted(item for item in members if isinstance(item, str))
     assert [note.split(" ")[2] for note in notes] == ["'link'", "'twin':", "'up'"]
+
+
+def test_a_given_file_larger_than_one_that_may_be_made_is_not_spoken_of(tmp_path):
+    work, folder = tmp_path / "work", tmp_path / "folder"
+    for place in (work, folder):
+        place.mkdir()
+        (place / "large").write_bytes(b"x" * 20)
+    limits = SandboxLimits(file_bytes=10)
+    given = CopiedIn()
+    for file in read_folder(folder, limits):
+        given.note(file)
+
+    same = copy_out(folder_members(work, limits), folder, given, limits)
+    (work / "large").write_bytes(b"y" * 20)
+    changed = copy_out(folder_members(work, limits), folder, given, limits)
+
+    assert (same.files, same.notes) == ([], [])
+    assert "at most 10 bytes" in changed.notes[0]
