@@ -119,7 +119,7 @@ places = [{bait!r}, "away", "/", "/usr", "/usr/bin", "/etc", "/dev", "/root", "/
 for place in places + {code!r} + ["/proc/1/root" + {bait!r}]:
     attempt("write " + place, lambda: open(place + "/written", "w").write("x"))
 attempt("program", lambda: open(__file__, "a").write("x"))
-attempt("chmod", lambda: os.chmod("/usr", 0o777) is None and "done")
+attempt("chmod", lambda: os.chmod("/usr", 0o777) or os.stat("/usr").st_mode & 0o022 or None)
 attempt("core", lambda: open("/proc/sys/kernel/core_pattern", "w").write("|/bin/sh"))
 """,
     )
