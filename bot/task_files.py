@@ -10,11 +10,13 @@ from agent_engine.tools.received import Kept, Received
 from agent_engine.tools.task_folders import TaskFolders
 from agent_engine.types import RunSnapshot
 
-__all__ = ["MOST_BYTES", "FolderFiles", "Kept", "Received", "TaskFolders"]
+__all__ = ["MAX_FILES", "MOST_BYTES", "FolderFiles", "Kept", "Received", "TaskFolders"]
 
 logger = logging.getLogger(__name__)
 
 MOST_BYTES = 50_000_000
+MAX_FILES = 50
+"""Of what people attach to one task."""
 
 
 class FolderFiles:

@@ -37,6 +37,7 @@ from agent_engine.tools.web_search.provider import Provider
 from agent_engine.tools.web_search.tool import web_search
 from bot.mcp_servers import mcp_servers
 from bot.settings import Settings
+from bot.task_files import MAX_FILES
 from bot.tool_rules import KnownTools, tool_policy
 
 TASK_FOLDERS = "tasks"
@@ -114,7 +115,7 @@ def make_tools(settings: Settings) -> Sequence[Tool]:
     file = settings.file
     # What people attach is bounded by itself, and must not keep the agent from writing.
     size = file.tools.task_folder.mib * MIB + file.files.task_mb * 1_000_000
-    quota = Quota(size=size, files=file.tools.task_folder.files)
+    quota = Quota(size=size, files=file.tools.task_folder.files + MAX_FILES)
     return (
         calculate(),
         code_execution(

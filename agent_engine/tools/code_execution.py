@@ -11,7 +11,7 @@ from pydantic import Field
 from agent_engine.errors import ToolError
 from agent_engine.ports import ToolContext, ToolTraits
 from agent_engine.tools.declare import DeclaredTool, Parameters
-from agent_engine.tools.quota import Quota
+from agent_engine.tools.quota import Quota, shown_size
 from agent_engine.tools.sandbox.choose import SandboxChooser
 from agent_engine.tools.sandbox.driver import (
     KilledReason,
@@ -98,9 +98,10 @@ def code_execution(
         name="code_execution",
         description=(
             f"Run a program ({names}) in a sandbox without network, for at most "
-            f"{caps.timeout_s:g} s. It starts in a copy of the task folder: files it makes or "
-            "changes there are kept and listed in 'files' (deletions are not). Returns stdout, "
-            f"stderr and exit_code.{_offer(packages)}"
+            f"{caps.timeout_s:g} s. It starts in a copy of the task folder, of which at most "
+            f"{shown_size(caps.copied_in_bytes)} are given to it: files it makes or changes there "
+            f"(up to {shown_size(caps.work_bytes)}) are kept and listed in 'files' (deletions are "
+            f"not). Returns stdout, stderr and exit_code.{_offer(packages)}"
         ),
         parameters=CodeExecutionParameters,
         run=_Runner(chooser, frozenset(languages), caps).run,
@@ -117,7 +118,7 @@ def _offer(packages: Sequence[str]) -> str:
 def _with_quota(limits: SandboxLimits, quota: Quota) -> SandboxLimits:
     """Let a program have as many files as fit into a task folder, and no more bytes than usual.
 
-    What it is given is held in memory, twice for a moment.
+    What it is given is held in memory, twice while it runs.
     """
     given = min(quota.size, limits.copied_in_bytes)
     return replace(limits, folder_quota=quota, copied_in_bytes=given, copied_files=quota.files)
@@ -152,7 +153,10 @@ def _error(ended: SandboxResult, limits: SandboxLimits) -> str:
         case KilledReason.PROCESSES:
             return f"the program was stopped: it started more than {limits.processes} processes"
         case KilledReason.DISK:
-            return f"the program was stopped: it wrote more than {limits.work_bytes} bytes of files"
+            return (
+                f"the program was stopped: it wrote more than {limits.work_bytes} bytes of files, "
+                "or too many files, or folders too deep or closed"
+            )
         case None if ended.exit_code == 0:
             return f"the program ended well, but not all of its files are kept: {ended.folder_full}"
         case None:

@@ -13,10 +13,12 @@ from agent_engine.errors import ToolError
 from agent_engine.ports import ToolContext, ToolTraits
 from agent_engine.tools.declare import DeclaredTool, Parameters
 from agent_engine.tools.paths import MAX_FILE_BYTES, Entry, Folder, Kind, split_path
-from agent_engine.tools.quota import Quota
+from agent_engine.tools.quota import Quota, shown_size
 from agent_engine.types import JsonObject
 
 _MAX_LISTED: Final = 5_000
+_FOR_HOST_NAMES: Final = frozenset({"idna", "punycode"})
+"""Codecs whose time grows with the square of the text: a file would occupy the bot for hours."""
 
 
 class Operation(StrEnum):
@@ -49,15 +51,17 @@ def file_operations(quota: Quota | None = None) -> DeclaredTool[FileOperationsPa
     Args:
         quota: how much a task folder may hold; None for the usual.
     """
+    caps = quota or Quota()
     return DeclaredTool(
         name="file_operations",
         description=(
             "Read, write, list, check or delete files in the task folder. write creates the "
-            "folders above and replaces the file; delete removes a file or an empty folder; a "
-            "file may have at most 10 MiB."
+            "folders above and replaces the file; delete removes a file or an empty folder. Read "
+            f"or written here, a file may have at most {shown_size(MAX_FILE_BYTES)}; the folder "
+            f"may hold {shown_size(caps.size)} and {caps.files} files and folders."
         ),
         parameters=FileOperationsParameters,
-        run=functools.partial(_run, quota or Quota()),
+        run=functools.partial(_run, caps),
         traits=ToolTraits(timeout_s=30.0, idempotent=True),
         describe=_describe,
         characteristics=lambda arguments: {"operation": str(arguments["operation"])},
@@ -148,6 +152,8 @@ def _known_encoding(name: str) -> str:
         " ".encode(codec.name)
     except (LookupError, ValueError) as error:
         raise ToolError(f"there is no encoding {name!r}; use utf-8") from error
+    if codec.name in _FOR_HOST_NAMES:
+        raise ToolError(f"{codec.name} is no encoding of files; use utf-8")
     return codec.name
 
 

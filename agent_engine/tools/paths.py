@@ -214,10 +214,11 @@ class Folder:
         self._tally = None
 
     def walk(self, *, missed: Callable[[PathError], object] = lambda _: None) -> Iterator[Entry]:
-        """Yield every file and folder below, folders before what they hold; links left out.
+        """Yield every file and folder below, folders before what they hold.
 
         Args:
-            missed: told of folders below that cannot be looked into: gone, closed, oddly named.
+            missed: told of what is left out: links and special files, and folders that cannot be
+                looked into because they are closed, too deep or oddly named.
         """
         waiting: list[tuple[str, ...]] = [()]
         while waiting:
@@ -230,11 +231,17 @@ class Folder:
                 missed(error)
                 continue
             for entry in entries:
-                if entry.kind not in (Kind.FILE, Kind.FOLDER):
-                    continue
-                yield entry
-                if entry.kind is Kind.FOLDER and entry.path.count("/") < MAX_DEPTH - 1:
-                    waiting.append(tuple(entry.path.split("/")))
+                if entry.kind is Kind.OTHER:
+                    missed(PathError(f"{entry.path!r} is not a regular file"))
+                elif entry.kind is Kind.FILE:
+                    yield entry
+                elif entry.kind is Kind.FOLDER:
+                    yield entry
+                    below = tuple(entry.path.split("/"))
+                    if len(below) < MAX_DEPTH:
+                        waiting.append(below)
+                    else:
+                        missed(PathError(f"{entry.path!r} is as deep as folders are looked into"))
 
     def _counted(self) -> Tally:
         """Return the count of what is here, having waited until nobody else writes."""

@@ -39,8 +39,8 @@ class Tally:
         # One that shrinks what is there is let through even where too much is there already.
         if after > self._quota.size and after > self._size:
             return (
-                f"the task folder may hold {_shown(self._quota.size)} and would hold "
-                f"{_shown(after)} with this file; delete some files first"
+                f"the task folder may hold {shown_size(self._quota.size)} and would hold "
+                f"{shown_size(after)} with this file; delete some files first"
             )
         if len(self._sizes) + len(self._new(names)) > self._quota.files and self._new(names):
             return (
@@ -61,5 +61,10 @@ class Tally:
         return [path for path in paths if path not in self._sizes]
 
 
-def _shown(size: int) -> str:
+def shown_size(size: int) -> str:
+    """Return a number of bytes as people write it.
+
+    >>> shown_size(900), shown_size(320 * MIB), shown_size(334_217_728)
+    ('900 bytes', '320 MiB', '318.7 MiB')
+    """
     return f"{size} bytes" if size < MIB else f"{size / MIB:.1f} MiB".replace(".0 MiB", " MiB")

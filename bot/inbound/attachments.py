@@ -18,12 +18,10 @@ from bot.inbound import file_objects
 from bot.outbound.downloads import DownloadError, NoFile, Source
 from bot.outbound.pacing import Sleep
 from bot.outbound.web_calls import NOT_OFFERED
-from bot.task_files import Kept, Received, TaskFolders
+from bot.task_files import MAX_FILES, Kept, Received, TaskFolders
 
 logger = logging.getLogger(__name__)
 
-MAX_FILES: Final = 50
-"""Of one task."""
 SHARED_PAUSES_S: Final = (0.0, 1.0, 3.0)
 """Slack may not say yet where a new file is shared."""
 MEGABYTE: Final = 1_000_000

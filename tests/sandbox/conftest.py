@@ -12,7 +12,9 @@ from uuid import uuid4
 
 import pytest
 
-from agent_engine.tools.sandbox.choose import DRIVERS
+from agent_engine.tools.sandbox import engine
+from agent_engine.tools.sandbox.cgroups import Delegated, delegated
+from agent_engine.tools.sandbox.choose import drivers_with
 from agent_engine.tools.sandbox.driver import (
     Driver,
     Language,
@@ -21,6 +23,11 @@ from agent_engine.tools.sandbox.driver import (
     SandboxLimits,
 )
 from agent_engine.tools.sandbox.process import unprivileged_id
+from agent_engine.tools.sandbox.setup import ContainerSettings, Setup
+from tests.sandbox.image import IMAGE
+
+SETUP = Setup(container=ContainerSettings(image=IMAGE))
+DRIVERS = drivers_with(SETUP)
 
 
 @functools.cache
@@ -30,11 +37,25 @@ def working_drivers() -> tuple[str, ...]:
 
 @functools.cache
 def probed() -> dict[str, ProbeResult]:
-    return {name: asyncio.run(DRIVERS[name]().probe()) for name in DRIVERS}
+    with pytest.MonkeyPatch.context() as patch:
+        # A test machine is often a container; the engine in it is the tests' own.
+        patch.setattr(engine, "_IN_A_CONTAINER", ())
+        return {name: asyncio.run(DRIVERS[name]().probe()) for name in DRIVERS}
+
+
+@functools.cache
+def delegated_folder() -> Path | None:
+    """Return the control group below which tests may make others; None where there is none."""
+    lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    own = [Path(f"/sys/fs/cgroup/memory{path}") for _, name, path in lines if name == "memory"]
+    found = own[0] if own else getattr(delegated(None), "folder", None)
+    return found if found is not None and not Delegated(found).problem() else None
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
     """Say aloud on which drivers the battery was not held, for that is no success."""
+    if delegated_folder.cache_info().currsize and delegated_folder() is None:
+        terminalreporter.write_line("Not held in a control group: none can be made here.")
     if not probed.cache_info().currsize:
         return
     for name, found in probed().items():
@@ -47,6 +68,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "control_group" in metafunc.fixturenames:
+        found = [] if delegated_folder() is None else [delegated_folder()]
+        metafunc.parametrize("control_group", found, indirect=True, ids=str)
     if "driver" not in metafunc.fixturenames:
         return
     only = metafunc.definition.get_closest_marker("only_driver")
@@ -55,7 +79,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def driver(request) -> Driver:
+def driver(request, monkeypatch) -> Driver:
+    monkeypatch.setattr(engine, "_IN_A_CONTAINER", ())
     return DRIVERS[request.param]()
 
 
@@ -77,6 +102,14 @@ def run(driver, tmp_path):
 
     act.folder = folder
     return act
+
+
+@pytest.fixture
+def control_group(request) -> Iterator[Path]:
+    folder = request.param / f"treadle-tests-{uuid4().hex}"
+    folder.mkdir()
+    yield folder
+    folder.rmdir()
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ async def test_one_that_died_while_it_waited_is_replaced(driver):
 
 
 async def test_nobody_waits_for_a_driver_that_is_gone(driver):
+    gc.collect()  # drivers of earlier tests
     before = waiting()
     own = DRIVERS[driver.name]()
     await own.run(HELLO)
@@ -62,4 +63,4 @@ async def test_nobody_waits_for_a_driver_that_is_gone(driver):
     del own
     gc.collect()
 
-    assert waiting() == before
+    assert waiting() <= before

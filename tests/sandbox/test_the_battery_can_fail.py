@@ -58,11 +58,13 @@ async def test_a_reachable_network_is_caught(run, world, weaken):
         await battery.test_nobody_can_be_reached_over_any_kind_of_socket(run, world)
 
 
-async def test_an_environment_that_is_passed_on_is_caught(run, world, weaken):
+async def test_an_environment_that_is_passed_on_is_caught(run, world, driver, weaken):
     weaken.isolation("--unshare-all", "--unshare-user", "--setenv", "TOKEN", "secret")
 
     with pytest.raises(AssertionError, match="ESCAPED"):
-        await battery.test_secrets_in_the_environment_of_processes_cannot_be_read(run, world)
+        await battery.test_secrets_in_the_environment_of_processes_cannot_be_read(
+            run, world, driver
+        )
 
 
 async def test_a_readable_folder_is_caught(run, world, driver, weaken):
@@ -72,11 +74,11 @@ async def test_a_readable_folder_is_caught(run, world, driver, weaken):
         await battery.test_files_outside_cannot_be_read(run, world, driver)
 
 
-async def test_a_writable_folder_is_caught(run, world, weaken):
+async def test_a_writable_folder_is_caught(run, world, driver, weaken):
     weaken.mount("--bind", str(world.folder), str(world.folder))
 
     with pytest.raises(AssertionError, match="ESCAPED"):
-        await battery.test_nothing_outside_can_be_written(run, world)
+        await battery.test_nothing_outside_can_be_written(run, world, driver)
 
 
 async def test_a_missing_system_call_filter_is_caught(run, weaken):

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from typing_extensions import override
 
@@ -19,10 +19,11 @@ from agent_engine.tools.quota import MIB
 from agent_engine.tools.sandbox import seccomp
 from agent_engine.tools.sandbox.cgroups import Group
 from agent_engine.tools.sandbox.copying import (
+    PACK,
+    UNPACKED,
     CopiedIn,
     CopiedOut,
     archive_members,
-    copied_in,
     copy_out,
     read_folder,
     write_archive,
@@ -43,15 +44,13 @@ from agent_engine.tools.sandbox.interpreters import (
     found_languages,
     start_of,
 )
-from agent_engine.tools.sandbox.probes import probe_driver
-from agent_engine.tools.sandbox.process import (
-    Bounds,
-    Command,
-    Finished,
+from agent_engine.tools.sandbox.memory_files import (
     empty_memory_file,
     memory_file,
-    run_bounded,
+    written_memory_file,
 )
+from agent_engine.tools.sandbox.probes import probe_driver
+from agent_engine.tools.sandbox.process import Bounds, Command, Finished, run_bounded, wait_through
 from agent_engine.tools.sandbox.results import result_of
 from agent_engine.tools.sandbox.setup import Setup
 
@@ -78,6 +77,7 @@ if [ "$in" != - ]; then
   tar -xf - --no-same-owner <&"$in" || exit 125
   exec {in}<&-
 fi
+UNPACKED
 printf '\\n' >&"$ready" || exit 125
 exec {ready}>&-
 (
@@ -90,10 +90,12 @@ code=$?
 if [ "$out" != - ]; then
   shopt -s nullglob dotglob
   made=(*)
-  [ "${#made[@]}" -eq 0 ] || tar --format=ustar --hard-dereference -cf - . >&"$out"
+  [ "${#made[@]}" -eq 0 ] || {
+PACK
+  } >&"$out"
 fi
 exit "$code"
-"""
+""".replace("UNPACKED", UNPACKED).replace("PACK", PACK)
 
 
 class Bubblewrap(Driver):
@@ -131,7 +133,9 @@ class Bubblewrap(Driver):
     @override
     async def run(self, job: SandboxJob) -> SandboxResult:
         with ExitStack() as stack:
-            given = await asyncio.to_thread(_given_files, job)
+            given = _Given(stack)
+            loop = asyncio.get_running_loop()
+            await wait_through(loop.run_in_executor(None, given.take, job))
             rules = await asyncio.to_thread(seccomp.filter_program)
             box = _Box(job, self._setup, given, stack, rules)
             group = stack.enter_context(self._setup.group(job.limits, given.what.size))
@@ -143,11 +147,23 @@ class Bubblewrap(Driver):
 
 
 class _Given:
-    """A task folder's files, as an archive, and what they were."""
+    """A task folder's files, as an archive in memory, and what they were."""
 
-    def __init__(self, archive: bytes, what: CopiedIn) -> None:
-        self.archive = archive
-        self.what = what
+    def __init__(self, stack: ExitStack) -> None:
+        self.archive: int | None = None
+        """A descriptor, open until the stack ends; None where there are no files."""
+        self.what = CopiedIn()
+        self._stack = stack
+
+    def take(self, job: SandboxJob) -> None:
+        """Take in the files; blocks."""
+        self.archive = written_memory_file("files", functools.partial(self._write, job))
+        self._stack.callback(os.close, self.archive)
+        if not self.what.digests:
+            self.archive = None
+
+    def _write(self, job: SandboxJob, sink: BinaryIO) -> None:
+        self.what = write_archive(read_folder(job.folder, job.limits), sink)
 
 
 class _Box:
@@ -166,7 +182,7 @@ class _Box:
         stack.callback(os.close, self._ready_fd)
         self._ready = self._keep(ready)
         self._rules = self._memory("rules", rules)
-        self._archive_in = self._memory("files", given.archive) if given.archive else None
+        self._archive_in = given.archive
         keeps = job.folder is not None
         self.archive_out = self._keep(empty_memory_file("made", self.room)) if keeps else None
 
@@ -180,7 +196,7 @@ class _Box:
             argv=(*argv, *self._keeper(start)),
             env={"PATH": SEARCH_PATH},
             stdin=self._job.stdin.encode(errors="replace"),
-            pass_fds=tuple(self._fds),
+            pass_fds=(*self._fds, *([] if self._archive_in is None else [self._archive_in])),
         )
 
     def was_ready(self) -> bool:
@@ -288,11 +304,6 @@ def _too_many_files(pids: Sequence[int]) -> KilledReason | None:
         used = sum(count.f_files - count.f_ffree for count in counts)
         return KilledReason.DISK if used > _MAX_FILES else None
     return None
-
-
-def _given_files(job: SandboxJob) -> _Given:
-    files = read_folder(job.folder, job.limits) if job.folder is not None else []
-    return _Given(write_archive(files) if files else b"", copied_in(files))
 
 
 def _copy_out(job: SandboxJob, box: _Box, finished: Finished) -> CopiedOut:

@@ -24,8 +24,9 @@ _OWN: Final = Path("/proc/self/cgroup")
 _PREFIX: Final = "treadle-"
 _MARK: Final = "user.delegate"
 """Set by systemd (251 and newer) on groups of units with ``Delegate=``."""
-_REMOVE_TRIES: Final = 20
+_REMOVE_TRIES: Final = 3
 _REMOVE_EVERY_S: Final = 0.005
+_STALE_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,13 @@ class Delegated:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._left: list[Group] = []
+        """Groups whose last processes were still on their way out."""
 
     def problem(self) -> str:
         """Make a group and remove it again; say why that does not work, empty when it does."""
         try:
+            self._sweep()
             with self.group(memory=64 * 1024 * 1024, processes=8):
                 return ""
         except SandboxError as error:
@@ -74,19 +78,37 @@ class Delegated:
             SandboxError: it cannot be made.
         """
         made = Group(self.folder / f"{_PREFIX}{secrets.token_hex(8)}")
+        self._left = [group for group in self._left if not _is_removed(group)]
         try:
             if self._is_unified:
                 _let_children_have(self.folder)
             made.folder.mkdir()
             self._cap(made.folder, memory, processes)
         except OSError as error:
-            _remove(made)
+            self._remove(made)
             why = error.strerror or "refused"
             raise SandboxError(f"no control group below {self.folder}: {why}") from error
         try:
             yield made
         finally:
-            _remove(made)
+            self._remove(made)
+
+    def _remove(self, group: Group) -> None:
+        """Remove a group, now or, when something in it takes its time, before the next is made."""
+        group.kill()
+        for _ in range(_REMOVE_TRIES):
+            if _is_removed(group):
+                return
+            time.sleep(_REMOVE_EVERY_S)
+        self._left.append(group)
+        logger.info("control_group_left", extra={"groups": len(self._left)})
+
+    def _sweep(self) -> None:
+        """Remove what a bot that was killed left behind; groups of another bot are younger."""
+        for folder in self.folder.glob(f"{_PREFIX}*"):
+            with contextlib.suppress(FileNotFoundError):  # another bot was faster
+                if time.time() - folder.stat().st_mtime > _STALE_S:
+                    _is_removed(Group(folder))
 
     @property
     def _is_unified(self) -> bool:
@@ -152,16 +174,12 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
-def _remove(group: Group) -> None:
-    """Remove a group, whose last processes may still be on their way out."""
-    group.kill()
-    for _ in range(_REMOVE_TRIES):
-        try:
-            group.folder.rmdir()
-        except FileNotFoundError:
-            return
-        except OSError:
-            time.sleep(_REMOVE_EVERY_S)
-        else:
-            return
-    logger.warning("control_group_left")
+def _is_removed(group: Group) -> bool:
+    """Remove a group that is empty; say whether it is gone."""
+    try:
+        group.folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True

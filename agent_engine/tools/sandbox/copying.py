@@ -9,12 +9,21 @@ import io
 import os
 import tarfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
-from agent_engine.tools.paths import Folder, Kind, PathError, QuotaError, split_path
+from agent_engine.tools.paths import (
+    MAX_DEPTH,
+    MAX_PATH_BYTES,
+    Folder,
+    Kind,
+    PathError,
+    QuotaError,
+    split_path,
+)
+from agent_engine.tools.quota import shown_size
 from agent_engine.tools.sandbox.driver import SandboxLimits
 from agent_engine.tools.sandbox.failures import SandboxError
 
@@ -22,8 +31,28 @@ _BLOCK: Final = 512
 _MAX_NOTES: Final = 10
 _REGULAR: Final = (b"0", b"\0")
 _FOLDER: Final = b"5"
+_LONG_NAME: Final = b"L"
+_LONG_TARGET: Final = b"K"
+_POSIX: Final = b"ustar\0"
 _EXECUTABLE: Final = 0o100
 _MAX_SHOWN_CHARS: Final = 80
+
+UNPACKED: Final = """
+  us=${EPOCHREALTIME:-1000.000000}; us=$((${us/[.,]/} - 100000))
+"""
+"""Bash that notes when all files were there; the clock of files is coarser than its own."""
+PACK: Final = """
+  chmod -R u+rwX .
+  {
+    find . -mindepth 1 -maxdepth MAX_DEPTH ! -type d -newerct "@${us::-6}.${us: -6}" -print0
+    find . -mindepth $((MAX_DEPTH + 1)) -maxdepth $((MAX_DEPTH + 1)) -print0 -quit
+  } | tar --format=gnu --hard-dereference --no-recursion --null --verbatim-files-from -T - -cf -
+""".replace("MAX_DEPTH", str(MAX_DEPTH))
+"""Bash that writes what a program made or touched in its work folder to its output, as an archive.
+
+Folders are not in it, but for one that says that there are deeper ones: of ten thousand, each in
+the other, the names alone would fill it. What the program closed to itself is opened.
+"""
 
 
 class File(NamedTuple):
@@ -39,12 +68,17 @@ class File(NamedTuple):
         return "/".join(self.names)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class CopiedIn:
     """What a program was given."""
 
-    digests: Mapping[str, bytes] = field(default_factory=dict)
+    digests: dict[str, bytes] = field(default_factory=dict)
     size: int = 0
+
+    def note(self, file: File) -> None:
+        """Remember a file, so that it can be told later whether it was changed."""
+        self.digests[file.path] = _digest(file.data)
+        self.size += len(file.data)
 
 
 @dataclass(slots=True)
@@ -62,44 +96,35 @@ class CopiedOut:
             self.notes.append(sentence)
 
 
-def read_folder(folder: Path, limits: SandboxLimits) -> list[File]:
-    """Read the files a program is given.
+def read_folder(folder: Path | None, limits: SandboxLimits) -> Iterator[File]:
+    """Read the files a program is given, one at a time; none where there is no folder.
 
     Raises:
         SandboxError: they are more, or larger together, than may be copied.
     """
-    files: list[File] = []
-    room = limits.copied_in_bytes
+    if folder is None:
+        return
+    room, count = limits.copied_in_bytes, 0
     with Folder(folder) as root:
         for entry in root.walk():
             if entry.kind is not Kind.FILE:
                 continue
-            room -= entry.size
-            if room < 0 or len(files) >= limits.copied_files:
+            room, count = room - entry.size, count + 1
+            if room < 0 or count > limits.copied_files:
                 raise SandboxError(_too_much(limits))
             file = _read(root, tuple(entry.path.split("/")), limits.copied_in_bytes)
             if file is not None:
-                files.append(file)
-    return files
+                yield file
 
 
-def write_archive(files: list[File]) -> bytes:
-    """Return the files as an archive that tar inside the sandbox can read."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
+def write_archive(files: Iterable[File], sink: BinaryIO) -> CopiedIn:
+    """Write the files as an archive for tar inside the sandbox; return what they were."""
+    given = CopiedIn()
+    with tarfile.open(fileobj=sink, mode="w|", format=tarfile.GNU_FORMAT) as archive:
         for file in files:
-            member = tarfile.TarInfo(file.path)
-            member.size = len(file.data)
-            member.mtime = int(time.time())  # zip archives cannot hold dates before 1980
-            member.mode = 0o755 if file.executable else 0o644
-            archive.addfile(member, io.BytesIO(file.data))
-    return buffer.getvalue()
-
-
-def copied_in(files: list[File]) -> CopiedIn:
-    """Note what the files were, so that unchanged ones can be told later."""
-    digests = {file.path: _digest(file.data) for file in files}
-    return CopiedIn(digests=digests, size=sum(len(file.data) for file in files))
+            archive.addfile(_header(file), io.BytesIO(file.data))
+            given.note(file)
+    return given
 
 
 def copy_out(
@@ -129,9 +154,10 @@ def copy_out(
 def archive_members(archive: int, room: int) -> Iterator[File | str]:
     """Read a program's archive, member by member, from a descriptor that holds ``room`` bytes.
 
-    Reads plain ustar and nothing else, because whoever wrote it may have wanted to harm.
+    Reads ustar with GNU's long names and nothing else, because whoever wrote it may have wanted to
+    harm.
     """
-    at = 0
+    at, long_name = 0, b""
     while at + _BLOCK <= room:
         header = os.pread(archive, _BLOCK, at)
         at += _BLOCK
@@ -141,7 +167,13 @@ def archive_members(archive: int, room: int) -> Iterator[File | str]:
         if header[257:262] != b"ustar" or size is None or at + size > room:
             yield "the rest of the files could not be read"
             return
-        yield from _member(header, archive, at, size)
+        kind = header[156:157]
+        if kind == _LONG_NAME:
+            # One that is cut here is still too long to be taken.
+            long_name = _text(os.pread(archive, min(size, 2 * MAX_PATH_BYTES), at))
+        elif kind != _LONG_TARGET:
+            yield from _member(header, long_name or _short_name(header), archive, at)
+            long_name = b""
         at += -(-size // _BLOCK) * _BLOCK
 
 
@@ -161,7 +193,8 @@ def folder_members(folder: Path, limits: SandboxLimits) -> Iterator[File | str]:
                 return
             try:
                 names = split_path(entry.path)
-                data, executable = root.read_with_mode(names, max_bytes=limits.file_bytes)
+                # One that was given may be larger than one that may be made.
+                data, executable = root.read_with_mode(names, max_bytes=limits.copied_in_bytes)
             except PathError as error:
                 yield f"not kept: {error}"
             else:
@@ -179,11 +212,20 @@ def _read(root: Folder, names: tuple[str, ...], max_bytes: int) -> File | None:
     return File(names, data, executable)
 
 
-def _member(header: bytes, archive: int, at: int, size: int) -> Iterator[File | str]:
+def _header(file: File) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(file.path)
+    member.size = len(file.data)
+    member.mtime = int(time.time())  # zip archives cannot hold dates before 1980
+    member.mode = 0o755 if file.executable else 0o644
+    return member
+
+
+def _member(header: bytes, raw: bytes, archive: int, at: int) -> Iterator[File | str]:
     kind = header[156:157]
     if kind == _FOLDER:
+        if raw.strip(b"/").count(b"/") >= MAX_DEPTH:
+            yield f"not kept: what lies more than {MAX_DEPTH} folders deep"
         return
-    raw = b"/".join(part for part in (_text(header[345:500]), _text(header[:100])) if part)
     shown = repr(raw.decode(errors="replace"))[:_MAX_SHOWN_CHARS]
     if kind not in _REGULAR:
         yield f"not kept: {shown} is not a regular file"
@@ -193,8 +235,14 @@ def _member(header: bytes, archive: int, at: int, size: int) -> Iterator[File | 
     except (UnicodeDecodeError, PathError):
         yield f"not kept: {shown} is not a usable name"
         return
-    mode = _octal(header[100:108]) or 0
+    size, mode = _octal(header[124:136]) or 0, _octal(header[100:108]) or 0
     yield File(names, os.pread(archive, size, at), bool(mode & _EXECUTABLE))
+
+
+def _short_name(header: bytes) -> bytes:
+    """Return the name in a header; only ustar's own, not GNU's, has room for its beginning."""
+    before = _text(header[345:500]) if header[257:263] == _POSIX else b""
+    return b"/".join(part for part in (before, _text(header[:100])) if part)
 
 
 def _write(root: Folder, file: File, copied: CopiedOut, max_bytes: int) -> None:
@@ -224,8 +272,8 @@ def _digest(data: bytes) -> bytes:
 
 
 def _too_much(limits: SandboxLimits) -> str:
-    size_mib = limits.copied_in_bytes // (1024 * 1024)
     return (
-        f"the task folder holds more than {limits.copied_files} files or {size_mib} MiB, "
-        "which is more than a program is given; delete some files first"
+        f"the task folder holds more than {limits.copied_files} files or "
+        f"{shown_size(limits.copied_in_bytes)}, which is more than a program is given; "
+        "delete some files first"
     )

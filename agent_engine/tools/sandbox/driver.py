@@ -48,7 +48,7 @@ class SandboxLimits:
     work_bytes: int = 64 * MIB
     """Room in the work folder beside what was copied in."""
     temp_bytes: int = 16 * MIB
-    copied_in_bytes: int = 128 * MIB
+    copied_in_bytes: int = 320 * MIB
     copied_files: int = 2_000
     copied_out_bytes: int = 64 * MIB
     """All of the work folder as an archive, beside what was copied in."""

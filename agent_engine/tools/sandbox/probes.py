@@ -2,10 +2,13 @@
 
 A secret is put where a program run by the bot could find it: in the environment of a process, in a
 file, and a listener is opened on the loopback. Nothing the program says about itself is believed:
-the secret must not come back, no file must appear, nobody must have called.
+the secret must not come back, no file must appear, nobody must have called, and the process must
+live.
 """
 
 import asyncio
+import contextlib
+import os
 import secrets
 import tempfile
 from collections.abc import AsyncIterator
@@ -35,6 +38,7 @@ echo out > "{folder}/written"
 ln -s "{folder}" away; echo out > away/written
 exec 3<>/dev/tcp/127.0.0.1/{port} && echo called >&3
 echo tried-{token}
+kill -KILL {pid}
 exit 0
 """
 _HELLO: Final = {
@@ -145,8 +149,16 @@ def _found(bait: "_Bait", output: str) -> list[str]:
         "a secret could be read": bait.secret in output,
         "a file outside could be written": (bait.folder / "written").exists(),
         "a listener on the loopback could be reached": bait.called.is_set(),
+        "a process outside could be killed": _has_ended(bait.pid),
     }
     return [sentence for sentence, failed in checks.items() if failed]
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # it was waited for already
+        return True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -181,7 +193,8 @@ async def _bait() -> AsyncIterator[_Bait]:
         try:
             yield bait
         finally:
-            holder.kill()
+            with contextlib.suppress(ProcessLookupError):
+                holder.kill()
             await holder.wait()
             server.close()
             await server.wait_closed()

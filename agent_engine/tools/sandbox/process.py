@@ -7,7 +7,6 @@ to it that nothing of it is left. Linux only (pidfd, ``/proc``).
 import asyncio
 import contextlib
 import errno
-import fcntl
 import functools
 import itertools
 import logging
@@ -17,12 +16,13 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from agent_engine.tools.quota import MIB
 from agent_engine.tools.sandbox.cgroups import Group
 from agent_engine.tools.sandbox.driver import KilledReason
 from agent_engine.tools.sandbox.failures import SandboxError
+from agent_engine.tools.sandbox.memory_files import memory_file
 from agent_engine.tools.sandbox.waiting import WaitingProcess
 
 logger = logging.getLogger(__name__)
@@ -33,8 +33,15 @@ WATCH_EVERY_S: Final = 0.05
 NOBODY_ID: Final = 65534
 _TURNS_PER_CALL: Final = 4
 _MAX_KILL_ROUNDS: Final = 20
-_COUNTED: Final = ("RssAnon:", "RssShmem:", "VmSwap:")
-_SEALS: Final = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+_COUNTED: Final = ("RssAnon:", "RssShmem:", "VmSwap:", "VmPTE:")
+
+
+class Tail(NamedTuple):
+    """What is written to stdout after the program's own output."""
+
+    mark: bytes
+    """How it begins."""
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +50,9 @@ class Bounds:
 
     timeout_s: float
     stream_bytes: int = MIB
+    """Of stdout and of stderr."""
+    tail: Tail | None = None
+    """What may follow on stdout, beyond the cap, once the program has ended."""
     tree_bytes: int | None = None
     """Resident memory of all its processes together; None for no cap."""
     tree_processes: int | None = None
@@ -59,8 +69,10 @@ class Command:
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     """All of the environment: nothing is inherited."""
-    stdin: bytes = b""
+    stdin: bytes | int = b""
+    """Or a descriptor of a file, at its start, which stays the caller's."""
     pass_fds: tuple[int, ...] = ()
+    cwd: str = "/"
     drop_root: bool = True
     """Whether to start as an unprivileged user when the bot itself is root."""
     told: tuple[WaitingProcess, bytes] | None = None
@@ -78,24 +90,6 @@ class Finished:
     killed_reason: KilledReason | None
     truncated: bool
     duration_s: float
-
-
-def memory_file(name: str, data: bytes) -> int:
-    """Return a descriptor, at its start, of a sealed file in memory that holds the data."""
-    fd = _memory_file(name)
-    with open(fd, "wb", closefd=False) as file:
-        file.write(data)
-    os.lseek(fd, 0, os.SEEK_SET)
-    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS | fcntl.F_SEAL_WRITE)
-    return fd
-
-
-def empty_memory_file(name: str, room: int) -> int:
-    """Return a descriptor of a file in memory that can never hold more than ``room`` bytes."""
-    fd = _memory_file(name)
-    os.ftruncate(fd, room)
-    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
-    return fd
 
 
 async def run_bounded(command: Command, bounds: Bounds) -> Finished:
@@ -158,10 +152,6 @@ def _ended_by_kernel(group: Group | None) -> KilledReason | None:
 # -- starting ------------------------------------------------------------------------------------
 
 
-def _memory_file(name: str) -> int:
-    return os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-
-
 @dataclass(slots=True)
 class _Pipe:
     read: int
@@ -197,7 +187,8 @@ def _start(
 ) -> "subprocess.Popen[bytes]":
     # In the loop's own thread: a sandbox that dies with its parent dies with the forking thread.
     user = unprivileged_id() if command.drop_root else None
-    stdin = memory_file("stdin", command.stdin)
+    given = command.stdin
+    stdin = given if isinstance(given, int) else memory_file("stdin", given)
     joining = () if group is None else (group.joining_fd(),)
     before = ("/bin/bash", "--norc", "-c", _JOIN, str(*joining)) if joining else ()
     try:
@@ -210,7 +201,7 @@ def _start(
             stdout=out.write,
             stderr=err.write,
             env=dict(command.env),
-            cwd="/",
+            cwd=command.cwd,
             pass_fds=(*command.pass_fds, *joining),
             start_new_session=True,
             user=user,
@@ -220,7 +211,7 @@ def _start(
     except (OSError, subprocess.SubprocessError) as error:
         raise SandboxError(f"the sandbox could not be started: {command.argv[0]}") from error
     finally:
-        for fd in (stdin, *joining):
+        for fd in (*(() if stdin == given else (stdin,)), *joining):
             os.close(fd)
         out.close_write()
         err.close_write()
@@ -232,13 +223,16 @@ def _start(
 class _Stream:
     """What a program writes to one of its pipes, read as it comes and kept up to a limit."""
 
-    def __init__(self, fd: int, limit: int, flooded: Callable[[], None]) -> None:
+    def __init__(
+        self, fd: int, limit: int, flooded: Callable[[], None], tail: Tail | None = None
+    ) -> None:
         self.kept = bytearray()
         self.overflowed = False
         self.ended = asyncio.Event()
         self._fd = fd
         self._limit = limit
         self._flooded = flooded
+        self._tail = tail
         os.set_blocking(fd, False)
         asyncio.get_running_loop().add_reader(fd, self.read_some)
 
@@ -250,14 +244,23 @@ class _Stream:
             piece = os.read(self._fd, READ_BYTES)
         except BlockingIOError:
             return False
-        room = self._limit - len(self.kept)
-        self.kept += piece[:room]
-        if len(piece) > room:
+        seen = len(self.kept)
+        self.kept += piece
+        self._look_for_tail(seen)
+        if len(self.kept) > self._limit:
+            del self.kept[self._limit :]
             self.overflowed = True
             self._flooded()
         if not piece or self.overflowed:
             self.stop()
         return not self.ended.is_set()
+
+    def _look_for_tail(self, seen: int) -> None:
+        if self._tail is not None:
+            mark, size = self._tail
+            at = self.kept.find(mark, max(0, seen - len(mark)))
+            if at >= 0:
+                self._limit, self._tail = at + size, None
 
     def stop(self) -> None:
         """Read no more."""
@@ -268,7 +271,11 @@ class _Stream:
 async def _watched(tree: "_Tree", bounds: Bounds, pipes: tuple[_Pipe, _Pipe]) -> list[_Stream]:
     """Read, watch and wait until the program has ended, by itself or because of a bound."""
     flooded = functools.partial(tree.kill, KilledReason.OUTPUT)
-    streams = [_Stream(pipe.read, bounds.stream_bytes, flooded) for pipe in pipes]
+    out, err = pipes
+    streams = [
+        _Stream(out.read, bounds.stream_bytes, flooded, bounds.tail),
+        _Stream(err.read, bounds.stream_bytes, flooded),
+    ]
     try:
         async with asyncio.TaskGroup() as group:
             watcher = group.create_task(_watch(tree, bounds))

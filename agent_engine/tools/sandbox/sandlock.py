@@ -5,6 +5,7 @@ watched. ``/proc`` is not readable inside, because it is shared with the bot.
 """
 
 import asyncio
+import contextlib
 import functools
 import importlib.util
 import json
@@ -29,7 +30,6 @@ from agent_engine.tools.sandbox.cgroups import Group
 from agent_engine.tools.sandbox.copying import (
     CopiedIn,
     CopiedOut,
-    copied_in,
     copy_out,
     folder_members,
     read_folder,
@@ -177,17 +177,15 @@ async def _work_place(job: SandboxJob, start: Start, setup: Setup) -> AsyncItera
 
 
 def _laid_out(base: Path, job: SandboxJob, start: Start, setup: Setup) -> _Place:
-    files = read_folder(job.folder, job.limits) if job.folder is not None else []
-    place = _Place(
-        code=base / "code", work=base / "work", temp=base / "temp", given=copied_in(files)
-    )
+    place = _Place(code=base / "code", work=base / "work", temp=base / "temp", given=CopiedIn())
     for folder in (place.code, place.work, place.temp):
         folder.mkdir(mode=0o700)
     if setup.node_modules is not None:  # found from the program's folder and from its work folder
         (base / "node_modules").symlink_to(setup.node_modules)
     for source in start.sources:
         (place.code / source.name).write_text(source.text, errors="replace")
-    for file in files:
+    for file in read_folder(job.folder, job.limits):
+        place.given.note(file)
         target = place.work.joinpath(*file.names)
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         target.write_bytes(file.data)
@@ -217,12 +215,14 @@ def _remove_stale() -> None:
 
 def _remove(base: Path) -> None:
     """Remove the folder whatever the program did to it: no permissions, a thousand levels."""
-    for argv in (["/bin/chmod", "-R", "u+rwX"], ["/bin/rm", "-rf"]):
-        ended = subprocess.run(  # noqa: S603  our own path, no shell
-            [*argv, "--", str(base)], check=False, capture_output=True, timeout=_CLEAN_UP_S
-        )
-        if ended.returncode != 0 and base.exists():
-            logger.warning("sandbox_folder_left", extra={"command": argv[0]})
+    for argv in (["/bin/rm", "-rf"], ["/bin/chmod", "-R", "u+rwX"], ["/bin/rm", "-rf"]):
+        with contextlib.suppress(subprocess.TimeoutExpired):  # the next probe goes on with it
+            subprocess.run(  # noqa: S603  our own path, no shell
+                [*argv, "--", str(base)], check=False, capture_output=True, timeout=_CLEAN_UP_S
+            )
+        if not base.exists():
+            return
+    logger.warning("sandbox_folder_left")
 
 
 def _message(job: SandboxJob, start: Start, place: _Place, setup: Setup) -> bytes:
@@ -307,7 +307,10 @@ class _DiskWatch:
                 return True  # closed to us, or too deep to be looked at: something is hidden
             for entry in entries:
                 looked_at += 1
-                room -= _blocks(entry)
+                used = _blocks(entry)
+                if used is None:
+                    return True
+                room -= used
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append((Path(entry.path), depth + 1))
             if room < 0 or looked_at > _MAX_LOOKED_AT:
@@ -331,11 +334,14 @@ def _listed(folder: Path) -> list["os.DirEntry[str]"] | None:
         return None
 
 
-def _blocks(entry: "os.DirEntry[str]") -> int:
+def _blocks(entry: "os.DirEntry[str]") -> int | None:
+    """Return the bytes a file takes up; 0 when it has just gone, None when that cannot be seen."""
     try:
         return entry.stat(follow_symlinks=False).st_blocks * 512
     except FileNotFoundError:
         return 0
+    except OSError:
+        return None
 
 
 def _was_ready(read_end: int) -> bool:

@@ -19,6 +19,27 @@ from typing import Any, Final
 SETUP_FAILED: Final = 125
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_CHILD_SUBREAPER: Final = 36
+_PR_SET_SECCOMP: Final = 22
+_PR_SET_NO_NEW_PRIVS: Final = 38
+_FILTER_MODE: Final = 2
+# The kernel's packet filter: load a word, compare it, return what is to be done with a call.
+_LOAD, _IS_EQUAL, _IS_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
+_NUMBER_AT, _ARCHITECTURE_AT = 0, 4
+_ALLOW, _SUCCESS, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
+_OTHER_NUMBERS: Final = 0x40000000
+"""Where the numbers of x32 begin: the same calls once more."""
+_NEWER: Final = (452, 463, 466, 469)
+"""fchmodat2, setxattrat, removexattrat, file_setattr: alike everywhere."""
+_ATTRIBUTE_CALLS: Final = {
+    # chmod fchmod chown fchown lchown utime setxattr lsetxattr fsetxattr removexattr lremovexattr
+    # fremovexattr utimes fchownat futimesat fchmodat utimensat
+    "x86_64": (
+        0xC000003E,
+        (*range(90, 95), 132, *range(188, 191), *range(197, 200), 235, 260, 261, 268, 280, *_NEWER),
+    ),
+    # setxattr … fremovexattr, fchmod fchmodat fchownat fchown utimensat
+    "aarch64": (0xC00000B7, (*range(5, 8), *range(14, 17), *range(52, 56), 88, *_NEWER)),
+}
 _LOOK_EVERY_S: Final = 0.5
 _MAX_MESSAGE: Final = 65_536
 _MAX_DESCRIPTORS: Final = 5
@@ -66,6 +87,8 @@ def run(job: dict[str, Any], ready: int) -> int:
 
     if job["user"] is not None:
         _become(job["user"])
+    else:
+        _pretend_to_change_attributes()
     _adopt_orphans()
     threading.Thread(target=_end_with, args=(job["bot"],), daemon=True).start()
     for limit, value in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, job["file_bytes"])):
@@ -81,7 +104,7 @@ def run(job: dict[str, Any], ready: int) -> int:
         max_processes=job["processes"],
         max_open_files=job["open_files"],
         no_coredump=True,
-        extra_deny_syscalls=["memfd_create", "memfd_secret"],
+        extra_deny_syscalls=["memfd_create", "memfd_secret", "inotify_add_watch"],
     )
     program = box.popen(job["argv"])
     os.write(ready, b"\n")
@@ -98,6 +121,50 @@ def _become(user: int) -> None:
     os.setresuid(user, user, user)
     # Changing the user closed /proc/self to us, which sandlock needs.
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+
+class _Instruction(ctypes.Structure):
+    _fields_ = (
+        ("code", ctypes.c_uint16),
+        ("if_true", ctypes.c_uint8),
+        ("if_false", ctypes.c_uint8),
+        ("value", ctypes.c_uint32),
+    )
+
+
+class _Filter(ctypes.Structure):
+    _fields_ = (("count", ctypes.c_uint16), ("instructions", ctypes.POINTER(_Instruction)))
+
+
+def _pretend_to_change_attributes() -> None:
+    """Make calls that change modes, times and the like succeed without doing anything.
+
+    Landlock does not hold them, and a program that runs as the bot's own user could close the
+    bot's files to it, or open them to others. Refused, they would end every ``tar`` and ``cp -p``.
+    """
+    machine = os.uname().machine
+    if machine not in _ATTRIBUTE_CALLS:
+        raise RuntimeError(f"on {machine} the bot must be root, or use another sandbox")
+    architecture, numbers = _ATTRIBUTE_CALLS[machine]
+    left = range(len(numbers), 0, -1)
+    lines = [
+        (_LOAD, 0, 0, _ARCHITECTURE_AT),
+        (_IS_EQUAL, 1, 0, architecture),
+        (_RETURN, 0, 0, _KILL),
+        (_LOAD, 0, 0, _NUMBER_AT),
+        (_IS_LEAST, 0, 1, _OTHER_NUMBERS),
+        (_RETURN, 0, 0, _KILL),
+        *((_IS_EQUAL, more, 0, number) for more, number in zip(left, numbers, strict=True)),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _SUCCESS),
+    ]
+    rules = _Filter(
+        len(lines), (_Instruction * len(lines))(*(_Instruction(*line) for line in lines))
+    )
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if libc.prctl(_PR_SET_SECCOMP, _FILTER_MODE, ctypes.byref(rules)) != 0:
+        raise OSError(ctypes.get_errno(), "the filter for attributes was refused")
 
 
 def _adopt_orphans() -> None:

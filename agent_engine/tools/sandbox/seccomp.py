@@ -1,11 +1,12 @@
-"""The system calls a sandboxed program may not make, as a filter that bubblewrap installs.
+"""The system calls a sandboxed program may not make, for bubblewrap and for container engines.
 
-Default allow, minus what widens the kernel's attack surface or leads out of the namespaces. It must
-be loaded anew for every program: a descriptor that was read once is at its end.
+Default allow, minus what widens the kernel's attack surface or leads out of the namespaces. The
+filter must be loaded anew for every program: a descriptor that was read once is at its end.
 """
 
 import errno
 import functools
+import json
 import tempfile
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ _REFUSED: Final = """
     setdomainname modify_ldt fanotify_init move_pages mbind migrate_pages
 """
 _MISSING: Final = """
-    clone3 memfd_create memfd_secret shmget
+    clone3 memfd_create memfd_secret shmget semget msgget
 """
 _NAMESPACE_FLAGS: Final = (
     0x00020000,  # CLONE_NEWNS
@@ -60,6 +61,36 @@ def filter_program() -> bytes:
         rules.export_bpf(file)
         file.seek(0)
         return file.read()
+
+
+def profile() -> str:
+    """Return the same rules as docker and podman read them; theirs allow ptrace and vsock."""
+    rules: list[dict[str, object]] = [
+        _rule(_REFUSED.split(), errno.EPERM),
+        _rule(_MISSING.split(), errno.ENOSYS),
+        _rule(["socket"], errno.EPERM, (1, _SOCKET_TYPE_MASK, _SOCK_RAW)),
+    ]
+    rules += [_rule(["clone"], errno.EPERM, (0, flag, flag)) for flag in _NAMESPACE_FLAGS]
+    rules += [
+        _rule(["socket"], errno.EAFNOSUPPORT, (0, _LOW_WORD, family))
+        for family in _REFUSED_FAMILIES
+    ]
+    rules += [
+        _rule(["ioctl"], errno.EPERM, (1, _LOW_WORD, request)) for request in _TERMINAL_INJECTION
+    ]
+    return json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules})
+
+
+def _rule(
+    names: list[str], code: int, argument: tuple[int, int, int] | None = None
+) -> dict[str, object]:
+    """Return one rule; its argument is an index, a mask, and what is left under the mask."""
+    rule: dict[str, object] = {"names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": code}
+    if argument is not None:
+        index, mask, value = argument
+        masked = {"index": index, "value": mask, "valueTwo": value, "op": "SCMP_CMP_MASKED_EQ"}
+        rule["args"] = [masked]
+    return rule
 
 
 def _refuse_arguments(rules: Any, seccomp: Any) -> None:  # noqa: ANN401  pyseccomp has no types

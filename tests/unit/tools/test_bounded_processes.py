@@ -11,13 +11,8 @@ import pytest
 from agent_engine.tools.sandbox import process
 from agent_engine.tools.sandbox.driver import KilledReason
 from agent_engine.tools.sandbox.failures import SandboxError
-from agent_engine.tools.sandbox.process import (
-    Bounds,
-    Command,
-    empty_memory_file,
-    memory_file,
-    run_bounded,
-)
+from agent_engine.tools.sandbox.memory_files import empty_memory_file, memory_file
+from agent_engine.tools.sandbox.process import Bounds, Command, run_bounded
 
 ENV = {"PATH": "/usr/bin:/bin"}
 

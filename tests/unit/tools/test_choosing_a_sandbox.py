@@ -101,6 +101,7 @@ async def test_a_driver_without_a_boundary_is_caught_by_every_probe():
     assert "a secret could be read" in found.reason
     assert "a file outside could be written" in found.reason
     assert "a listener on the loopback could be reached" in found.reason
+    assert "a process outside could be killed" in found.reason
 
 
 async def test_a_driver_that_runs_nothing_is_not_usable():

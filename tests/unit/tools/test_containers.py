@@ -5,22 +5,25 @@ The engine is a script that writes down what it is asked; no boundary is tested 
 
 import asyncio
 import itertools
+import shutil
 from pathlib import Path
 
 import pytest
 
 from agent_engine.tools.quota import MIB
-from agent_engine.tools.sandbox import container
+from agent_engine.tools.sandbox import container, engine
 from agent_engine.tools.sandbox.container import Container
 from agent_engine.tools.sandbox.driver import KilledReason, Language, SandboxJob, SandboxLimits
 from agent_engine.tools.sandbox.failures import SandboxError
 from agent_engine.tools.sandbox.setup import ContainerSettings, Setup
 from tests.fakes.docker import FakeDocker
 
+IMAGE = {"stdout": '[{"Config": {"Volumes": null}}]'}
+
 
 @pytest.fixture
 def docker(tmp_path, monkeypatch):
-    monkeypatch.setattr(container, "_IN_A_CONTAINER", ())
+    monkeypatch.setattr(engine, "_IN_A_CONTAINER", ())
     home = tmp_path / "engine"
     home.mkdir()
     return FakeDocker(home)
@@ -54,7 +57,8 @@ async def test_a_container_is_closed_off_on_every_side(docker):
     for pair in (
         ("--network", "none"), ("--cap-drop", "ALL"), ("--user", "65534:65534"),
         ("--security-opt", "no-new-privileges"), ("--pull", "never"), ("--cpus", "1"),
-        ("--pids-limit", "72"), ("--log-driver", "none"), ("--entrypoint", "/bin/bash"),
+        ("--stop-signal", "KILL"), ("-u", "https_proxy"), ("-u", "HTTPS_PROXY"),
+        ("--pids-limit", "72"), ("--log-driver", "none"), ("--entrypoint", "/usr/bin/env"),
     ):  # fmt: skip
         assert pair in pairs
     assert "--read-only" in words
@@ -136,6 +140,31 @@ async def test_a_flood_is_stopped_and_its_beginning_kept(docker):
     assert len(removed(docker)) == 1
 
 
+async def test_a_flood_is_stopped_before_the_room_for_files_is_used_up(docker, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    code = "head -c 40000 /dev/zero; sleep 60"
+
+    for where in ("", " >&2"):
+        ended = await ran(docker, f"({code}){where}", folder=folder, stream_bytes=1_000)
+        shutil.rmtree(docker.home / "root")
+
+        assert ended.killed_reason is KilledReason.OUTPUT
+        assert ended.duration_s < 10
+
+
+async def test_files_that_are_larger_than_the_output_may_be_come_back(docker, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    code = "echo said; head -c 3000000 /dev/zero > big; head -c 900 /dev/zero | tr '\\0' x"
+
+    ended = await ran(docker, code, folder=folder, stream_bytes=1_000)
+
+    assert (ended.killed_reason, ended.files) == (None, ("big",))
+    assert ended.stdout == "said\n" + "x" * 900
+    assert (folder / "big").stat().st_size == 3_000_000
+
+
 async def test_too_much_output_of_a_program_that_ended_is_said_too(docker):
     ended = await ran(docker, "head -c 2000 /dev/zero; exit 0", stream_bytes=1_000)
 
@@ -195,9 +224,41 @@ async def test_an_engine_that_cannot_be_used_is_refused_with_the_fix(docker, ans
     assert fix in found.fix
 
 
+@pytest.mark.parametrize(
+    ("about", "reason"),
+    [
+        ('[{"Config": {"Volumes": {"/data": {}}}}]', "volumes of python:3.12-slim: /data"),
+        ("nonsense", "cannot be read"),
+        ("[]", "cannot be read"),
+        ('[{"Config": 1}]', "cannot be read"),
+    ],
+)  # fmt: skip
+async def test_an_image_with_volumes_or_without_a_description_is_refused(docker, about, reason):
+    docker.says({"version": {}, "image": {"stdout": about}, "container": {}})
+
+    found = await driver_of(docker).probe()
+
+    assert not found.usable
+    assert reason in found.reason
+
+
+@pytest.mark.parametrize(
+    ("version", "told"), [("podman version 4.3.1", True), ("Docker version 29.1.0", False)]
+)
+async def test_podman_is_told_what_read_only_means_whatever_it_is_called(docker, version, told):
+    docker.says({
+        "version": {}, "--version": {"stdout": version}, "image": IMAGE, "container": {},
+        "info": {}, "run": {"code": 125},
+    })  # fmt: skip
+
+    await driver_of(docker).probe()
+
+    assert ("--read-only-tmpfs=false" in made(docker)) is told
+
+
 async def test_gvisor_is_used_where_the_engine_has_it(docker):
     docker.says({
-        "version": {}, "image": {}, "container": {},
+        "version": {}, "image": IMAGE, "container": {},
         "info": {"stdout": '{"runc": {}, "runsc": {}}'}, "run": {"code": 125},
     })  # fmt: skip
 
@@ -209,18 +270,34 @@ async def test_gvisor_is_used_where_the_engine_has_it(docker):
 
 async def test_an_engine_without_a_boundary_is_caught_by_the_probe(docker):
     """The fake confines nothing, so the probe of a container has to find it out."""
-    docker.says({"version": {}, "image": {}, "container": {}, "info": {}})
+    docker.says({"version": {}, "image": IMAGE, "container": {}, "info": {}})
 
     found = await driver_of(docker).probe()
 
     assert not found.usable
 
 
+async def test_a_command_whose_server_does_not_answer_gives_way_to_the_next(
+    docker, tmp_path, monkeypatch
+):
+    (tmp_path / "second").mkdir()
+    podman = FakeDocker(tmp_path / "second")
+    monkeypatch.setattr(engine, "NAMES", (str(docker.path), str(podman.path)))
+    docker.says({"version": {"code": 1, "stderr": "No daemon"}})
+
+    ended = await Container().run(SandboxJob(language=Language.BASH, code="echo hi"))
+
+    assert ended.stdout == "hi\n"
+    assert [call["words"][0] for call in docker.calls()] == ["version"]
+    podman.says({"version": {"code": 1, "stderr": "No rights"}})
+    assert "No daemon" in (await Container().probe()).reason
+
+
 async def test_no_engine_and_a_bot_in_a_container_are_refused(docker, monkeypatch):
     none = Container(Setup(container=ContainerSettings(engine="no-such-engine")))
 
     assert (await none.probe()).reason == "no-such-engine is not installed"
-    monkeypatch.setattr(container, "_IN_A_CONTAINER", (Path("/"),))
+    monkeypatch.setattr(engine, "_IN_A_CONTAINER", (Path("/"),))
     found = await driver_of(docker).probe()
     assert "must not use docker" in found.reason
     assert not (docker.home / "calls").exists()

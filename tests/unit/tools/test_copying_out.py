@@ -12,7 +12,6 @@ from agent_engine.tools.sandbox.copying import (
     CopiedIn,
     File,
     archive_members,
-    copied_in,
     copy_out,
     folder_members,
     read_folder,
@@ -20,7 +19,7 @@ from agent_engine.tools.sandbox.copying import (
 )
 from agent_engine.tools.sandbox.driver import SandboxLimits
 from agent_engine.tools.sandbox.failures import SandboxError
-from agent_engine.tools.sandbox.process import memory_file
+from agent_engine.tools.sandbox.memory_files import memory_file
 
 LIMITS = SandboxLimits()
 NOTHING = CopiedIn()
@@ -66,7 +65,9 @@ def test_regular_files_come_out_with_their_folders_and_execute_bit(tmp_path):
 
 
 def test_a_file_that_is_as_it_was_given_is_not_written(tmp_path):
-    given = copied_in([File(("a.txt",), b"one"), File(("b.txt",), b"old")])
+    given = CopiedIn()
+    for file in (File(("a.txt",), b"one"), File(("b.txt",), b"old")):
+        given.note(file)
 
     copied = unpacked(archive(member("a.txt", b"one"), member("b.txt", b"new")), tmp_path, given)
 
@@ -86,7 +87,6 @@ def test_a_file_that_is_as_it_was_given_is_not_written(tmp_path):
         member("hard", b"", type=tarfile.LNKTYPE, linkname="/etc/passwd"),
         member("pipe", b"", type=tarfile.FIFOTYPE),
         member("null", b"", type=tarfile.CHRTYPE, devmajor=1, devminor=3),
-        member("././@LongLink", b"../escaped", type=b"L"),
         member("pax", b"30 path=../escaped\n", type=b"x"),
     ],
 )
@@ -100,6 +100,59 @@ def test_a_member_that_is_no_plain_file_is_left_behind_and_noted(tmp_path, bad):
     assert len(copied.notes) == 1
     assert [item.name for item in folder.iterdir()] == ["good.txt"]
     assert [item.name for item in tmp_path.iterdir()] == ["folder"]
+
+
+def packed(name: str, data: bytes = b"x", **facts) -> bytes:
+    """An archive as GNU tar writes it, long names included."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as file:
+        found, content = member(name, data, **facts)
+        file.addfile(found, io.BytesIO(content))
+        good, content = member("good.txt")
+        file.addfile(good, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["y" * 150, "отчёт за третий квартал и всё, что к нему относится, в таблице.csv",
+     "/".join(["d" * 60] * 12)],
+)  # fmt: skip
+def test_names_that_a_plain_header_cannot_hold_are_kept_whole(tmp_path, name):
+    copied = unpacked(packed(name, b"long"), tmp_path)
+
+    assert copied.files == [name, "good.txt"]
+    assert (tmp_path / name).read_bytes() == b"long"
+
+
+@pytest.mark.parametrize(
+    "name", ["../" + "y" * 150, "z" * 201, "z" * 5_000, "/".join(["d" * 200] * 6), "d/" * 33 + "f"]
+)
+def test_a_long_name_that_may_not_be_is_left_behind_and_does_not_rub_off(tmp_path, name):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+
+    copied = unpacked(packed(name), folder)
+
+    assert copied.files == ["good.txt"]
+    assert len(copied.notes) == 1
+    assert [item.name for item in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_link_to_somewhere_long_is_left_behind_like_any_other(tmp_path):
+    data = packed("y" * 150, b"", type=tarfile.SYMTYPE, linkname="z" * 150)
+
+    copied = unpacked(data, tmp_path)
+
+    assert copied.files == ["good.txt"]
+    assert "is not a regular file" in copied.notes[0]
+
+
+def test_a_folder_deeper_than_any_is_looked_into_is_noted_and_others_are_not(tmp_path):
+    deep, flat = "/".join("d" * 33), "/".join("d" * 32)
+    data = archive(member(deep, b"", type=tarfile.DIRTYPE), member(flat, b"", type=tarfile.DIRTYPE))
+
+    assert unpacked(data, tmp_path).notes == ["not kept: what lies more than 32 folders deep"]
 
 
 def test_a_link_first_and_a_file_through_it_second_does_not_get_out(tmp_path):
@@ -167,7 +220,7 @@ def test_what_a_program_is_given_is_what_can_safely_be_opened(tmp_path):
     os.link(tmp_path / "secret", folder / "twin")
     os.mkfifo(folder / "pipe")
 
-    files = read_folder(folder, LIMITS)
+    files = list(read_folder(folder, LIMITS))
 
     assert [(file.path, file.data) for file in files] == [("sub/a.txt", b"one")]
 
@@ -180,15 +233,19 @@ def test_too_full_a_folder_is_refused_with_what_to_do(tmp_path, limits):
         (tmp_path / name).write_bytes(b"1")
 
     with pytest.raises(SandboxError, match="delete some files first"):
-        read_folder(tmp_path, limits)
+        list(read_folder(tmp_path, limits))
 
 
 def test_long_names_survive_the_way_in():
     file = File(("d" * 150, "e" * 150, "naïve.txt"), b"one", executable=True)
 
-    with tarfile.open(fileobj=io.BytesIO(write_archive([file]))) as made:
+    sink = io.BytesIO()
+
+    given = write_archive([file], sink)
+    with tarfile.open(fileobj=io.BytesIO(sink.getvalue())) as made:
         found = made.getmembers()[0]
 
+    assert (list(given.digests), given.size) == ([file.path], 3)
     assert (found.name, found.mode) == (file.path, 0o755)
 
 
@@ -204,4 +261,23 @@ def test_a_programs_own_folder_is_read_without_following_its_links(tmp_path):
     members = list(folder_members(work, LIMITS))
 
     assert [item.path for item in members if isinstance(item, File)] == ["good"]
-    assert [item for item in members if isinstance(item, str)] != []
+    notes = sorted(item for item in members if isinstance(item, str))
+    assert [note.split(" ")[2] for note in notes] == ["'link'", "'twin':", "'up'"]
+
+
+def test_a_given_file_larger_than_one_that_may_be_made_is_not_spoken_of(tmp_path):
+    work, folder = tmp_path / "work", tmp_path / "folder"
+    for place in (work, folder):
+        place.mkdir()
+        (place / "large").write_bytes(b"x" * 20)
+    limits = SandboxLimits(file_bytes=10)
+    given = CopiedIn()
+    for file in read_folder(folder, limits):
+        given.note(file)
+
+    same = copy_out(folder_members(work, limits), folder, given, limits)
+    (work / "large").write_bytes(b"y" * 20)
+    changed = copy_out(folder_members(work, limits), folder, given, limits)
+
+    assert (same.files, same.notes) == ([], [])
+    assert "at most 10 bytes" in changed.notes[0]

@@ -112,6 +112,8 @@ async def test_exists_tells_nothing_of_what_is_outside(do, tmp_path):
         ({"operation": "read", "path": "bytes", "encoding": "rot13"}, "no encoding 'rot13'"),
         ({"operation": "read", "path": "bytes", "encoding": "klingon"}, "no encoding 'klingon'"),
         ({"operation": "write", "path": "a", "content": "é", "encoding": "ascii"}, "in ascii"),
+        ({"operation": "read", "path": "bytes", "encoding": "PunyCode"}, "no encoding of files"),
+        ({"operation": "read", "path": "bytes", "encoding": "IDNA"}, "no encoding of files"),
         ({"operation": "read", "path": "big"}, "at most 10485760"),
         ({"operation": "move", "path": "a"}, "operation must be one of 'read'"),
         ({"operation": "read"}, "missing: 'path'"),
