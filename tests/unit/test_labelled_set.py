@@ -14,8 +14,13 @@ from storage.memory.words import STOP_WORDS
 SET = Path(__file__).parents[2] / "benchmarks" / "data" / "memory_set"
 SCOPES = sorted(folder.name for folder in SET.iterdir() if folder.is_dir())
 KINDS = {"paraphrase", "keyword", "date", "multi_hop"}
-FUNCTION_WORDS = STOP_WORDS | frozenset(
-    ["not", "no", "if", "so", "than", "then", "any", "all", "some", "now", "one", "us", "them", "me", "him", "after", "before", "during", "since", "until", "last", "first", "next", "most", "recently", "month", "year", "week", "day", "ago", "still", "again", "just", "only", "also", "ever", "up", "out", "over", "into", "off"]
+FUNCTION_WORDS = STOP_WORDS | set(
+    re.findall(
+        r"\w+",
+        "not no if so than then any all some now one us them me him after before during since "
+        "until last first next most recently month year week day ago still again just only also "
+        "ever up out over into off",
+    )
 )
 
 
