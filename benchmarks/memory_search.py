@@ -9,6 +9,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -18,16 +19,19 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent_engine.memories import Embedding, MemoryKind, MemoryScope, NewMemory, Query
-from agent_engine.types import AgentId, ChannelId, WorkspaceId, now_utc
+from agent_engine.types import AgentId, ChannelId, UserId, WorkspaceId, now_utc
 from benchmarks.machine import median, rss_mb, table
 from storage.database import Database, open_database
 from storage.memory import keeping
 from storage.memory.finding import find
 from storage.memory.indexes import indexes_of
 from storage.memory.matrices import DEFAULT_BYTES
+from storage.memory.rows import values_of
 from storage.memory.searching import Indexes
 from storage.memory.shelves import shelves_of_workspace
 from storage.memory.store import SqlMemoryStore
+from storage.memory.words import shelved, words_of
+from storage.tables import memories
 
 DIMENSION = 384
 MODEL = f"random@{DIMENSION}"
@@ -38,7 +42,8 @@ BATCH = 5_000
 ASKED = 40
 WORKSPACE = WorkspaceId("T1")
 VOCABULARY = [f"word{n}" for n in range(20_000)]
-_WEIGHTS = [1 / (n + 3) for n in range(len(VOCABULARY))]
+_WEIGHTS = list(accumulate(1 / (n + 3) for n in range(len(VOCABULARY))))
+_TELLING = list(accumulate(1 / (n + 103) for n in range(len(VOCABULARY) - 100)))
 
 
 class Cost(NamedTuple):
@@ -86,60 +91,79 @@ def main() -> None:
     )
     print()
     table(
-        ("memories there", "inserted per second, in bulk", "kept per second, one by one"),
+        ("memories there", "filled per second", "kept per second", "… 20 at once"),
         keeping_rows,
     )
 
 
 async def _measured(folder: Path, count: int, scopes: int) -> tuple[list[Any], ...]:
     async with open_database(f"sqlite:///{folder}/memory.db") as database:
-        rate = await _fill(database, count, scopes)
-        kept = await _one_by_one(database)
+        began = time.perf_counter()
+        await _fill(database, count, scopes)
+        rate = count / (time.perf_counter() - began)
+        kept = await _kept(database)
         scoped = await _scoped(database, scopes)
         whole = await _whole(database, count)
-    return scoped, whole, [round(rate), round(kept)]
+    return scoped, whole, [round(rate), *map(round, kept)]
 
 
-async def _fill(database: Database, count: int, scopes: int) -> float:
-    """Insert all memories, scope after scope; return how many a second."""
-    indexes, began = indexes_of(database), time.perf_counter()
-    texts, rng = _texts(), np.random.default_rng(1)
-    each = count // scopes
-
-    def batch(connection: Connection, size: int) -> None:
-        for vector in _vectors(rng, size):
-            memory = NewMemory(
-                kind=MemoryKind.NOTE, text=next(texts), embedding=Embedding(MODEL, vector.tobytes())
-            )
-            keeping.add(connection, indexes, shelf[0], memory, now=now_utc())
-
+async def _fill(database: Database, count: int, scopes: int) -> None:
+    """Insert all memories, scope after scope, many rows a statement."""
+    texts, rng, each = _texts(), np.random.default_rng(1), count // scopes
     for number in range(scopes):
         scope = _scope(number)
-        shelf = [0]
-
-        def begin(connection: Connection, scope: MemoryScope = scope) -> int:
-            return keeping.shelf_to_fill(connection, scope, MemoryKind.NOTE)
-
-        shelf[0] = await database.write(begin)
-        left = each
-        while left:
-            size = min(left, BATCH)
-            await database.write(lambda c, size=size: batch(c, size))
-            left -= size
-    return count / (time.perf_counter() - began)
-
-
-async def _one_by_one(database: Database) -> float:
-    store, texts = SqlMemoryStore(database, indexes_of(database)), _texts(seed=9)
-    rng, began = np.random.default_rng(2), time.perf_counter()
-    scope = MemoryScope.of_person(WORKSPACE, "U1")  # type: ignore[arg-type]
-    vectors = _vectors(rng, 200)
-    for vector in vectors:
-        memory = NewMemory(
-            kind=MemoryKind.FACT, text=next(texts), embedding=Embedding(MODEL, vector.tobytes())
+        shelf = await database.write(
+            lambda c, scope=scope: keeping.shelf_to_fill(c, scope, MemoryKind.NOTE)
         )
-        await store.keep(scope, memory)
-    return len(vectors) / (time.perf_counter() - began)
+        for start in range(number * each, (number + 1) * each, BATCH):
+            ids = range(start + 1, min(start + BATCH, (number + 1) * each) + 1)
+            told = [(at, next(texts)) for at in ids]
+            vectors = _vectors(rng, len(told))
+            await database.write(
+                lambda c, shelf=shelf, told=told, vectors=vectors: _insert(c, shelf, told, vectors)
+            )
+
+
+def _insert(connection: Connection, shelf: int, told: list[tuple[int, str]], vectors: Any) -> None:
+    now = now_utc()
+    rows = []
+    for at, text in told:
+        memory = NewMemory(kind=MemoryKind.NOTE, text=text)
+        rows.append({**values_of(memory, shelf_id=shelf, now=now), "id": at, "model": MODEL})
+    connection.execute(sa.insert(memories), rows)
+    words = [(at, " ".join(shelved(shelf, words_of(text)))) for at, text in told]
+    put = "INSERT INTO memory_words (rowid, words) VALUES (?, ?)"
+    connection.exec_driver_sql(put, words)
+    blobs = [
+        (at, shelf, MODEL, vector.tobytes()) for (at, _), vector in zip(told, vectors, strict=True)
+    ]
+    put = "INSERT INTO memory_vectors (memory_id, shelf_id, model, vector) VALUES (?, ?, ?, ?)"
+    connection.exec_driver_sql(put, blobs)
+
+
+async def _kept(database: Database) -> tuple[float, float]:
+    """Return how many memories a second are kept, one after the other and twenty at once."""
+    store, texts, rng = (
+        SqlMemoryStore(database, indexes_of(database)),
+        _texts(seed=9),
+        np.random.default_rng(2),
+    )
+    scope = MemoryScope.of_person(WORKSPACE, UserId("U1"))
+
+    def memory() -> NewMemory:
+        embedding = Embedding(MODEL, _vectors(rng, 1)[0].tobytes())
+        return NewMemory(kind=MemoryKind.NOTE, text=next(texts), embedding=embedding)
+
+    began = time.perf_counter()
+    for _ in range(200):
+        await store.keep(scope, memory())
+    alone = 200 / (time.perf_counter() - began)
+    began = time.perf_counter()
+    for _ in range(20):
+        async with asyncio.TaskGroup() as group:
+            for _ in range(20):
+                group.create_task(store.keep(scope, memory()))
+    return alone, 400 / (time.perf_counter() - began)
 
 
 async def _scoped(database: Database, scopes: int) -> list[Any]:
@@ -247,10 +271,10 @@ def _questions() -> Iterator[str]:
     """Six words each, none of them among the most common: those are not searched for."""
     rng = random.Random(4)  # noqa: S311 - words for a measurement
     while True:
-        yield " ".join(rng.choices(VOCABULARY[100:], _WEIGHTS[100:], k=6))
+        yield " ".join(rng.choices(VOCABULARY[100:], cum_weights=_TELLING, k=6))
 
 
 def _texts(seed: int = 0) -> Iterator[str]:
     rng = random.Random(seed)  # noqa: S311 - words for a measurement
     while True:
-        yield " ".join(rng.choices(VOCABULARY, _WEIGHTS, k=25))
+        yield " ".join(rng.choices(VOCABULARY, cum_weights=_WEIGHTS, k=25))
