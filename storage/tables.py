@@ -578,6 +578,24 @@ memory_origins = Table(
     Index("ix_memory_origins_ref", "what", "ref"),
 )
 
+lessons = Table(
+    "lessons",
+    metadata,
+    # What became of one person's low ratings of one run.
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("person", Text, nullable=False),
+    # The run that draws the lesson, or did; what it was told, as digests.
+    Column("analysis_id", Text, nullable=False, index=True),
+    Column("analysed", Json, nullable=False),
+    # No foreign key: the memory may be forgotten, and then that is told.
+    Column("memory_id", Integer, index=True),
+    # Raised by every rating of the run, so that an analysis that ends meanwhile sees it.
+    Column("version", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("run_id", "person"),
+    sqlite_autoincrement=True,
+)
+
 # -- the audit log -------------------------------------------------------------------------------
 
 audit_heads = Table(
