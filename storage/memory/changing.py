@@ -1,6 +1,7 @@
 """Changing memories that are there: corrected, settled, weighed; the indexes change along."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
@@ -34,12 +35,16 @@ def correct(
     memory_id: int,
     memory: NewMemory,
 ) -> Kept | None:
-    """Put a memory in the place of one that is held; None when that is not there."""
+    """Put a memory in the place of one that is held; None when that is not there.
+
+    Without a heading of its own it is found by that of the one before.
+    """
     old = one(connection, scope, memory_id)
     if old is None or old.state is not MemoryState.HELD:
         return None
     shelf = _shelf(connection, scope, old.kind)
     keeping.supersede(connection, indexes, [memory_id], shelf=shelf)
+    memory = replace(memory, heading=memory.heading or _heading(connection, memory_id))
     new = keeping.add(connection, indexes, shelf, memory, now=now_utc(), supersedes=memory_id)
     return Kept(id=new)
 
