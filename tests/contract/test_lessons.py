@@ -77,9 +77,7 @@ async def post(house: House, run: RunSnapshot, kind: PostKind, *, ts: str) -> No
 
 async def rate(house: House, choice: str = "-1", rating: int = 1, **fields) -> None:
     told = {"by": ALICE, "message_ts": "1.05"} | fields
-    command = Rate(
-        workspace_id=WORKSPACE, channel_id=CHANNEL, choice=choice, rating=rating, **told
-    )
+    command = Rate(workspace_id=WORKSPACE, channel_id=CHANNEL, choice=choice, rating=rating, **told)
     await house.commands.carry_out(command, keys=[])
 
 
@@ -129,7 +127,11 @@ async def test_a_low_rating_starts_an_analysis_in_no_thread_for_whoever_rated(ho
     run = await house.runs.load(run_id)
     remarks = (Remark(rating=1, text="refunds are missing"),)
     assert analysis_of(run.task) == Analysis(run_id=rated, person=BOB, remarks=remarks)
-    assert (run.requester, run.thread, run.scope) == (BOB, None, (await house.runs.load(rated)).scope)
+    assert (run.requester, run.thread, run.scope) == (
+        BOB,
+        None,
+        (await house.runs.load(rated)).scope,
+    )
 
 
 async def test_an_analysis_is_in_no_list_and_no_figure(house: House) -> None:
@@ -298,7 +300,8 @@ async def test_a_rating_taken_back_in_time_ends_the_analysis_without_a_lesson(ho
     [run_id] = await woken(house)
     await unrate(house)
     ended = (await house.runs.load(run_id)).end
-    assert ended is not None and ended.reason is EndReason.STOPPED
+    assert ended is not None
+    assert ended.reason is EndReason.STOPPED
     await rate(house)
     await draw(house, rated)
     assert await lessons(house, rated) == [("Subtract refunds.", False)]
@@ -442,10 +445,12 @@ async def test_a_rating_weighs_the_lessons_that_the_run_was_told_of(
     await rate(house, choice, rating)
     await rate(house, choice, rating)
     stored = await memories.get(scope_of(house), lesson.id)
-    assert stored is not None and stored.weight == pytest.approx(weight)
+    assert stored is not None
+    assert stored.weight == pytest.approx(weight)
     await unrate(house, choice)
     again = await memories.get(scope_of(house), lesson.id)
-    assert again is not None and again.weight == pytest.approx(1.0)
+    assert again is not None
+    assert again.weight == pytest.approx(1.0)
 
 
 async def test_other_memories_keep_their_weight(house: House, memories: SqlMemoryStore) -> None:
@@ -453,7 +458,8 @@ async def test_other_memories_keep_their_weight(house: House, memories: SqlMemor
     await answered_run(house, "1.0", MemoryUse(id=fact.id, kind="fact"))
     await rate(house, "+1", 5)
     stored = await memories.get(scope_of(house), fact.id)
-    assert stored is not None and stored.weight == 1.0
+    assert stored is not None
+    assert stored.weight == 1.0
 
 
 async def test_of_two_that_fit_equally_the_lesson_that_helped_is_told_first(
