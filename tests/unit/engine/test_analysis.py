@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import replace
 
-
 from agent_engine.analysis import NOTHING_LEARNED
 from agent_engine.clock import SystemClock
 from agent_engine.equipment import Equipment
