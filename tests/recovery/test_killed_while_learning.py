@@ -1,4 +1,4 @@
-"""Killed between a thumb down and the line that tells its lesson: there is one lesson, told once."""
+"""Killed between a thumb down and the line that tells its lesson: it is kept and told once."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -9,9 +9,10 @@ from sqlalchemy import select
 from storage.tables import lessons, memories
 from tests.fakes.openai_server import OpenAIServer, Says, as_json
 from tests.recovery.house import CHANNEL, PERSON, Builder, House, Remains
-from tests.recovery.processes import BotProcess, DeathWish
+from tests.recovery.processes import DeathWish
 from tests.recovery.sweep import Outcome, both_sides, differences, each
 
+PROBLEM = "What is the revenue?"
 ANSWER, LESSON = "It is 12.", "Subtract refunds."
 HELD = select(memories.c.text).join(lessons, lessons.c.memory_id == memories.c.id)
 
@@ -49,31 +50,41 @@ async def _undisturbed(builder: Builder, model_url: str) -> tuple[Remains, tuple
     """Learn with a bot that lives; return what is left, and what was written since the rating."""
     async with builder.house("undisturbed", model_url=model_url) as house, house.bot() as bot:
         await house.until_connected(bot)
-        ts = await house.ask("What is the revenue?")
-        before = await _rate(house, bot)
+        ts = await house.ask(PROBLEM)
+        await house.until_settled(bot)
+        before = len(bot.writes)
+        await _rate(house)
         await house.until_settled(bot)
         return await house.remains(ts), tuple(bot.writes[before:])
 
 
 async def _die_and_go_on(house: House, expected: Remains, wish: DeathWish) -> Outcome:
+    """Rate with a bot that dies then, or before: chores are counted too, and come by the clock."""
+    ts, is_rated = "", False
     async with house.bot(at_write=wish) as bot:
         await house.until_connected(bot)
-        ts = await house.ask("What is the revenue?")
-        await _rate(house, bot)
-        await house.until_over(bot)
+        if bot.exit_code is None:
+            ts = await house.ask(PROBLEM)
+            await house.until_over(bot)
+        if bot.exit_code is None:
+            is_rated = True
+            await _rate(house)
+            await house.until_over(bot)
         died = bot.exit_code is not None
     async with house.bot() as bot:
+        await house.until_connected(bot)
+        ts = ts or await house.ask(PROBLEM)
         await house.until_settled(bot)
+        if not is_rated:
+            await _rate(house)
+            await house.until_settled(bot)
     wrong = list(await differences(house, ts, expected))
     if (held := await house.read(HELD)) != [(LESSON,)]:
         wrong.append(f"held is {held}")
     return Outcome(died=died, wrong=wrong)
 
 
-async def _rate(house: House, bot: BotProcess) -> int:
-    """Give the answer a thumb down once it is there; return how much was written before."""
-    await house.until_settled(bot)
+async def _rate(house: House) -> None:
+    """Give the answer a thumb down."""
     [answer] = house.said()
-    before = len(bot.writes)
     await house.workspace.person(PERSON).react(CHANNEL, answer.ts, "-1")
-    return before
