@@ -168,7 +168,7 @@ class ForgetLesson:
     """A person wants what was learned from a run forgotten."""
 
     run_id: RunId
-    lesson_id: int
+    lesson_id: str
     by: UserId
 
 
@@ -177,7 +177,7 @@ class CorrectLesson:
     """A person puts what was learned from a run in their own words."""
 
     run_id: RunId
-    lesson_id: int
+    lesson_id: str
     text: str
     by: UserId
 
@@ -253,7 +253,7 @@ class BudgetExtended:
 class LessonChanged:
     """The lesson is forgotten, or says what the person said."""
 
-    lesson_id: int
+    lesson_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -487,7 +487,7 @@ class MemoryUse:
 class Lesson:
     """What was learned from a person's low ratings of a run, as it stands."""
 
-    id: int
+    id: str
     """Of the person's lesson from this run; the same when the words change."""
     person: UserId
     """Whose ratings it was drawn from."""

@@ -16,7 +16,7 @@ _L = lessons.c
 _OF_RUN = (
     select(_L.id, _L.person, _L.memory_id)
     .where(_L.run_id == bindparam("run"), _L.memory_id.is_not(None))
-    .order_by(_L.id)
+    .order_by(_L.memory_id)
 )
 _MEMORY = select(memories.c.id, memories.c.text, memories.c.state, memories.c.details).where(
     memories.c.id == bindparam("memory")

@@ -582,7 +582,7 @@ lessons = Table(
     "lessons",
     metadata,
     # What became of one person's low ratings of one run.
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", Text, primary_key=True),
     Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
     Column("person", Text, nullable=False),
     # The run that draws the lesson, or did; what it was told, as digests.
@@ -593,7 +593,6 @@ lessons = Table(
     # Raised by every rating of the run, so that an analysis that ends meanwhile sees it.
     Column("version", Integer, nullable=False, server_default="0"),
     UniqueConstraint("run_id", "person"),
-    sqlite_autoincrement=True,
 )
 
 # -- the audit log -------------------------------------------------------------------------------

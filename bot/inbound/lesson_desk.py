@@ -99,7 +99,7 @@ class LessonDesk:
         await self._around.desk.tell(place, Content(text=sentence))
 
 
-def _lesson(run: RunSnapshot | None, lesson_id: int) -> Lesson | None:
+def _lesson(run: RunSnapshot | None, lesson_id: str) -> Lesson | None:
     lessons = run.lessons if run is not None else ()
     return next((lesson for lesson in lessons if lesson.id == lesson_id), None)
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.feedback import (
@@ -15,8 +15,8 @@ from agent_engine.feedback import (
     analysis_parameters,
 )
 from agent_engine.memories import MemoryKind, MemoryScope, MemoryState
-from agent_engine.types import AgentId, EndReason, RunId, Task, UserId
-from storage.compiled import fetch_one
+from agent_engine.types import AgentId, EndReason, RunId, Task, UserId, new_id
+from storage.compiled import execute, fetch_one
 from storage.endings import stop
 from storage.learning import Opinions, opinions, rated_lessons, settle_lesson
 from storage.lessons import mark_run
@@ -25,7 +25,7 @@ from storage.memory.changing import weigh
 from storage.memory.searching import Indexes
 from storage.new_runs import NewRun, Place, add_run, add_task
 from storage.tables import lessons, runs
-from storage.upsert import insert_or_update
+from storage.upsert import insert_or_ignore
 
 HELPED = 1.25
 """Times the weight of a lesson for each person who thinks well of a run that was told of it."""
@@ -41,6 +41,11 @@ _RUN = select(
     runs.c.end_reason,
     runs.c.memories_used,
 ).where(runs.c.id == bindparam("run"))
+_DRAWN = (
+    update(lessons)
+    .where(lessons.c.run_id == bindparam("run_id"), lessons.c.person == bindparam("person"))
+    .values({"analysis_id": bindparam("by"), "analysed": bindparam("of")})
+)
 _END = select(runs.c.end_reason).where(runs.c.id == bindparam("run"))
 
 
@@ -97,13 +102,10 @@ def _analyse(connection: Connection, run: AnyRow, mine: AnyRow | None, analysis:
         if set(told) <= set(known) and not _was_in_vain(connection, mine):
             return
         stop(connection, mine.analysis_id, reason=SUPERSEDED, by=None)
-    row = {
-        "run_id": run.id,
-        "person": analysis.person,
-        "analysis_id": _start(connection, run, analysis),
-        "analysed": sorted({*known, *told}),
-    }
-    insert_or_update(connection, lessons, row, on=("run_id", "person"))
+    whose = {"run_id": run.id, "person": analysis.person}
+    drawn = {"analysis_id": _start(connection, run, analysis), "analysed": sorted({*known, *told})}
+    insert_or_ignore(connection, lessons, [{"id": new_id(), **whose, **drawn}])
+    execute(connection, _DRAWN, {**whose, "by": drawn["analysis_id"], "of": drawn["analysed"]})
 
 
 def _start(connection: Connection, run: AnyRow, analysis: Analysis) -> RunId:

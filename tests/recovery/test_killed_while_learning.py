@@ -13,6 +13,8 @@ from tests.recovery.processes import DeathWish
 from tests.recovery.sweep import Outcome, both_sides, differences, each
 
 PROBLEM = "What is the revenue?"
+OURS = "Sql"
+"""Deaths at writes of dbos are the same for every run, and tried with others."""
 ANSWER, LESSON = "It is 12.", "Subtract refunds."
 HELD = select(memories.c.text).join(lessons, lessons.c.memory_id == memories.c.id)
 
@@ -55,7 +57,8 @@ async def _undisturbed(builder: Builder, model_url: str) -> tuple[Remains, tuple
         before = len(bot.writes)
         await _rate(house)
         await house.until_settled(bot)
-        return await house.remains(ts), tuple(bot.writes[before:])
+        ours = (point for point in bot.writes[before:] if point.startswith(OURS))
+        return await house.remains(ts), tuple(ours)
 
 
 async def _die_and_go_on(house: House, expected: Remains, wish: DeathWish) -> Outcome:

@@ -141,7 +141,7 @@ class ForgetLesson:
 
     run_id: RunId
     """The run that it was drawn from."""
-    lesson_id: int
+    lesson_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,7 @@ class CorrectLesson:
     """*Correct* under a lesson: opens the field with its words."""
 
     run_id: RunId
-    lesson_id: int
+    lesson_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +243,7 @@ class CorrectForm:
     """A lesson in a person's own words."""
 
     run_id: RunId
-    lesson_id: int
+    lesson_id: str
     channel_id: ChannelId
 
 
@@ -347,7 +347,7 @@ def read_metadata(metadata: object) -> str | None:
 
 def _apart(action: Action) -> str:
     if isinstance(action, LessonAction):
-        return str(action.lesson_id)
+        return action.lesson_id
     return _asked_apart(action) if isinstance(action, AskedAction) else _plain_apart(action)
 
 

@@ -110,7 +110,7 @@ def _create_origins() -> None:
 def _create_lessons() -> None:
     op.create_table(
         "lessons",
-        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
         sa.Column("run_id", sa.Text(), nullable=False),
         sa.Column("person", sa.Text(), nullable=False),
         sa.Column("analysis_id", sa.Text(), nullable=False),
@@ -122,7 +122,6 @@ def _create_lessons() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_lessons")),
         sa.UniqueConstraint("run_id", "person", name=op.f("uq_lessons_run_id_person")),
-        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_lessons_analysis_id"), "lessons", ["analysis_id"])
     op.create_index(op.f("ix_lessons_memory_id"), "lessons", ["memory_id"])

@@ -14,7 +14,7 @@ from bot.outbound.desired import desired
 from tests.fakes.blocks import all_texts, check_content, check_view
 from tests.fakes.runs import AT, THREAD, a_plan, a_run, a_step, answered
 
-LESSON = Lesson(id=7, person=UserId("U2"), text="Subtract <!channel> refunds.\nAlways.")
+LESSON = Lesson(id="7", person=UserId("U2"), text="Subtract <!channel> refunds.\nAlways.")
 RETIRED = replace(LESSON, is_retired=True)
 FORGOTTEN = replace(LESSON, text="")
 DONE = answered(a_run(plan=a_plan(a_step(1, "Look", StepStatus.DONE))))
@@ -47,7 +47,7 @@ def test_a_forgotten_lesson_leaves_one_word():
 
 
 def test_the_form_begins_with_the_lessons_words_and_is_read_back():
-    form = ids.CorrectForm(run_id=DONE.run_id, lesson_id=7, channel_id="C1")
+    form = ids.CorrectForm(run_id=DONE.run_id, lesson_id="7", channel_id="C1")
     view = correct_modal(form, LESSON)
     check_view(view)
     [field] = view["blocks"]
