@@ -1,7 +1,7 @@
 """What follows for lessons from ratings, and from the analyses that draw them.
 
-Whoever rates and the analysis that ends at the same time both write the lesson's row first, so
-that one of them sees what the other did. A lesson is held as long as somebody rates its run low.
+A lesson is held as long as somebody rates its run low. Whoever takes a rating back stops the
+analysis, so that one of the two that meet in its row sees what the other did.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,17 +31,9 @@ _COUNTING = (
     .where(_F.run_id == bindparam("run"), _F.retracted_at.is_(None))
     .order_by(_F.given_at, _F.seq)
 )
-_TOUCH = (
-    update(lessons)
-    .where(_L.analysis_id == bindparam("analysis"))
-    .values(version=_L.version + 1)
-    .returning(_L.id, _L.run_id, _L.memory_id)
-)
-_TOUCH_RUN = (
-    update(lessons)
-    .where(_L.run_id == bindparam("run"))
-    .values(version=_L.version + 1)
-    .returning(_L.id, _L.person, _L.analysis_id, _L.analysed, _L.memory_id)
+_DRAWN_BY = select(_L.id, _L.run_id, _L.memory_id).where(_L.analysis_id == bindparam("analysis"))
+_OF_RUN = select(_L.id, _L.person, _L.analysis_id, _L.analysed, _L.memory_id).where(
+    _L.run_id == bindparam("run")
 )
 _KEPT = update(lessons).where(_L.id == bindparam("lesson")).values(memory_id=bindparam("memory"))
 
@@ -80,8 +72,8 @@ def opinions(connection: Connection, run_id: str) -> Opinions:
 
 
 def rated_lessons(connection: Connection, run_id: str) -> list[AnyRow]:
-    """Return the rows of the run's lessons, held against analyses that end meanwhile."""
-    return fetch_all(connection, _TOUCH_RUN, {"run": run_id})
+    """Return the rows of the run's lessons, and of those that are still to be drawn."""
+    return fetch_all(connection, _OF_RUN, {"run": run_id})
 
 
 def write_lesson(
@@ -91,7 +83,7 @@ def write_lesson(
 
     What nobody rates low any more is kept as retired, so that it can be brought back.
     """
-    row = fetch_one(connection, _TOUCH, {"analysis": analysis_id})
+    row = fetch_one(connection, _DRAWN_BY, {"analysis": analysis_id})
     if row is None:
         return
     # One that is retired is not found by its key: it comes back to be superseded.

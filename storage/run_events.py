@@ -36,6 +36,7 @@ from agent_engine.types import (
     TaskStatus,
     WaitKind,
 )
+from storage.analyses import analyse_what_was_rated
 from storage.compiled import execute, execute_many, fetch_one, fetch_values
 from storage.endings import EndedRun, write_end
 from storage.learning import is_drawn_from_another_run, write_lesson
@@ -185,6 +186,7 @@ def _write(
         case Ended():
             ended = EndedRun(run_id=run.id, task_id=run.task_id, show_thread_id=run.show_thread_id)
             write_end(connection, ended, event)
+            analyse_what_was_rated(connection, run)
 
 
 def _write_memory(

@@ -590,8 +590,6 @@ lessons = Table(
     Column("analysed", Json, nullable=False),
     # No foreign key: the memory may be forgotten, and then that is told.
     Column("memory_id", Integer, index=True),
-    # Raised by every rating of the run, so that an analysis that ends meanwhile sees it.
-    Column("version", Integer, nullable=False, server_default="0"),
     UniqueConstraint("run_id", "person"),
 )
 

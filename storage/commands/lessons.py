@@ -31,7 +31,6 @@ Redact = Callable[[str], str]
 _LESSON = (
     select(
         lessons.c.memory_id,
-        lessons.c.version,
         runs.c.workspace_id,
         runs.c.channel_id,
         runs.c.agent_id,

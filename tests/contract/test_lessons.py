@@ -1,10 +1,12 @@
 """From a low rating to a lesson and back: the rows, on both databases."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
 
+import storage.learning
 from agent_engine.analysis import lesson_memory
 from agent_engine.commands import (
     CorrectLesson,
@@ -40,6 +42,7 @@ from storage.memory.indexes import indexes_of
 from storage.memory.store import SqlMemoryStore
 from storage.tables import audit_entries
 from tests.contract.house import ALICE, BOB, CHANNEL, WORKSPACE, House, answered, failed, thread
+from tests.contract.racing import meeting
 
 FOUND = Finding(wrong="Refunds were left out.", next_time="Subtract refunds.", applies_when="Sums.")
 
@@ -149,11 +152,27 @@ async def test_good_and_middling_ratings_start_nothing(house: House) -> None:
     assert await woken(house) == []
 
 
-async def test_a_run_under_way_is_not_analysed(house: House) -> None:
+async def test_a_run_under_way_is_analysed_once_it_has_ended(house: House) -> None:
     run = await house.begin(await house.start())
     await post(house, run, PostKind.PLAN, ts="1.05")
     await house.woken()
     await rate(house)
+    assert await woken(house) == []
+    await house.commit(run, answered())
+    [analysis] = await woken(house)
+    await rate(house)
+    assert await woken(house) == []
+    await finish(house, await house.begin(analysis), run.run_id)
+    assert await lessons(house, run.run_id) == [("Subtract refunds.", False)]
+
+
+async def test_a_rating_taken_back_before_the_end_leads_to_nothing(house: House) -> None:
+    run = await house.begin(await house.start())
+    await post(house, run, PostKind.PLAN, ts="1.05")
+    await rate(house)
+    await unrate(house)
+    await house.woken()
+    await house.commit(run, answered())
     assert await woken(house) == []
 
 
@@ -305,6 +324,36 @@ async def test_a_rating_taken_back_in_time_ends_the_analysis_without_a_lesson(ho
     await rate(house)
     await draw(house, rated)
     assert await lessons(house, rated) == [("Subtract refunds.", False)]
+
+
+async def test_a_rating_given_again_while_its_analysis_is_being_stopped_starts_another(
+    house: House,
+) -> None:
+    rated = await answered_run(house)
+    await rate(house)
+    [first] = await woken(house)
+    await house.begin(first)
+    await unrate(house)
+    await rate(house)
+    [second] = [run_id for run_id in await woken(house) if run_id != first]
+    await finish(house, await house.begin(second), rated)
+    assert await lessons(house, rated) == [("Subtract refunds.", False)]
+
+
+async def test_a_lesson_and_the_withdrawal_of_its_rating_at_once_leave_it_retired(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rated = await answered_run(house)
+    await rate(house)
+    [run_id] = await woken(house)
+    run = await house.begin(run_id)
+    seen = meeting(storage.learning.opinions)
+    monkeypatch.setattr("storage.learning.opinions", seen)
+    monkeypatch.setattr("storage.commands.learn.opinions", seen)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(finish(house, run, rated))
+        group.create_task(unrate(house))
+    assert await lessons(house, rated) == [("Subtract refunds.", True)]
 
 
 async def test_a_lesson_that_comes_after_the_rating_was_taken_back_is_retired(

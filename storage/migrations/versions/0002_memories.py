@@ -116,7 +116,6 @@ def _create_lessons() -> None:
         sa.Column("analysis_id", sa.Text(), nullable=False),
         sa.Column("analysed", sa.Text(), nullable=False),
         sa.Column("memory_id", sa.Integer(), nullable=True),
-        sa.Column("version", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
             ["run_id"], ["runs.id"], name=op.f("fk_lessons_run_id"), ondelete="CASCADE"
         ),
