@@ -163,6 +163,25 @@ class Unrate:
     at: datetime = field(default_factory=now_utc)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetLesson:
+    """A person wants what was learned from a run forgotten."""
+
+    run_id: RunId
+    lesson_id: str
+    by: UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectLesson:
+    """A person puts what was learned from a run in their own words."""
+
+    run_id: RunId
+    lesson_id: str
+    text: str
+    by: UserId
+
+
 Command = (
     Say
     | Amend
@@ -175,6 +194,8 @@ Command = (
     | RunAgain
     | Rate
     | Unrate
+    | ForgetLesson
+    | CorrectLesson
 )
 
 
@@ -229,6 +250,13 @@ class BudgetExtended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LessonChanged:
+    """The lesson is forgotten, or says what the person said."""
+
+    lesson_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Repeated:
     """It was carried out before; nothing changed."""
 
@@ -239,10 +267,20 @@ class Declined:
 
     why: str
     """``no_task``, ``not_waiting``, ``already_ended``, ``not_ours``, ``still_running``,
-    ``no_rule``, ``nothing_to_add``."""
+    ``no_rule``, ``nothing_to_add``, ``no_lesson``."""
 
 
-Outcome = Started | Steered | Cancelled | Rated | Revoked | BudgetExtended | Repeated | Declined
+Outcome = (
+    Started
+    | Steered
+    | Cancelled
+    | Rated
+    | Revoked
+    | BudgetExtended
+    | LessonChanged
+    | Repeated
+    | Declined
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

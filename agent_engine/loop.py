@@ -20,6 +20,7 @@ from agent_engine.actions import (
     failure,
     success,
 )
+from agent_engine.analysis import Analyst
 from agent_engine.attached import Attached, SeeingModel
 from agent_engine.beginning import Beginner, finished
 from agent_engine.context import (
@@ -42,8 +43,9 @@ from agent_engine.events import (
     Slept,
 )
 from agent_engine.expectations import needs_judge
-from agent_engine.limits import MeteredModel
+from agent_engine.feedback import analysis_of
 from agent_engine.memory.long_term import Recollection
+from agent_engine.metering import metered_model
 from agent_engine.moves import PlanReason, next_move
 from agent_engine.planners import plan as plans
 from agent_engine.planners.judge import Expectation
@@ -116,6 +118,7 @@ class AgentLoop:
         self._watch = watch
         self._clock = clock
         self._states = states
+        self._analyst = Analyst(runs, watch, clock)
 
     async def advance(self, run_id: RunId, *, worker: str) -> Progress:
         """Work on the run until it is done or waits.
@@ -139,6 +142,9 @@ class AgentLoop:
         """Carry out moves until one ends the work; nothing leaves but what ``advance`` names."""
         equipment = self._equip(session.run.agent)
         try:
+            if (analysis := analysis_of(session.run.task)) is not None:
+                await self._analyst.work(session, analysis, equipment)
+                return Progress(done=True)
             return await _Worker(
                 session,
                 equipment,
@@ -192,14 +198,7 @@ class _Worker:
         self._watch = watch
         self._listener = listener
         run = session.run
-        self._model = MeteredModel(
-            equipment.model,
-            limits=run.limits,
-            used=lambda: session.usage,
-            prices=equipment.prices,
-            settle=session.settle,
-            reserve=equipment.budgets.of_run(run) if equipment.budgets else None,
-        )
+        self._model = metered_model(equipment, session)
         self._folder = equipment.folders.folder(run.scope, run.task.id)
         self._attached = Attached(attachments, self._folder, redact=equipment.redact)
         seeing = SeeingModel(self._model, self._attached)

@@ -213,7 +213,7 @@ class Found:
 
     memory: StoredMemory
     score: float
-    """0 to about 1.1; comparable within one search, whatever kind the memories are of."""
+    """0 to about 1.2; comparable within one search, whatever kind the memories are of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,8 @@ class PostKind(StrEnum):
     ANSWER = "answer"
     QUESTION = "question"
     NOTICE = "notice"
+    LESSON = "lesson"
+    """What was learned from low ratings; itself not rated."""
 
 
 class PostState(StrEnum):

@@ -209,6 +209,7 @@ class AuditAction(StrEnum):
     RULE = "rule"
     BUDGET = "budget"
     FORGET = "forget"
+    LESSON = "lesson"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -483,6 +483,20 @@ class MemoryUse:
     """``fact``, ``lesson`` …"""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What was learned from a person's low ratings of a run, as it stands."""
+
+    id: str
+    """Of the person's lesson from this run; the same when the words change."""
+    person: UserId
+    """Whose ratings it was drawn from."""
+    text: str
+    """What is to be done next time; empty once it was forgotten. Data."""
+    is_retired: bool = False
+    """It is not applied, for nobody rates the run low any more."""
+
+
 # -- limits and usage ----------------------------------------------------------------------------
 
 
@@ -665,6 +679,8 @@ class RunSnapshot:
     """Keys of repeated calls the model was warned of."""
     memories_used: tuple[MemoryUse, ...] = ()
     """What it was told from memory, in the order of telling; each once."""
+    lessons: tuple[Lesson, ...] = ()
+    """What was learned from low ratings of it, which is after its end; oldest first."""
     queue_place: int | None = None
     """1 for the next to start; None when it does not wait for a slot."""
     earlier_answers: tuple[str, ...] = ()

@@ -143,7 +143,7 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
     indexes = indexes_of(database)
     runs = SqlRunStore(database, indexes=indexes)
     engine = Engine(
-        commands=SqlCommandStore(database),
+        commands=SqlCommandStore(database, indexes=indexes),
         agents=SqlAgentDirectory(database),
         runs=runs,
         bell=bell,

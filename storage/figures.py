@@ -16,6 +16,7 @@ _TASKS = select(func.count()).where(
     tasks.c.workspace_id == bindparam("workspace"),
     tasks.c.created_at >= _SINCE,
     tasks.c.parent_id.is_(None),
+    tasks.c.show_thread_id.is_not(None),
 )
 _USAGE = select(
     func.coalesce(func.sum(usage.c.prompt_tokens + usage.c.completion_tokens), 0),

@@ -22,6 +22,7 @@ from agent_engine.types import (
     Check,
     EndReason,
     FollowUps,
+    Lesson,
     Limits,
     MemoryUse,
     PersonMessage,
@@ -395,6 +396,7 @@ def snapshot_from(  # noqa: PLR0913  # one argument for each table that a run li
     waits: Sequence[Wait],
     queue_place: int | None,
     earlier_answers: Sequence[str],
+    lessons: Sequence[Lesson] = (),
 ) -> RunSnapshot:
     """Return the run in the row of ``run_queries.RUN`` together with what lies in other tables."""
     return RunSnapshot(
@@ -422,6 +424,7 @@ def snapshot_from(  # noqa: PLR0913  # one argument for each table that a run li
         memories_used=tuple(MemoryUse(id=at, kind=kind) for at, kind in row.memories_used),
         queue_place=queue_place,
         earlier_answers=tuple(earlier_answers),
+        lessons=tuple(lessons),
     )
 
 

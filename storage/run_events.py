@@ -36,8 +36,10 @@ from agent_engine.types import (
     TaskStatus,
     WaitKind,
 )
+from storage.analyses import analyse_what_was_rated
 from storage.compiled import execute, execute_many, fetch_one, fetch_values
 from storage.endings import EndedRun, write_end
+from storage.learning import is_drawn_from_another_run, write_lesson
 from storage.mapping import (
     AnyRow,
     Values,
@@ -175,7 +177,7 @@ def _write(
             [keys] = fetch_values(connection, _WARNINGS, {"run": run.id})
             execute(connection, _WARNED, {"run": run.id, "keys": [*keys, key]})
         case Recalled() | Remembered():
-            write_memory(connection, run.id, event, indexes)
+            _write_memory(connection, run.id, event, indexes)
         case WaitOpened():
             _open_wait(connection, run, seq, event)
         case Slept():
@@ -184,6 +186,16 @@ def _write(
         case Ended():
             ended = EndedRun(run_id=run.id, task_id=run.task_id, show_thread_id=run.show_thread_id)
             write_end(connection, ended, event)
+            analyse_what_was_rated(connection, run)
+
+
+def _write_memory(
+    connection: Connection, run_id: str, event: Recalled | Remembered, indexes: Indexes
+) -> None:
+    if isinstance(event, Remembered) and is_drawn_from_another_run(run_id, event):
+        write_lesson(connection, run_id, event, indexes)
+    else:
+        write_memory(connection, run_id, event, indexes)
 
 
 def _start_steps(

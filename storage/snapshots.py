@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from agent_engine.types import PersonMessage, RunSnapshot, Step, StepStatus, Task, Wait, WaitKind
 from storage.compiled import fetch_all, fetch_one, fetch_values
+from storage.lessons import lessons_of
 from storage.mapping import (
     AnyRow,
     message_from,
@@ -146,6 +147,7 @@ def read_snapshot(connection: Connection, run_id: str, *, full_outputs: bool = T
         waits=() if row.end_reason else live_waits(connection, run_id),
         queue_place=queue_place(connection, run_id) if row.queued else None,
         earlier_answers=_earlier_answers(connection, row),
+        lessons=lessons_of(connection, run_id) if row.end_reason else (),
     )
 
 

@@ -578,6 +578,21 @@ memory_origins = Table(
     Index("ix_memory_origins_ref", "what", "ref"),
 )
 
+lessons = Table(
+    "lessons",
+    metadata,
+    # What became of one person's low ratings of one run.
+    Column("id", Text, primary_key=True),
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("person", Text, nullable=False),
+    # The run that draws the lesson, or did; what it was told, as digests.
+    Column("analysis_id", Text, nullable=False, index=True),
+    Column("analysed", Json, nullable=False),
+    # No foreign key: the memory may be forgotten, and then that is told.
+    Column("memory_id", Integer, index=True),
+    UniqueConstraint("run_id", "person"),
+)
+
 # -- the audit log -------------------------------------------------------------------------------
 
 audit_heads = Table(

@@ -52,7 +52,12 @@ _LINES = (
     )
     .join(tasks, tasks.c.id == runs.c.task_id)
     .outerjoin(threads, threads.c.id == tasks.c.thread_id)
-    .where(runs.c.workspace_id == bindparam("workspace_id"), _is_newest)
+    # What no thread shows is no task that somebody asked for: an analysis.
+    .where(
+        runs.c.workspace_id == bindparam("workspace_id"),
+        runs.c.show_thread_id.is_not(None),
+        _is_newest,
+    )
     .order_by(runs.c.end_reason.is_not(None), runs.c.created_at.desc(), runs.c.id)
     .limit(bindparam("most", type_=sa.Integer))
 )

@@ -4,7 +4,6 @@ Who may decide is looked up anew at every click and every submission, for button
 ever. It decides nothing itself: what it makes are commands.
 """
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from agent_engine.types import (
     Wait,
     WaitKind,
 )
-from bot.errors import SlackError
 from bot.inbound import sentences
 from bot.inbound.again_desk import AgainDesk
 from bot.inbound.facts import (
@@ -45,9 +43,6 @@ from bot.outbound.blocks.parts import person
 from bot.outbound.blocks.rules_list import rule_sentence
 from bot.outbound.content import Content
 from bot.ports import ToolFacts
-
-OPEN_S = 2.0
-"""The trigger that opens a modal lives for three seconds."""
 
 logger = logging.getLogger(__name__)
 
@@ -309,12 +304,7 @@ class CallDesk:
         return {}
 
     async def _open(self, event: ButtonPressed, place: Place, view: JsonObject) -> None:
-        try:
-            async with asyncio.timeout(OPEN_S):
-                await self._around.talk.open_view(event.trigger_id, view)
-        except (SlackError, TimeoutError) as error:
-            logger.warning("form_not_opened", extra={"error": repr(error)[:200]})
-            await self._tell(place, sentences.FORM_NOT_OPENED)
+        await self._around.desk.open(event.trigger_id, view, place)
 
     async def _tell(self, place: Place, sentence: str) -> None:
         await self._around.desk.tell(place, Content(text=sentence))

@@ -9,6 +9,7 @@ from agent_engine.commands import Command
 from agent_engine.places import Person, Post
 from agent_engine.types import (
     AgentProfile,
+    Lesson,
     ProposedCall,
     RunId,
     RunSnapshot,
@@ -111,6 +112,11 @@ def owns(facts: Facts, run: RunSnapshot) -> bool:
 def may_extend(facts: Facts, run: RunSnapshot, *, requester_extends: bool) -> bool:
     """Say whether the person may raise the limits that a task of theirs, or another, ended at."""
     return owns(facts, run) if requester_extends else is_admin(facts)
+
+
+def may_change_lesson(facts: Facts, lesson: Lesson, run: RunSnapshot) -> bool:
+    """Say whether the person may forget or correct what was learned from the run."""
+    return is_admin(facts) or facts.person.user_id in (lesson.person, run.requester)
 
 
 def may_stop(facts: Facts) -> bool:

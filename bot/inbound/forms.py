@@ -13,13 +13,12 @@ from bot.inbound.call_desk import CallDesk
 from bot.inbound.facts import Do, Facts, Open, refusal, why_unwelcome
 from bot.inbound.front_desk import Place
 from bot.inbound.intake import Surroundings
+from bot.inbound.lesson_desk import LessonDesk
 from bot.inbound.screens import FormErrors
 from bot.inbound.slack_events import Author, ButtonPressed, ViewSubmitted
 from bot.outbound.blocks import ids
 from bot.outbound.content import Content
 
-OPEN_S = 2.0
-"""The trigger that opens a modal lives for three seconds."""
 MEMBERS_S = 1.5
 MAX_MEMBER_PAGES = 20
 
@@ -32,6 +31,7 @@ class FormDesk:
     def __init__(self, around: Surroundings, calls: CallDesk) -> None:
         self._around = around
         self._calls = calls
+        self._lessons = LessonDesk(around)
 
     async def press(self, event: ButtonPressed) -> None:
         """Take a click. Raises StorageError when its command could not be stored."""
@@ -47,6 +47,9 @@ class FormDesk:
             return
         if isinstance(action, ids.AskedAction):
             await self._calls.press(event, action, place)
+            return
+        if isinstance(action, ids.LessonAction):
+            await self._lessons.press(event, action, place)
             return
         facts = await self._facts(place, home=event.home_workspace_id)
         if isinstance(action, ids.StopRun):
@@ -68,6 +71,8 @@ class FormDesk:
             return {}
         if isinstance(form, ids.CallForm):
             return await self._calls.submit(form, event)
+        if isinstance(form, ids.CorrectForm):
+            return await self._lessons.submit(form, event)
         place = Place(
             workspace_id=self._around.whoami.us.workspace_id,
             channel_id=ChannelId(_channel_of(form)),
@@ -109,12 +114,7 @@ class FormDesk:
         if view is None:
             await self._around.desk.tell(place, Content(text=sentences.UNKNOWN_BUTTON))
             return
-        try:
-            async with asyncio.timeout(OPEN_S):
-                await self._around.talk.open_view(event.trigger_id, view)
-        except (SlackError, TimeoutError) as error:
-            logger.warning("form_not_opened", extra={"error": repr(error)[:200]})
-            await self._around.desk.tell(place, Content(text=sentences.FORM_NOT_OPENED))
+        await self._around.desk.open(event.trigger_id, view, place)
 
     async def _view(self, form: ids.PlainForm, place: Place) -> JsonObject | None:
         screens = self._around.desk.screens

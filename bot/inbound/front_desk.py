@@ -4,6 +4,7 @@ A command that cannot be stored raises, so that Slack delivers the event again. 
 cannot be shown is logged and left: nothing depends on it.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from agent_engine.commands import (
 from agent_engine.engine import Engine
 from agent_engine.errors import RequestError
 from agent_engine.safeguards import ApprovalStore, StandingRule
-from agent_engine.types import LOW_RATING_BELOW, ChannelId, Thread, UserId, WorkspaceId
+from agent_engine.types import LOW_RATING_BELOW, ChannelId, JsonObject, Thread, UserId, WorkspaceId
 from bot.errors import SlackError
 from bot.inbound import sentences
 from bot.inbound.channels import ChannelDirectory
@@ -33,6 +34,8 @@ from bot.inbound.words import Verb
 from bot.outbound.blocks import ids
 from bot.outbound.content import Content
 
+OPEN_S = 2.0
+"""The trigger that opens a modal lives for three seconds."""
 _CLICKED = (Cancel, CancelThread)
 
 logger = logging.getLogger(__name__)
@@ -93,6 +96,15 @@ class FrontDesk:
         except SlackError as error:
             self._said.release(place.occasion)
             logger.warning("sentence_not_shown", extra={"error": str(error)})
+
+    async def open(self, trigger_id: str, view: JsonObject, place: Place) -> None:
+        """Open a modal for the person, or say that Slack did not."""
+        try:
+            async with asyncio.timeout(OPEN_S):
+                await self.talk.open_view(trigger_id, view)
+        except (SlackError, TimeoutError) as error:
+            logger.warning("form_not_opened", extra={"error": repr(error)[:200]})
+            await self.tell(place, Content(text=sentences.FORM_NOT_OPENED))
 
     async def screen(self, verb: Verb, place: Place) -> Content:
         """Return what a verb shows here."""

@@ -21,6 +21,8 @@ RULE_IS_GONE = "That rule does not hold any more."
 RULE_REVOKED = "Revoked: {allowed}. Such calls are asked about again."
 ADMINS_EXTEND_BUDGETS = "Only an admin can add to a budget of the day."
 GOES_ON = "It goes on, with {room}."
+NO_LESSON = "That lesson is not applied any more: there is nothing to change."
+EMPTY_LESSON = "Say in a sentence what I should do next time, or use Forget."
 ALREADY_ENDED = "That task has already ended."
 STILL_RUNNING = "That task is still running."
 MEMBERS_ONLY = "Only members of the channel can change its agent."
@@ -119,6 +121,11 @@ def may_not_run_again(requester: UserId | None) -> str:
         f"Only {who} can let this task run again, for it works with their rights. Reply in its "
         "thread, or mention me with the problem, and I work on it for you."
     )
+
+
+def may_not_change_lesson(rater: UserId) -> str:
+    """Say who may forget and correct a lesson."""
+    return f"Only <@{rater}>, whoever asked for the task, or an admin can change this lesson."
 
 
 def may_not_extend(requester: UserId | None) -> str:

@@ -23,6 +23,7 @@ from bot.agents_file import DEFAULT_AGENT, DEFAULT_NAME
 from bot.outbound.asked import approvals, reminders, whole_calls
 from bot.outbound.blocks.answer import ANSWER_FILE, AnswerMessages, answer_messages, resent
 from bot.outbound.blocks.ending import is_unhappy, needs_notice
+from bot.outbound.blocks.lesson import lesson_content
 from bot.outbound.blocks.notice import end_content
 from bot.outbound.blocks.plan import has_real_steps, plan_content, plan_hash, waits_for_people
 from bot.outbound.blocks.question import closed_content, question_content
@@ -184,6 +185,7 @@ class _RunView:
         yield from self._questions()
         yield from self._asked()
         yield from self._end()
+        yield from self._lessons()
         yield from self._plan()
 
     def files(self) -> Iterator[WantedFile]:
@@ -315,6 +317,22 @@ class _RunView:
             body_hash=body_hash(content.text, content.blocks),
             urgency=Urgency.NOTICE,
         )
+
+    def _lessons(self) -> Iterator[Wanted]:
+        """Tell what was learned; one that is gone before it was told is not spoken of."""
+        for lesson in self.run.lessons:
+            name = f"lesson:{lesson.id}"
+            is_told = bool(lesson.text) and not lesson.is_retired
+            if not is_told and not self._may_be_shown(name):
+                continue
+            content = lesson_content(self.run.run_id, lesson)
+            yield Wanted(
+                post=self._post(name, PostKind.LESSON),
+                content=content,
+                body_hash=body_hash(content.text, content.blocks),
+                urgency=Urgency.NOTICE,
+                only_if_left=not is_told and not self._is_posted(name),
+            )
 
     # --------------------------------------------------------------------------------------------
 

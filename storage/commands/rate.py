@@ -1,11 +1,15 @@
-"""Someone rates one of our Slack messages, or takes a rating back."""
+"""Someone rates one of our Slack messages, or takes a rating back; what is learned from it."""
 
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.commands import Declined, Outcome, Rate, Rated, Unrate
+from agent_engine.places import PostKind
 from agent_engine.types import RunId, TaskId
+from storage.commands.learn import Change, learn
+from storage.learning import opinions
 from storage.mapping import AnyRow, Values
+from storage.memory.searching import Indexes
 from storage.tables import feedback, posts
 from storage.upsert import insert_or_update
 
@@ -13,7 +17,7 @@ WHOLE_MESSAGE = 0
 """Stands for no step."""
 
 _ONE_CHOICE = ("workspace_id", "channel_id", "message_ts", "person", "step", "choice")
-_POST = select(posts.c.run_id, posts.c.task_id, posts.c.step).where(
+_POST = select(posts.c.run_id, posts.c.task_id, posts.c.step, posts.c.kind).where(
     posts.c.workspace_id == bindparam("workspace_id"),
     posts.c.channel_id == bindparam("channel_id"),
     posts.c.ts == bindparam("message_ts"),
@@ -52,7 +56,7 @@ _RETRACT = (
 )
 
 
-def rate(connection: Connection, command: Rate) -> Outcome:
+def rate(connection: Connection, command: Rate, indexes: Indexes) -> Outcome:
     """Store the choice; of one person's choices for a message the newest counts.
 
     Slack may deliver them in another order than they were made in: their own times decide.
@@ -60,6 +64,14 @@ def rate(connection: Connection, command: Rate) -> Outcome:
     post = _our_post(connection, command)
     if post is None:
         return Declined(why="not_ours")
+    change = _change(connection, post, command)
+    outcome = _rate(connection, command, post)
+    if change is not None:
+        learn(connection, indexes, change)
+    return outcome
+
+
+def _rate(connection: Connection, command: Rate, post: AnyRow) -> Rated:
     step = command.step or post.step or WHOLE_MESSAGE
     person = _person(command)
     known = {**person, "of_step": step, "of_choice": command.choice}
@@ -75,7 +87,7 @@ def rate(connection: Connection, command: Rate) -> Outcome:
         "choice": command.choice,
         "rating": command.rating,
         "text": command.text,
-        "run_id": post.run_id,
+        "run_id": _rated_run(post),
         "task_id": post.task_id,
         "seq": connection.execute(_NEXT_SEQ, person).scalar_one(),
         "given_at": command.at,
@@ -85,13 +97,16 @@ def rate(connection: Connection, command: Rate) -> Outcome:
     return _rated(connection, post, person, step)
 
 
-def unrate(connection: Connection, command: Unrate) -> Outcome:
+def unrate(connection: Connection, command: Unrate, indexes: Indexes) -> Outcome:
     """Take the choice back; what the person chose before it counts again."""
     post = _our_post(connection, command)
     if post is None:
         return Declined(why="not_ours")
+    change = _change(connection, post, command)
     person = _person(command)
     connection.execute(_RETRACT, {**person, "of_choice": command.choice, "at": command.at})
+    if change is not None:
+        learn(connection, indexes, change)
     return _rated(connection, post, person, post.step or WHOLE_MESSAGE)
 
 
@@ -102,6 +117,20 @@ def _our_post(connection: Connection, command: Rate | Unrate) -> AnyRow | None:
         "message_ts": command.message_ts,
     }
     return connection.execute(_POST, where).one_or_none()
+
+
+def _rated_run(post: AnyRow) -> str | None:
+    """Return the run that a rating of the post is about; what is said of a lesson is not."""
+    run_id: str | None = post.run_id
+    return None if post.kind == PostKind.LESSON else run_id
+
+
+def _change(connection: Connection, post: AnyRow, command: Rate | Unrate) -> Change | None:
+    """Note what people thought of the run so far; None where it is about no run."""
+    run_id = _rated_run(post)
+    if run_id is None:
+        return None
+    return Change(run_id=run_id, by=command.by, before=opinions(connection, run_id))
 
 
 def _person(command: Rate | Unrate) -> Values:

@@ -1,6 +1,7 @@
 """Carries out commands once each, and lists tasks."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
@@ -12,8 +13,11 @@ from agent_engine.commands import (
     CancelChannel,
     CancelThread,
     Command,
+    CorrectLesson,
     Decide,
     ExtendBudget,
+    ForgetLesson,
+    LessonChanged,
     Outcome,
     Rate,
     Repeated,
@@ -27,6 +31,7 @@ from agent_engine.commands import (
 )
 from agent_engine.types import ChannelId, RunId, Thread, WorkspaceId, now_utc
 from storage.commands.decide import decide
+from storage.commands.lessons import correct_lesson, forget_lesson
 from storage.commands.on_record import Redact, settle_audit
 from storage.commands.rate import rate, unrate
 from storage.commands.run_again import run_again
@@ -35,6 +40,8 @@ from storage.commands.say import amend, say
 from storage.commands.stop import stop_channel, stop_run, stop_thread
 from storage.compiled import fetch_values
 from storage.database import Database
+from storage.memory.indexes import indexes_of
+from storage.memory.searching import Indexes
 from storage.tables import deliveries
 from storage.task_lines import newest_run, task_lines
 from storage.upsert import insert_or_ignore
@@ -42,18 +49,29 @@ from storage.upsert import insert_or_ignore
 _SEEN = select(deliveries.c.key).where(deliveries.c.key == bindparam("of_key"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _With:
+    """What commands are carried out with, besides the database."""
+
+    redact: Redact
+    indexes: Indexes
+
+
 class SqlCommandStore:
     """A ``CommandStore`` on the database."""
 
-    def __init__(self, database: Database, *, redact: Redact = str) -> None:
+    def __init__(
+        self, database: Database, *, redact: Redact = str, indexes: Indexes | None = None
+    ) -> None:
         """Carry commands out on the database.
 
         Args:
             database: where everything is stored.
             redact: takes out of people's words what may not stand in the audit log.
+            indexes: find what is remembered.
         """
         self._database = database
-        self._redact = redact
+        self._with = _With(redact=redact, indexes=indexes or indexes_of(database))
 
     async def carry_out(self, command: Command, *, keys: Sequence[str]) -> Outcome:
         """Carry the command out once; see the port.
@@ -63,8 +81,7 @@ class SqlCommandStore:
                 nothing is stored then, not even the keys.
         """
         known_by = list(dict.fromkeys(keys))
-        redact = self._redact
-        outcome = await self._database.write(lambda c: _once(c, command, known_by, redact))
+        outcome = await self._database.write(lambda c: _once(c, command, known_by, self._with))
         if _is_on_record(command, outcome):
             await settle_audit(self._database)
         return outcome
@@ -85,27 +102,27 @@ class SqlCommandStore:
 def _is_on_record(command: Command, outcome: Outcome) -> bool:
     """Say whether the command may have put something into the audit log's outbox."""
     decided = isinstance(command, Decide) and isinstance(outcome, Steered)
-    return decided or isinstance(outcome, Revoked | BudgetExtended)
+    return decided or isinstance(outcome, Revoked | BudgetExtended | LessonChanged)
 
 
-def _once(connection: Connection, command: Command, keys: Sequence[str], redact: Redact) -> Outcome:
+def _once(connection: Connection, command: Command, keys: Sequence[str], kit: _With) -> Outcome:
     if keys:
         if any(fetch_values(connection, _SEEN, {"of_key": key}) for key in keys):
             return Repeated()
         now = now_utc()
         rows = [{"key": key, "received_at": now} for key in keys]
         insert_or_ignore(connection, deliveries, rows)
-    return _carry_out(connection, command, redact)
+    return _carry_out(connection, command, kit)
 
 
-def _carry_out(connection: Connection, command: Command, redact: Redact) -> Outcome:
+def _carry_out(connection: Connection, command: Command, kit: _With) -> Outcome:
     match command:
         case Say():
             return say(connection, command)
         case Amend():
             return amend(connection, command)
         case Decide() | RevokeRule() | ExtendBudget():
-            return _carry_out_on_record(connection, command, redact)
+            return _carry_out_on_record(connection, command, kit.redact)
         case Cancel():
             return stop_run(connection, command)
         case CancelThread():
@@ -114,10 +131,8 @@ def _carry_out(connection: Connection, command: Command, redact: Redact) -> Outc
             return stop_channel(connection, command)
         case RunAgain():
             return run_again(connection, command)
-        case Rate():
-            return rate(connection, command)
-        case Unrate():
-            return unrate(connection, command)
+        case Rate() | Unrate() | ForgetLesson() | CorrectLesson():
+            return _learn_from(connection, command, kit)
 
 
 def _carry_out_on_record(
@@ -130,3 +145,19 @@ def _carry_out_on_record(
             return revoke_rule(connection, command, redact)
         case ExtendBudget():
             return extend_budget(connection, command)
+
+
+def _learn_from(
+    connection: Connection,
+    command: Rate | Unrate | ForgetLesson | CorrectLesson,
+    kit: _With,
+) -> Outcome:
+    match command:
+        case Rate():
+            return rate(connection, command, kit.indexes)
+        case Unrate():
+            return unrate(connection, command, kit.indexes)
+        case ForgetLesson():
+            return forget_lesson(connection, command, kit.indexes)
+        case CorrectLesson():
+            return correct_lesson(connection, command, kit.indexes, kit.redact)

@@ -1,5 +1,6 @@
-"""Finding memories: fuse what words and vectors say, then weigh age and pins. Reads only."""
+"""Finding memories: fuse what words and vectors say, then age, pins and weight. Reads only."""
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -34,6 +35,9 @@ HALF_LIFE_DAYS = 180.0
 AGED = 0.9
 """What is left of the score of something very old; it is never lost for its age alone."""
 PINNED = 1.1
+LEAST_WEIGHT, MOST_WEIGHT = 0.1, 10.0
+WEIGHED = 0.1
+"""How much of the score the greatest weight adds, and the least takes away."""
 
 ROW = select(
     memories,
@@ -135,8 +139,20 @@ def _by_id(
 
 
 def _factor(row: AnyRow, now: datetime) -> float:
-    if row.pinned:
-        return PINNED
+    return weighed(row.weight) * (PINNED if row.pinned else _aged(row, now))
+
+
+def weighed(weight: float) -> float:
+    """Return the factor for what people thought of a memory's use: 1 where they thought nothing.
+
+    >>> weighed(1.0), weighed(10.0), weighed(0.1)
+    (1.0, 1.1, 0.9)
+    """
+    bounded = min(max(weight, LEAST_WEIGHT), MOST_WEIGHT)
+    return 1.0 + WEIGHED * math.log10(bounded)
+
+
+def _aged(row: AnyRow, now: datetime) -> float:
     days = max((now - row.created_at).total_seconds(), 0.0) / 86_400
     aged: float = AGED + (1.0 - AGED) * 0.5 ** (days / HALF_LIFE_DAYS)
     return aged

@@ -7,6 +7,7 @@ from sqlalchemy.engine import Connection
 
 from agent_engine.memories import Forgotten, MemoryKind, MemoryScope, OriginOf
 from agent_engine.types import WorkspaceId
+from storage.lessons import mark_lessons
 from storage.memory.keeping import remove
 from storage.memory.searching import Indexes
 from storage.memory.shelves import shelves_of, shelves_of_workspace
@@ -50,6 +51,7 @@ def _delete(
         going |= found
         next_ids = _hanging_on(connection, found) - going
     ids = sorted(going)
+    mark_lessons(connection, ids)
     remove(connection, indexes, ids, shelves=sorted(shelves_touched))
     return Forgotten(memories=len(ids), ids=tuple(ids))
 

@@ -24,13 +24,12 @@ from agent_engine.memories import (
 )
 from agent_engine.types import WorkspaceId, now_utc
 from storage.database import Database
-from storage.memory import finding, forgetting, keeping
+from storage.memory import changing, finding, forgetting, keeping
 from storage.memory.rows import memory_from
 from storage.memory.searching import Indexes
 from storage.memory.shelves import rewrite, shelves_of
 from storage.tables import memories
 
-LEAST_WEIGHT, MOST_WEIGHT = 0.1, 10.0
 _MERGED = (MemoryKind.FACT, MemoryKind.LESSON)
 """Kinds of which the same in other words is kept once; each task is an episode of its own."""
 _HELD = str(MemoryState.HELD)
@@ -56,7 +55,7 @@ class SqlMemoryStore:
 
     async def get(self, scope: MemoryScope, memory_id: int) -> StoredMemory | None:
         """Return the memory if it is in this scope, in whatever state."""
-        return await self._database.read(lambda c: _one(c, scope, memory_id))
+        return await self._database.read(lambda c: changing.one(c, scope, memory_id))
 
     async def search(self, scopes: Sequence[MemoryScope], query: Query) -> Findings:
         """Return held memories of these scopes that fit best; those that expired never."""
@@ -81,19 +80,25 @@ class SqlMemoryStore:
 
     async def correct(self, scope: MemoryScope, memory_id: int, memory: NewMemory) -> Kept | None:
         """Put a memory in the place of one that is held; None when that is not there."""
-        return await self._database.write(lambda c: self._correct(c, scope, memory_id, memory))
+        return await self._database.write(
+            lambda c: changing.correct(c, self._indexes, scope, memory_id, memory)
+        )
 
     async def settle(self, scope: MemoryScope, memory_id: int, state: MemoryState) -> bool:
         """Confirm a proposed memory, or retire or bring back one; False when it is not there."""
-        return await self._database.write(lambda c: self._settle(c, scope, memory_id, state))
+        return await self._database.write(
+            lambda c: changing.settle(c, self._indexes, scope, memory_id, state)
+        )
 
     async def pin(self, scope: MemoryScope, memory_id: int, *, pinned: bool) -> bool:
         """Pin or unpin it; False when it is not there. Pinned ones are never evicted."""
-        return await self._database.write(lambda c: _change(c, scope, memory_id, pinned=pinned))
+        return await self._database.write(
+            lambda c: changing.change(c, scope, memory_id, pinned=pinned)
+        )
 
     async def weigh(self, scope: MemoryScope, memory_ids: Sequence[int], factor: float) -> None:
         """Multiply the weights, within the bounds; ids that are not there change nothing."""
-        await self._database.write(lambda c: _weigh(c, scope, memory_ids, factor))
+        await self._database.write(lambda c: changing.weigh(c, scope, memory_ids, factor))
 
     async def forget(self, scope: MemoryScope, memory_ids: Sequence[int]) -> Forgotten:
         """Delete them, what they superseded, and all that was derived. Safe to repeat."""
@@ -131,36 +136,6 @@ class SqlMemoryStore:
             )
         )
 
-    def _correct(
-        self, connection: Connection, scope: MemoryScope, memory_id: int, memory: NewMemory
-    ) -> Kept | None:
-        old = _one(connection, scope, memory_id)
-        if old is None or old.state is not MemoryState.HELD:
-            return None
-        shelf = _shelf(connection, scope, old.kind)
-        keeping.supersede(connection, self._indexes, [memory_id], shelf=shelf)
-        new = keeping.add(
-            connection, self._indexes, shelf, memory, now=now_utc(), supersedes=memory_id
-        )
-        return Kept(id=new)
-
-    def _settle(
-        self, connection: Connection, scope: MemoryScope, memory_id: int, state: MemoryState
-    ) -> bool:
-        memory = _one(connection, scope, memory_id)
-        if memory is None:
-            return False
-        if memory.state is state:
-            return True
-        shelf = _shelf(connection, scope, memory.kind)
-        rewrite(connection, [shelf])
-        self._indexes.drop(connection, [memory_id])
-        _change(connection, scope, memory_id, state=str(state), model=None)
-        if state is MemoryState.HELD:
-            words = f"{_heading(connection, memory_id)}\n{memory.text}"
-            self._indexes.words.put(connection, memory_id, shelf, words)
-        return True
-
     def _embed(self, connection: Connection, vectors: Mapping[int, Embedding]) -> int:
         statement = select(memories.c.id, memories.c.shelf_id).where(
             memories.c.id.in_(list(vectors)), memories.c.state == _HELD
@@ -175,19 +150,8 @@ class SqlMemoryStore:
         return len(rows)
 
 
-def _shelf(connection: Connection, scope: MemoryScope, kind: MemoryKind) -> int:
-    [shelf] = shelves_of(connection, [scope], [kind])
-    return shelf.id
-
-
 def _shelf_ids(connection: Connection, scopes: Sequence[MemoryScope]) -> list[int]:
     return [shelf.id for shelf in shelves_of(connection, scopes, tuple(MemoryKind))]
-
-
-def _one(connection: Connection, scope: MemoryScope, memory_id: int) -> StoredMemory | None:
-    shelves = shelves_of(connection, [scope], tuple(MemoryKind))
-    found = finding.rows_of(connection, [memory_id], shelves)
-    return found[0] if found else None
 
 
 def _newest(connection: Connection, scope: MemoryScope, key: str) -> StoredMemory | None:
@@ -244,35 +208,12 @@ def _history(connection: Connection, scope: MemoryScope, memory_id: int) -> list
     found: list[StoredMemory] = []
     at: int | None = memory_id
     while at is not None:
-        memory = _one(connection, scope, at)
+        memory = changing.one(connection, scope, at)
         if memory is None:
             break
         found.append(memory)
         at = memory.supersedes
     return found
-
-
-def _change(connection: Connection, scope: MemoryScope, memory_id: int, **values: object) -> bool:
-    statement = update(memories).where(
-        memories.c.id == memory_id, memories.c.shelf_id.in_(_shelf_ids(connection, [scope]))
-    )
-    return bool(connection.execute(statement.values(**values)).rowcount)
-
-
-def _weigh(
-    connection: Connection, scope: MemoryScope, memory_ids: Sequence[int], factor: float
-) -> None:
-    for memory_id in memory_ids:
-        memory = _one(connection, scope, memory_id)
-        if memory is not None:
-            weight = min(max(memory.weight * factor, LEAST_WEIGHT), MOST_WEIGHT)
-            _change(connection, scope, memory_id, weight=weight)
-
-
-def _heading(connection: Connection, memory_id: int) -> str:
-    statement = select(memories.c.heading).where(memories.c.id == memory_id)
-    heading: str = connection.execute(statement).scalar_one()
-    return heading
 
 
 def _unembedded(connection: Connection, model: str, limit: int) -> list[StoredMemory]:

@@ -14,6 +14,8 @@ from storage.tables import (
     audit_outbox,
     events,
     feedback,
+    lessons,
+    memories,
     plans,
     posts,
     reservations,
@@ -67,6 +69,8 @@ _KEPT = {
     standing_rules: ("tool", "created_by", "revoked_by"),
     reservations: ("tokens",),
     posts: ("kind", "state", "step"),
+    lessons: ("analysed",),
+    memories: ("text", "state", "trust"),
     feedback: ("choice", "rating", "retracted_at"),
     wakeups: ("kind",),
 }

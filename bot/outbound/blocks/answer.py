@@ -7,6 +7,7 @@ from typing import Any
 from agent_engine.types import HIGHEST_RATING, LOWEST_RATING, Answer, RunSnapshot, StepStatus
 from bot.outbound.blocks import ids, wording
 from bot.outbound.blocks.ending import again_buttons, end_sentence, is_unhappy
+from bot.outbound.blocks.lesson import lessons_told
 from bot.outbound.blocks.parts import actions, button, context, quiet, section
 from bot.outbound.content import MAX_TEXT, Block, Content
 from bot.outbound.markdown import (
@@ -135,7 +136,8 @@ def _closing(run: RunSnapshot, answer: Answer, *, note: str) -> tuple[Block, ...
         links = " · ".join(f"<{escape(url)}|{_label(title)}>" for url, title in sources)
         blocks.append(context(f"Looked at: {links}"))
     label = f" · {one_line(answer.label, 100)}" if answer.label else ""
-    blocks.append(quiet(wording.used(run.usage) + label))
+    applied = f" · {told} applied" if (told := lessons_told(run)) else ""
+    blocks.append(quiet(f"{wording.used(run.usage)}{applied}{label}"))
     again = again_buttons(run)
     return (*blocks, actions(again)) if again else tuple(blocks)
 

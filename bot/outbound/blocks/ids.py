@@ -136,6 +136,23 @@ class TellWhy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetLesson:
+    """*Forget* under a lesson."""
+
+    run_id: RunId
+    """The run that it was drawn from."""
+    lesson_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectLesson:
+    """*Correct* under a lesson: opens the field with its words."""
+
+    run_id: RunId
+    lesson_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EditAgent:
     """*Edit*: opens the agent's form."""
 
@@ -156,8 +173,10 @@ AgainAction = AgainRun | ExtendRun
 """What lets an ended task go on."""
 AskedAction = WaitAction | AgainAction | RevokeStanding
 """What takes a look at who may."""
+LessonAction = ForgetLesson | CorrectLesson
+"""What can be done about a lesson."""
 PlainAction = StopRun | RateAnswer | RateSteps | TellWhy | EditAgent | OpenLink
-Action = PlainAction | AskedAction
+Action = PlainAction | AskedAction | LessonAction
 
 # -- forms ---------------------------------------------------------------------------------------
 
@@ -219,10 +238,19 @@ class ReplyForm:
     thread_ts: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectForm:
+    """A lesson in a person's own words."""
+
+    run_id: RunId
+    lesson_id: str
+    channel_id: ChannelId
+
+
 CallForm = ChangeForm | DenyForm | ReplyForm
 """The forms about something that a run waits for people to decide."""
 PlainForm = AgentForm | StepRatingForm | WhyForm
-Form = PlainForm | CallForm
+Form = PlainForm | CallForm | CorrectForm
 
 _ACTIONS: dict[str, type[Any]] = {
     "stop": StopRun,
@@ -238,6 +266,8 @@ _ACTIONS: dict[str, type[Any]] = {
     "rate": RateAnswer,
     "steps": RateSteps,
     "why": TellWhy,
+    "forget": ForgetLesson,
+    "correct": CorrectLesson,
     "agent": EditAgent,
     "link": OpenLink,
 }
@@ -248,6 +278,7 @@ _FORMS: dict[str, type[Any]] = {
     "change": ChangeForm,
     "deny": DenyForm,
     "other": ReplyForm,
+    "correct": CorrectForm,
 }
 _WORDS = {kind: word for table in (_ACTIONS, _FORMS) for word, kind in table.items()}
 
@@ -315,6 +346,8 @@ def read_metadata(metadata: object) -> str | None:
 
 
 def _apart(action: Action) -> str:
+    if isinstance(action, LessonAction):
+        return action.lesson_id
     return _asked_apart(action) if isinstance(action, AskedAction) else _plain_apart(action)
 
 

@@ -23,6 +23,7 @@ from bot.outbound.blocks import ids, wording
 from bot.outbound.blocks.approval import approved_by, approved_output, steps_to_approve
 from bot.outbound.blocks.ending import again_buttons, end_sentence, is_said_by_plan, needs_notice
 from bot.outbound.blocks.extend import near_caps
+from bot.outbound.blocks.lesson import lessons_told
 from bot.outbound.blocks.parts import actions, button, context, person, quiet, rich, section
 from bot.outbound.content import Block, Content, body_hash
 from bot.outbound.text import count, escape, headline, one_line
@@ -258,7 +259,7 @@ def _around(run: RunSnapshot) -> tuple[Block, ...]:
 
 
 def _remarks(run: RunSnapshot) -> list[str]:
-    remarks = [_change(run.plan)]
+    remarks = [_change(run.plan), _lessons(run)]
     if run.end is not None:
         return remarks
     if run.attempts > 1:
@@ -268,6 +269,11 @@ def _remarks(run: RunSnapshot) -> list[str]:
     remarks += [wording.waiting_for(wait) + "." for wait in run.waits if wait.resolution is None]
     remarks.append(near_caps(run))
     return list(dict.fromkeys(remarks))
+
+
+def _lessons(run: RunSnapshot) -> str:
+    told = lessons_told(run)
+    return f"{'Applying' if run.end is None else 'Applied'} {told}." if told else ""
 
 
 def _change(plan: Plan | None) -> str:

@@ -14,6 +14,7 @@ def upgrade() -> None:
     _create_shelves()
     _create_memories()
     _create_origins()
+    _create_lessons()
     for statement in _searched_on_sqlite() if _on_sqlite() else _searched_on_postgres():
         op.execute(statement)
 
@@ -104,6 +105,25 @@ def _create_origins() -> None:
         sa.PrimaryKeyConstraint("memory_id", "what", "ref", name=op.f("pk_memory_origins")),
     )
     op.create_index("ix_memory_origins_ref", "memory_origins", ["what", "ref"])
+
+
+def _create_lessons() -> None:
+    op.create_table(
+        "lessons",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("person", sa.Text(), nullable=False),
+        sa.Column("analysis_id", sa.Text(), nullable=False),
+        sa.Column("analysed", sa.Text(), nullable=False),
+        sa.Column("memory_id", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["run_id"], ["runs.id"], name=op.f("fk_lessons_run_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_lessons")),
+        sa.UniqueConstraint("run_id", "person", name=op.f("uq_lessons_run_id_person")),
+    )
+    op.create_index(op.f("ix_lessons_analysis_id"), "lessons", ["analysis_id"])
+    op.create_index(op.f("ix_lessons_memory_id"), "lessons", ["memory_id"])
 
 
 def _on_sqlite() -> bool:

@@ -34,12 +34,15 @@ ACTIONS = st.one_of(
     st.builds(ids.RateSteps, run_id=TEXT),
     st.builds(ids.TellWhy, channel_id=TEXT, message_ts=TEXT, choice=TEXT, rating=st.integers(1, 5)),
     st.builds(ids.EditAgent, agent_id=TEXT, channel_id=TEXT),
+    st.builds(ids.ForgetLesson, run_id=TEXT, lesson_id=TEXT),
+    st.builds(ids.CorrectLesson, run_id=TEXT, lesson_id=TEXT),
     st.builds(ids.OpenLink, name=TEXT),
 )
 FORMS = st.one_of(
     st.builds(ids.AgentForm, agent_id=TEXT, channel_id=TEXT),
     st.builds(ids.StepRatingForm, run_id=TEXT, channel_id=TEXT, message_ts=TEXT),
     st.builds(ids.WhyForm, channel_id=TEXT, message_ts=TEXT, choice=TEXT, rating=st.integers(1, 5)),
+    st.builds(ids.CorrectForm, run_id=TEXT, lesson_id=TEXT, channel_id=TEXT),
 )
 
 
