@@ -107,9 +107,9 @@ class SqlMemoryStore:
             lambda c: forgetting.forget_from(c, self._indexes, workspace_id, what, ref)
         )
 
-    async def unembedded(self, model: str, *, limit: int) -> Sequence[StoredMemory]:
+    async def unembedded(self, model: str, *, limit: int, after: int = 0) -> Sequence[StoredMemory]:
         """Return memories of any scope without a vector of this model, oldest first."""
-        return await self._database.read(lambda c: _unembedded(c, model, limit))
+        return await self._database.read(lambda c: _unembedded(c, model, limit, after))
 
     async def embed(self, vectors: Mapping[int, Embedding]) -> int:
         """Give memories their vectors instead of older ones; return how many were still there."""
@@ -275,9 +275,11 @@ def _heading(connection: Connection, memory_id: int) -> str:
     return heading
 
 
-def _unembedded(connection: Connection, model: str, limit: int) -> list[StoredMemory]:
+def _unembedded(connection: Connection, model: str, limit: int, after: int) -> list[StoredMemory]:
     statement = finding.ROW.where(
-        memories.c.state == _HELD, memories.c.model.is_distinct_from(model)
+        memories.c.state == _HELD,
+        memories.c.model.is_distinct_from(model),
+        memories.c.id > after,
     )
     rows = connection.execute(statement.order_by(memories.c.id).limit(limit))
     return [memory_from(row) for row in rows]
