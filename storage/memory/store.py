@@ -6,7 +6,7 @@ Rows, words and vectors of a memory change in one transaction.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.memories import (
@@ -117,7 +117,7 @@ class SqlMemoryStore:
 
     async def embedded(self, model: str) -> tuple[int, int]:
         """Return how many held memories have a vector of this model, and how many there are."""
-        return await self._database.read(lambda c: _embedded(c, model))
+        return await self._database.read(lambda c: finding.embedded(c, model))
 
     # -- units of work ---------------------------------------------------------------------------
 
@@ -283,10 +283,3 @@ def _unembedded(connection: Connection, model: str, limit: int, after: int) -> l
     )
     rows = connection.execute(statement.order_by(memories.c.id).limit(limit))
     return [memory_from(row) for row in rows]
-
-
-def _embedded(connection: Connection, model: str) -> tuple[int, int]:
-    of_model = func.count().filter(memories.c.model == model)
-    statement = select(of_model, func.count()).where(memories.c.state == _HELD)
-    row = connection.execute(statement).one()
-    return row[0], row[1]
