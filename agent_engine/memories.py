@@ -299,8 +299,11 @@ class MemoryStore(Protocol):
         """Delete all memories of the workspace that come from there, in every scope."""
         ...
 
-    async def unembedded(self, model: str, *, limit: int) -> Sequence[StoredMemory]:
-        """Return memories of any scope without a vector of this model, oldest first."""
+    async def unembedded(self, model: str, *, limit: int, after: int = 0) -> Sequence[StoredMemory]:
+        """Return memories of any scope without a vector of this model, oldest first.
+
+        ``after`` is the id behind which to begin.
+        """
         ...
 
     async def embed(self, vectors: Mapping[int, Embedding]) -> int:

@@ -213,6 +213,8 @@ class Topic(StrEnum):
     """A thread has something new to show."""
     SIGNALS = "signals"
     """Something was said to a run: a stop, a message, a decision."""
+    MEMORIES = "memories"
+    """A memory was kept without a vector."""
 
 
 class Bell(Protocol):

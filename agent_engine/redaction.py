@@ -12,6 +12,8 @@ from functools import partial
 from typing import Any, Final
 
 from agent_engine.excerpts import is_no_text
+from agent_engine.memories import Embedding
+from agent_engine.memory.embeddings import Embedder
 from agent_engine.models.around import AroundModel
 from agent_engine.ports import ModelClient, ModelReply, ModelRequest, Turn
 from agent_engine.tools.secrets import Secrets
@@ -210,6 +212,27 @@ def _decodes(content: bytes, encoding: str) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+class RedactingEmbedder:
+    """A model for embeddings that is told no secrets."""
+
+    def __init__(self, embedder: Embedder, redact: Redact) -> None:
+        self._embedder = embedder
+        self._redact = redact
+
+    @property
+    def model(self) -> str:
+        """The model and its dimension."""
+        return self._embedder.model
+
+    async def passages(self, texts: Sequence[str]) -> Sequence[Embedding]:
+        """Ask with every text redacted."""
+        return await self._embedder.passages([self._redact(text) for text in texts])
+
+    async def query(self, text: str) -> Embedding:
+        """Ask with the text redacted."""
+        return await self._embedder.query(self._redact(text))
 
 
 def _marked(kind: str, found: re.Match[str]) -> str:

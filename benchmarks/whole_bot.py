@@ -139,6 +139,7 @@ def _environment(address: Mapping[str, str], model_url: str, home: Path) -> dict
         "OPENAI_BASE_URL": model_url,
         "TREADLE_MODEL": "fake-model",
         "TREADLE_HOME": str(home),
+        "TREADLE_EMBEDDING_MODEL": "none",
         "TREADLE_CONFIG": str(home / "treadle.toml"),
     }
 

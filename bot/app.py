@@ -21,7 +21,7 @@ from agent_engine.commands import CancelChannel, CancelThread
 from agent_engine.durable import DurableRuns, sqlite_url
 from agent_engine.engine import Engine
 from agent_engine.errors import RetryableError
-from agent_engine.events import RunEvent
+from agent_engine.events import Remembered, RunEvent
 from agent_engine.loop import AgentLoop, Progress
 from agent_engine.memory.long_term import LongTermMemory
 from agent_engine.ports import Bell, Topic
@@ -29,6 +29,7 @@ from agent_engine.states import AgentStates
 from agent_engine.types import RunId, RunSnapshot, UserId, new_id, now_utc
 from agent_engine.watch import SignalWatch
 from bot.attaching import open_attachments
+from bot.embeddings import EmbeddingSource, embedding_source, keep_embedded, open_embedder
 from bot.equipment import equip
 from bot.home import HomeDesk
 from bot.inbound.bolt_app import build_bolt_app
@@ -103,6 +104,8 @@ class Works:
     engine: Engine
     runs: SqlRunStore
     memory: LongTermMemory
+    embeddings: EmbeddingSource
+    leases: Leases
     models: Models
     toolbox: Toolbox
     growing: GrowingAnswers
@@ -130,7 +133,8 @@ async def run_bot(
             group.create_task(works.models.learn())
             group.create_task(works.toolbox.mcp.run())
         facts = {"role": role.value, "model": works.models.source.description}
-        logger.info("bot_started", extra=facts)
+        embeddings = works.embeddings.description
+        logger.info("bot_started", extra={**facts, "embeddings": embeddings})
         if ready is not None:
             ready.set_result(works)
 
@@ -140,6 +144,7 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
     database = await stack.enter_async_context(open_database(settings.database_url))
     stack.enter_context(sole_owner(database))
     bell = await stack.enter_async_context(open_bell(database))
+    leases = await stack.enter_async_context(open_leases(database))
     indexes = indexes_of(database)
     runs = SqlRunStore(database, indexes=indexes)
     engine = Engine(
@@ -148,15 +153,23 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
         runs=runs,
         bell=bell,
     )
+    models = await stack.enter_async_context(open_models(settings))
+    toolbox = await stack.enter_async_context(open_toolbox(settings, _records(database)))
+    embeddings = embedding_source(settings, models.source)
+    embedder = open_embedder(embeddings, toolbox.redaction.redact)
     return Works(
         settings=settings,
         database=database,
         bell=bell,
         engine=engine,
         runs=runs,
-        memory=LongTermMemory(SqlMemoryStore(database, indexes)),
-        models=await stack.enter_async_context(open_models(settings)),
-        toolbox=await stack.enter_async_context(open_toolbox(settings, _records(database))),
+        memory=LongTermMemory(
+            SqlMemoryStore(database, indexes), await stack.enter_async_context(embedder)
+        ),
+        embeddings=embeddings,
+        leases=leases,
+        models=models,
+        toolbox=toolbox,
         growing=GrowingAnswers(),
     )
 
@@ -185,6 +198,7 @@ def _start_worker(worker: _Worker, works: Works, group: asyncio.TaskGroup) -> No
     group.create_task(worker.watch.run(works.bell))
     group.create_task(worker.durable.run())
     group.create_task(_keep_house(works))
+    group.create_task(keep_embedded(works.memory, leases=works.leases, bell=works.bell))
 
 
 async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:
@@ -243,10 +257,12 @@ class _Ringing:
 
     bell: Bell
 
-    def __call__(self, _run: RunSnapshot, _events: Sequence[RunEvent]) -> None:
-        """Ring for threads and for wake-ups."""
+    def __call__(self, _run: RunSnapshot, events: Sequence[RunEvent]) -> None:
+        """Ring for threads and for wake-ups, and for memories that lack a vector."""
         self.bell.ring(Topic.THREADS)
         self.bell.ring(Topic.WAKEUPS)
+        if any(isinstance(e, Remembered) and e.memory.embedding is None for e in events):
+            self.bell.ring(Topic.MEMORIES)
 
 
 async def _keep_house(works: Works) -> None:
@@ -284,7 +300,6 @@ class _Gateway:
     slack: SlackClient
     whoami: Whoami
     token: str
-    leases: Leases
     known: asyncio.Event
     """Set once Slack has told who we are."""
     reconciler: Reconciler | None = None
@@ -306,7 +321,6 @@ async def _open_gateway(works: Works, stack: AsyncExitStack) -> _Gateway:
         slack=slack,
         whoami=Whoami(admins=frozenset(UserId(a) for a in settings.file.slack.admins)),
         token=token,
-        leases=await stack.enter_async_context(open_leases(works.database)),
         known=asyncio.Event(),
     )
 
@@ -365,7 +379,7 @@ def _remarks(gateway: _Gateway) -> Sequence[str]:
     works = gateway.works
     offline = (OFFLINE_REMARK,) if works.models.source.is_offline else ()
     scopes = scope_remarks(gateway.whoami.identity.scopes)
-    return (*offline, *scopes, *works.toolbox.mcp.remarks())
+    return (*offline, *works.embeddings.remarks, *scopes, *works.toolbox.mcp.remarks())
 
 
 def _hooks(gateway: _Gateway, home: HomeDesk) -> Hooks:
@@ -409,7 +423,7 @@ def _reconciler(gateway: _Gateway) -> Reconciler:
         threads=SqlThreadStore(works.database),
         posts=SqlPostStore(works.database),
         slack=gateway.slack,
-        leases=gateway.leases,
+        leases=works.leases,
         bell=works.bell,
         clock=SystemClock(),
         workspace_id=identity.workspace_id,

@@ -9,18 +9,25 @@ from enum import StrEnum
 from agent_engine.clock import SystemClock
 from agent_engine.errors import EngineError, ModelError, ToolError
 from agent_engine.ports import ModelRequest, Role, Turn
+from agent_engine.redaction import Redaction
 from agent_engine.types import LIBRARY_SCOPE
 from bot.agents_file import model_names
+from bot.embeddings import KEYWORDS_ONLY, embedding_source, open_embedder
 from bot.errors import SlackError, SlackRefusedError
 from bot.manifest import missing_scopes, scope_losses
 from bot.mcp_pins import peek_at_pins
-from bot.model_source import ModelPlace, ModelSource
+from bot.model_source import ModelPlace, ModelSource, find_model
 from bot.models import Models, open_models
 from bot.outbound.slack_client import open_slack
 from bot.outbound.web_calls import SCOPE_FIX
 from bot.settings import Purpose, Settings, SettingsError, read_settings
 from bot.toolbox import Records, api_access, open_toolbox, sandbox_chooser, search_provider
-from storage.inspection import Condition, inspect_database, why_not_writable
+from storage.inspection import (
+    Condition,
+    count_embedded,
+    inspect_database,
+    why_not_writable,
+)
 
 PROBE_S = 20.0
 CANNOT_SPEAK = "chat:write"
@@ -66,6 +73,7 @@ async def examine() -> Sequence[Finding]:
         *findings,
         await _database(settings),
         *await _models(settings),
+        await _embeddings(settings),
         await _sandbox(settings),
         *_network(settings),
         await _mcp(settings),
@@ -184,6 +192,39 @@ def _remarks(source: ModelSource) -> Sequence[Finding]:
     said = f"{source.model} is {source.remark}"
     fix = "name the one you want with TREADLE_MODEL"
     return [Finding(subject="model", level=Level.DEGRADED, said=said, fix=fix)]
+
+
+async def _embeddings(settings: Settings) -> Finding:
+    """Have a vector made; where that fails, memories are still found by their words."""
+    source = embedding_source(settings, await find_model(settings))
+    degraded = Finding(
+        subject="embeddings", level=Level.DEGRADED, said=source.description, fix=source.fix
+    )
+    async with open_embedder(source, Redaction(settings.secret_values).redact) as embedder:
+        if embedder is None:
+            return degraded if source.fix else replace(degraded, level=Level.GOOD)
+        try:
+            async with asyncio.timeout(PROBE_S):
+                [probe] = await embedder.passages(["ready"])
+        except (ModelError, TimeoutError) as error:
+            why = str(error) or f"no answer within {PROBE_S:g} s"
+            said = f"{source.description}: {why}; meanwhile {KEYWORDS_ONLY}"
+            return replace(degraded, said=said, fix="check the key, the address and the model")
+    said = f"{source.description}; {probe.dimension} numbers for a text"
+    counted = await _with_vector(settings, probe.model)
+    return replace(degraded, level=Level.GOOD, said=f"{said}{counted}", fix="")
+
+
+async def _with_vector(settings: Settings, model: str) -> str:
+    """Say how many memories have a vector of the model; nothing while there are no tables."""
+    try:
+        found = await inspect_database(settings.database_url, home=settings.home)
+        if found.condition is not Condition.CURRENT:
+            return ""
+        done, of = await count_embedded(settings.database_url, model=model)
+    except (EngineError, OSError):
+        return ""  # what is wrong with the database stands in its own line
+    return f"; {done:,} of {of:,} memories have theirs"
 
 
 async def _sandbox(settings: Settings) -> Finding:

@@ -123,7 +123,7 @@ async def find_model(settings: Settings) -> ModelSource:
     Never fails: a server that is down, or has nothing to offer, is told in the remark.
     """
     base_url, key = _own_server(settings)
-    preferred = settings.models or tuple(settings.file.models)[:1]
+    preferred = settings.models or tuple(_chat_tables(settings))[:1]
     found = None if base_url else await find_local_model()
     if base_url is None and found is None:
         return ModelSource(base_url=None, model="offline")
@@ -140,6 +140,19 @@ async def find_model(settings: Settings) -> ModelSource:
     return await _looked_up(source)
 
 
+def embedding_place(settings: Settings, source: ModelSource) -> ModelPlace | None:
+    """Return the model that ``TREADLE_EMBEDDING_MODEL`` names; None when its server is not known.
+
+    A name that is not in the file is taken for a model of the installation's own server.
+    """
+    name = settings.embedding_model or ""
+    table = settings.file.models.get(name, ModelTable(model=name))
+    own_url = source.base_url or table.base_url
+    if own_url is None:
+        return None
+    return _place(settings, name, table, (own_url, source.api_key))
+
+
 def _own_server(settings: Settings) -> tuple[str | None, str | None]:
     """Return address and key of the installation's own server; no address where there is none.
 
@@ -148,27 +161,39 @@ def _own_server(settings: Settings) -> tuple[str | None, str | None]:
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
     if key or settings.openai_base_url:
         return settings.openai_base_url or OPENAI_URL, key
-    for table in settings.file.models.values():
+    for table in _chat_tables(settings).values():
         return table.base_url or OPENAI_URL, _key_of(settings, table)
     return None, None
 
 
+def _chat_tables(settings: Settings) -> Mapping[str, ModelTable]:
+    """Return the file's models without the one for embeddings, which answers nobody."""
+    tables = settings.file.models.items()
+    return {name: table for name, table in tables if name != settings.embedding_model}
+
+
 def _named(settings: Settings, own_url: str, own_key: str | None) -> dict[str, ModelPlace]:
-    """Return the file's models; the installation's key goes to no other server than its own."""
-    places = {}
-    for name, table in settings.file.models.items():
-        model = table.model or name
-        keyless = None if table.base_url else own_key
-        places[name] = ModelPlace(
-            name=name,
-            model=model,
-            base_url=table.base_url or own_url,
-            api_key=_key_of(settings, table) or keyless,
-            timeout_s=table.timeout_s,
-            small=_is_small(parameters_in(model)) if table.small is None else table.small,
-            vision=table.vision,
-        )
-    return places
+    """Return the file's language models."""
+    tables = _chat_tables(settings).items()
+    return {n: _place(settings, n, table, (own_url, own_key)) for n, table in tables}
+
+
+def _place(
+    settings: Settings, name: str, table: ModelTable, own: tuple[str, str | None]
+) -> ModelPlace:
+    """Return a model of the file; the installation's key goes to no other server than its own."""
+    own_url, own_key = own
+    model = table.model or name
+    keyless = None if table.base_url else own_key
+    return ModelPlace(
+        name=name,
+        model=model,
+        base_url=table.base_url or own_url,
+        api_key=_key_of(settings, table) or keyless,
+        timeout_s=table.timeout_s,
+        small=_is_small(parameters_in(model)) if table.small is None else table.small,
+        vision=table.vision,
+    )
 
 
 def _key_of(settings: Settings, table: ModelTable) -> str | None:

@@ -22,6 +22,8 @@ from bot.tables.table import ended, is_web_address, variables_in
 DEFAULT_SLACK_API_URL = "https://slack.com/api/"
 DEFAULT_CONFIG = "treadle.toml"
 DEFAULT_HTTP_PORT = 3000
+LOCAL_EMBEDDINGS, NO_EMBEDDINGS = "local", "none"
+"""What ``TREADLE_EMBEDDING_MODEL`` can say besides a model's name."""
 
 
 class Purpose(StrEnum):
@@ -93,6 +95,7 @@ class Settings(BaseModel):
     model: str | None = Field(None, alias="TREADLE_MODEL")
     """One name, or several separated by commas: the next is asked while one is unavailable."""
     embedding_model: str | None = Field(None, alias="TREADLE_EMBEDDING_MODEL")
+    """A model's name, ``local`` or ``none``; None for the local one where it is installed."""
     home: Path = Field(Path(".treadle"), alias="TREADLE_HOME")
     database_url_or_none: SecretStr | None = Field(None, alias="TREADLE_DATABASE_URL")
     config_path: Path | None = Field(None, alias="TREADLE_CONFIG")

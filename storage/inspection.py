@@ -6,24 +6,28 @@ For ``treadle doctor``. Opening a database for work is ``database.open_database`
 import asyncio
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, Connection
 from sqlalchemy.pool import NullPool
 
 from agent_engine.errors import StorageError
 from agent_engine.safeguards import ToolPin
 from storage.database import CONNECT_TIMEOUT_S, Dialect, address_of
 from storage.mcp_pins import all_pins
+from storage.memory.finding import embedded
 from storage.schema import REVISIONS, current_revision
 from storage.workers import sentence_of
 
 _WAL = "-wal"
+_T = TypeVar("_T")
 
 
 class Condition(StrEnum):
@@ -69,13 +73,15 @@ async def read_pins(url: str) -> Mapping[str, Sequence[ToolPin]]:
 
     Raises StorageError.
     """
-    address = address_of(url)
-    is_file = address.get_backend_name() == Dialect.SQLITE
-    engine = _read_only(Path(str(address.database))) if is_file else _unwritten(address)
-    try:
-        return await asyncio.to_thread(_pins, engine)
-    except sa.exc.SQLAlchemyError as error:
-        raise StorageError(sentence_of(error)) from error
+    return await _read_once(url, all_pins)
+
+
+async def count_embedded(url: str, *, model: str) -> tuple[int, int]:
+    """Return how many memories have a vector of this model, and how many there are.
+
+    Of a database that is up to date. Raises StorageError.
+    """
+    return await _read_once(url, partial(embedded, model=model))
 
 
 def why_not_writable(folder: Path) -> str:
@@ -132,12 +138,23 @@ def _unwritten(address: URL) -> sa.Engine:
     return sa.create_engine(address, poolclass=NullPool, connect_args=options)
 
 
-def _pins(engine: sa.Engine) -> Mapping[str, Sequence[ToolPin]]:
+async def _read_once(url: str, read: Callable[[Connection], _T]) -> _T:
+    """Return what a function reads of the database of this address. Raises StorageError."""
+    address = address_of(url)
+    is_file = address.get_backend_name() == Dialect.SQLITE
+    engine = _read_only(Path(str(address.database))) if is_file else _unwritten(address)
+
+    def reading() -> _T:
+        try:
+            with engine.connect() as connection:
+                return read(connection)
+        finally:
+            engine.dispose()
+
     try:
-        with engine.connect() as connection:
-            return all_pins(connection)
-    finally:
-        engine.dispose()
+        return await asyncio.to_thread(reading)
+    except sa.exc.SQLAlchemyError as error:
+        raise StorageError(sentence_of(error)) from error
 
 
 def _condition(engine: sa.Engine) -> Condition:

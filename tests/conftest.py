@@ -13,6 +13,7 @@ from hypothesis import settings
 from structlog.stdlib import ProcessorFormatter
 
 from agent_engine.errors import ToolError
+from agent_engine.memory import minilm
 from agent_engine.tools.sandbox.choose import SandboxChooser
 
 
@@ -27,6 +28,7 @@ def _sandbox_holds():
 
 
 NEEDS = {
+    "needs_embeddings": (minilm.is_installed, "the extra embeddings, a model of this machine"),
     "needs_bubblewrap": (lambda: shutil.which("bwrap"), "bubblewrap, which makes a disk read-only"),
     "needs_node": (lambda: shutil.which("node"), "node, which runs JavaScript programs"),
     "needs_sandbox": (_sandbox_holds, "a sandbox that holds, such as bubblewrap"),

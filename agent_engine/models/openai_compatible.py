@@ -1,39 +1,25 @@
 """Any server that speaks the OpenAI-compatible chat API, hosted or local.
 
 The client's plain ``post`` is used, for its typed methods walk every message of the history. Never
-retries: that is ``retry.py``'s job. Importing this costs a second and 25 MB, so it is done only
-when a real model is configured.
+retries: that is ``retry.py``'s job. Importing this is as dear as ``openai_client``.
 """
 
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
 
-from openai import (
-    APIConnectionError,
-    APIError,
-    APIStatusError,
-    AsyncOpenAI,
-    AsyncStream,
-    DefaultAioHttpClient,
-)
+from openai import APIConnectionError, APIError, APIStatusError, AsyncStream
 
-from agent_engine.errors import (
-    ModelError,
-    ModelRefusedError,
-    ModelReplyError,
-    ModelUnavailableError,
-)
+from agent_engine.errors import ModelError, ModelRefusedError, ModelUnavailableError
 from agent_engine.models import pictures
 from agent_engine.models.growing_reply import GrowingReply
-from agent_engine.models.replies import ModelTimeoutError, error_for, read_reply
+from agent_engine.models.openai_client import OpenAIClient, sendable
+from agent_engine.models.replies import read_reply
 from agent_engine.ports import (
     Dialect,
     JsonMode,
@@ -45,15 +31,8 @@ from agent_engine.ports import (
     Turn,
 )
 
-DEFAULT_BASE_URL = "https://api.openai.com/v1"
-LOCAL_KEY = "local"
-"""Sent where no key is configured: the client insists on one, local servers ignore it."""
-
 MAX_CONCURRENT = 64
-CONNECT_TIMEOUT_S = 10.0
-CLOSE_TIMEOUT_S = 5.0
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _SCHEMA_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 _STREAMED: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
@@ -94,25 +73,14 @@ class OpenAICompatibleModel:
     ) -> None:
         self._model = model
         self._name = called or model
-        self._base_url = base_url or DEFAULT_BASE_URL
-        self._key = api_key or LOCAL_KEY
-        is_local = urlsplit(self._base_url).hostname in _LOOPBACK
-        if native_tools is None and not is_local:
+        self._client = OpenAIClient(base_url, api_key=api_key)
+        if native_tools is None and not self._client.is_local:
             native_tools = True
         self._dialect = Dialect(native_tools=native_tools, sees=sees)
         self._shortest_timeout_s = shortest_timeout_s
         self._timeout_s = timeout_s
         self._parameters = _Parameters()
         self._turnstile = asyncio.Semaphore(max_concurrent)
-        address, login = _without_login(self._base_url)
-        self._client = AsyncOpenAI(
-            base_url=address,
-            api_key=self._key,
-            max_retries=0,
-            # Its connections cost a third of the default client's, which asks every idle one
-            # before each call. A proxy from the environment cannot reach this machine's servers.
-            http_client=DefaultAioHttpClient(trust_env=not is_local, auth=login),
-        )
 
     @property
     def name(self) -> str:
@@ -122,7 +90,7 @@ class OpenAICompatibleModel:
     @property
     def base_url(self) -> str:
         """Where the server is."""
-        return self._base_url
+        return self._client.base_url
 
     @property
     def dialect(self) -> Dialect:
@@ -160,8 +128,7 @@ class OpenAICompatibleModel:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await self._client.close()
+        await self._client.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -198,22 +165,15 @@ class OpenAICompatibleModel:
 
     async def _post(self, body: dict[str, Any], *, timeout_s: float) -> object:
         """Send the request and return the JSON that came."""
-        with self._our_errors(timeout_s):
-            async with asyncio.timeout(timeout_s):
-                return await self._client.post(
-                    "/chat/completions",
-                    body=body,
-                    cast_to=object,
-                    options={"timeout": timeout_s},
-                )
+        return await self._client.post("/chat/completions", body, timeout_s=timeout_s)
 
     async def _streamed(self, body: dict[str, Any], *, timeout_s: float, on_text: OnText) -> object:
         """Send the request and return the reply once it is whole; what is told may be void."""
         is_whole = False
         try:
-            with self._our_errors(timeout_s):
+            with self._client.our_errors(timeout_s):
                 async with asyncio.timeout(timeout_s):
-                    stream = await self._client.post(
+                    stream = await self._client.vendor.post(
                         "/chat/completions",
                         body=body,
                         cast_to=object,
@@ -247,47 +207,6 @@ class OpenAICompatibleModel:
             self._dialect.no_streaming = True
             raise ModelUnavailableError("the language model's reply was not whole")
         return reply.completion()
-
-    @contextmanager
-    def _our_errors(self, timeout_s: float) -> Iterator[None]:
-        """Have the vendor's errors end here."""
-        try:
-            yield
-        except APIStatusError as error:
-            headers = error.response.headers
-            body_sent = error.body if error.body is not None else error.response.text
-            raise error_for(error.status_code, body_sent, headers, secret=self._key) from error
-        except (TimeoutError, APIConnectionError) as error:
-            raise self._silence(error, timeout_s) from error
-        except (APIError, ValueError) as error:
-            raise ModelReplyError(
-                "the language model's server sent something that is no JSON"
-            ) from error
-
-    def _silence(self, error: Exception, timeout_s: float) -> ModelUnavailableError:
-        """Say why nothing came: it took too long, or there is no server."""
-        if _has_timed_out(error):
-            return ModelTimeoutError(f"the language model did not answer within {timeout_s:g} s")
-        where = urlsplit(self._base_url).netloc.rpartition("@")[2]
-        return ModelUnavailableError(f"the language model's server at {where} cannot be reached")
-
-
-def _without_login(url: str) -> tuple[str, tuple[str, str] | None]:
-    """Return the address without the name and password in it, and those."""
-    parts = urlsplit(url)
-    if parts.username is None:
-        return url, None
-    login = (unquote(parts.username), unquote(parts.password or ""))
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), login
-
-
-def _has_timed_out(error: BaseException | None) -> bool:
-    """Whether a time limit is at the bottom of it: the client calls most failures a timeout."""
-    while error is not None:
-        if isinstance(error, TimeoutError):
-            return True
-        error = error.__cause__
-    return False
 
 
 # -- parameters that some models refuse ----------------------------------------------------------
@@ -367,7 +286,7 @@ def _messages(turns: tuple[Turn, ...], *, sees: bool) -> list[dict[str, Any]]:
     """
     messages: list[dict[str, Any]] = []
     for turn in turns:
-        text = _sendable(turn.text if sees else "\n\n".join([turn.text, *pictures.unseen(turn)]))
+        text = sendable(turn.text if sees else "\n\n".join([turn.text, *pictures.unseen(turn)]))
         if messages and messages[-1]["role"] == turn.role:
             messages[-1]["content"] += f"\n\n{text}"
         elif turn.role is Role.SYSTEM and messages:
@@ -381,15 +300,6 @@ def _messages(turns: tuple[Turn, ...], *, sees: bool) -> list[dict[str, Any]]:
         shown = map(pictures.image_part, turns[-1].images)
         messages[-1]["content"] = [{"type": "text", "text": messages[-1]["content"]}, *shown]
     return messages
-
-
-def _sendable(text: str) -> str:
-    """Return the text without halves of surrogate pairs, which cannot be sent as UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
-    return text
 
 
 def _tool(name: str, description: str, schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from agent_engine.backoff import Backoff, delay_s
 from agent_engine.breaker import CircuitBreaker
@@ -18,6 +20,8 @@ from agent_engine.models.replies import ModelBusyError, ModelTimeoutError
 from agent_engine.ports import ModelClient, ModelReply, ModelRequest
 
 logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,30 @@ class RetryingModel(AroundModel):
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         super().__init__(model)
+        self._retries = Retries(policy, breaker=breaker, sleep=sleep, uniform=uniform)
+
+    @property
+    def breaker(self) -> CircuitBreaker:
+        """The endpoint's circuit breaker."""
+        return self._retries.breaker
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """Ask until there is a reply, a refusal, or no attempt left."""
+        once = partial(self._model.complete, request)
+        return await self._retries.ask(once, model=self.name, purpose=request.purpose)
+
+
+class Retries:
+    """Retries calls of one endpoint, whatever they are for. Made as ``RetryingModel``."""
+
+    def __init__(
+        self,
+        policy: RetryPolicy | None = None,
+        *,
+        breaker: CircuitBreaker | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
         self._policy = policy or RetryPolicy()
         self._breaker = breaker or CircuitBreaker(time.monotonic)
         self._sleep = sleep
@@ -68,14 +96,15 @@ class RetryingModel(AroundModel):
         """The endpoint's circuit breaker."""
         return self._breaker
 
-    async def complete(self, request: ModelRequest) -> ModelReply:
-        """Ask until there is a reply, a refusal, or no attempt left."""
+    async def ask(self, call: Callable[[], Awaitable[_T]], *, model: str, purpose: str) -> _T:
+        """Call until there is a reply, a refusal, or no attempt left."""
         policy = self._policy
-        attempts = policy.attempts_by_purpose.get(request.purpose, policy.attempts)
+        facts = {"model": model, "purpose": purpose}
+        attempts = policy.attempts_by_purpose.get(purpose, policy.attempts)
         attempt = 1
         while True:
             try:
-                return await self._once(request)
+                return await self._once(call)
             except _OpenError:
                 raise
             except ModelUnavailableError as error:
@@ -83,13 +112,13 @@ class RetryingModel(AroundModel):
                 if isinstance(error, ModelTimeoutError):
                     attempts = min(attempts, policy.attempts_in_time)
                 if attempt >= attempts or delay_s is None:
-                    self._log(request, attempt, "model_unavailable")
+                    logger.warning("model_unavailable", extra={**facts, "attempt": attempt})
                     raise
-            self._log(request, attempt, "model_call_retried")
+            logger.info("model_call_retried", extra={**facts, "attempt": attempt})
             await self._sleep(delay_s)
             attempt += 1
 
-    async def _once(self, request: ModelRequest) -> ModelReply:
+    async def _once(self, call: Callable[[], Awaitable[_T]]) -> _T:
         """Ask once and tell the breaker how it went."""
         blocked_s = self._breaker.blocked_s()
         if blocked_s is not None:
@@ -97,7 +126,7 @@ class RetryingModel(AroundModel):
             raise _OpenError(message, retry_after_s=blocked_s)
         settled = False
         try:
-            reply = await self._model.complete(request)
+            reply = await call()
         except ModelBusyError:
             self._breaker.succeeded()
             settled = True
@@ -131,11 +160,6 @@ class RetryingModel(AroundModel):
             asked_s=error.retry_after_s,
             uniform=self._uniform,
         )
-
-    def _log(self, request: ModelRequest, attempt: int, event: str) -> None:
-        level = logging.WARNING if event == "model_unavailable" else logging.INFO
-        facts = {"model": self.name, "purpose": request.purpose, "attempt": attempt}
-        logger.log(level, event, extra=facts)
 
 
 class _OpenError(ModelUnavailableError):

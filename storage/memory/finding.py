@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.engine import Connection
 
 from agent_engine.memories import (
@@ -115,6 +115,14 @@ def rows_of(
     lie_here = {shelf.id for shelf in shelves}
     rows = _by_id(connection, _WHOLE, memory_ids)
     return [memory_from(row) for row in rows if row.shelf_id in lie_here]
+
+
+def embedded(connection: Connection, model: str) -> tuple[int, int]:
+    """Return how many memories have a vector of this model, and how many there are."""
+    of_model = func.count().filter(memories.c.model == model)
+    held = memories.c.state == str(MemoryState.HELD)
+    row = connection.execute(select(of_model, func.count()).where(held)).one()
+    return row[0], row[1]
 
 
 def _weighed(

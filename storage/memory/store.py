@@ -6,7 +6,7 @@ Rows, words and vectors of a memory change in one transaction.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.memories import (
@@ -112,9 +112,9 @@ class SqlMemoryStore:
             lambda c: forgetting.forget_from(c, self._indexes, workspace_id, what, ref)
         )
 
-    async def unembedded(self, model: str, *, limit: int) -> Sequence[StoredMemory]:
+    async def unembedded(self, model: str, *, limit: int, after: int = 0) -> Sequence[StoredMemory]:
         """Return memories of any scope without a vector of this model, oldest first."""
-        return await self._database.read(lambda c: _unembedded(c, model, limit))
+        return await self._database.read(lambda c: _unembedded(c, model, limit, after))
 
     async def embed(self, vectors: Mapping[int, Embedding]) -> int:
         """Give memories their vectors instead of older ones; return how many were still there."""
@@ -122,7 +122,7 @@ class SqlMemoryStore:
 
     async def embedded(self, model: str) -> tuple[int, int]:
         """Return how many held memories have a vector of this model, and how many there are."""
-        return await self._database.read(lambda c: _embedded(c, model))
+        return await self._database.read(lambda c: finding.embedded(c, model))
 
     # -- units of work ---------------------------------------------------------------------------
 
@@ -216,16 +216,11 @@ def _history(connection: Connection, scope: MemoryScope, memory_id: int) -> list
     return found
 
 
-def _unembedded(connection: Connection, model: str, limit: int) -> list[StoredMemory]:
+def _unembedded(connection: Connection, model: str, limit: int, after: int) -> list[StoredMemory]:
     statement = finding.ROW.where(
-        memories.c.state == _HELD, memories.c.model.is_distinct_from(model)
+        memories.c.state == _HELD,
+        memories.c.model.is_distinct_from(model),
+        memories.c.id > after,
     )
     rows = connection.execute(statement.order_by(memories.c.id).limit(limit))
     return [memory_from(row) for row in rows]
-
-
-def _embedded(connection: Connection, model: str) -> tuple[int, int]:
-    of_model = func.count().filter(memories.c.model == model)
-    statement = select(of_model, func.count()).where(memories.c.state == _HELD)
-    row = connection.execute(statement).one()
-    return row[0], row[1]

@@ -6,8 +6,11 @@ process: ``python -m tests.fakes.openai_server --port 8099 --script fibonacci --
 
 import argparse
 import asyncio
+import base64
 import json
 import re
+import string
+import struct
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -99,8 +102,19 @@ class Hangs:
     """Answers only when the server closes."""
 
 
-Reply = Says | Calls | Fails | Raw | Drops | Hangs
+@dataclass(frozen=True, kw_only=True)
+class Embeds:
+    """Vectors, a list of numbers or base64 for each text; ``indexes`` in the order they come."""
+
+    vectors: Sequence[Any]
+    indexes: Sequence[Any] | None = None
+    usage: bool = True
+
+
+Failure = Fails | Raw | Drops | Hangs
+Reply = Says | Calls | Failure
 Script = Callable[[Body, int], Reply]
+EmbeddingScript = Callable[[Body, int], Embeds | Failure]
 
 
 def as_json(value: object) -> Says:
@@ -115,6 +129,16 @@ def fenced(value: object) -> Says:
 
 def in_order(*replies: Reply) -> Script:
     return lambda _body, index: replies[min(index, len(replies) - 1)]
+
+
+def letter_vectors(body: Body, _index: int) -> Embeds:
+    """Count letters, so that texts that share some are near to each other; base64 if asked."""
+    letters = string.ascii_lowercase[: body.get("dimensions", 9) - 1]
+    rows = [[1.0, *(float(text.lower().count(c)) for c in letters)] for text in body["input"]]
+    if body.get("encoding_format") == "base64":
+        packed = (struct.pack(f"<{len(row)}f", *row) for row in rows)
+        return Embeds(vectors=[base64.b64encode(row).decode() for row in packed])
+    return Embeds(vectors=rows)
 
 
 class OpenAIServer:
@@ -134,6 +158,8 @@ class OpenAIServer:
         self.script = script
         self.formats = formats
         self.latency_s = latency_s
+        self.embeds: EmbeddingScript = letter_vectors
+        self.embedding_bodies: list[Body] = []
         self.bodies: list[Body] = []
         self.headers: list[dict[str, str]] = []
         self.models = [MODEL]
@@ -145,6 +171,7 @@ class OpenAIServer:
         app = web.Application(client_max_size=64 * 2**20)
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/embeddings", self._embed)
         return app
 
     @asynccontextmanager
@@ -180,6 +207,24 @@ class OpenAIServer:
             return await self._answer(request, body, refusal or self.script(body, index))
         finally:
             self.in_flight -= 1
+
+    async def _embed(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        index = len(self.embedding_bodies)
+        self.embedding_bodies.append(body)
+        self.headers.append(dict(request.headers))
+        reply = self.embeds(body, index)
+        if not isinstance(reply, Embeds):
+            return await self._answer(request, body, reply)
+        indexes = range(len(reply.vectors)) if reply.indexes is None else reply.indexes
+        data = [
+            {"object": "embedding", "index": at, "embedding": vector}
+            for at, vector in zip(indexes, reply.vectors, strict=True)
+        ]
+        answer: Body = {"object": "list", "data": data, "model": body["model"]}
+        if reply.usage:
+            answer["usage"] = {"prompt_tokens": 5 * len(data), "total_tokens": 5 * len(data)}
+        return web.json_response(answer)
 
     def _format_refusal(self, wanted: dict[str, Any] | None) -> Fails | None:
         kind = wanted["type"] if wanted else "text"

@@ -178,6 +178,7 @@ class House:
             "SLACK_APP_TOKEN": self.workspace.app_token,
             "SLACK_API_URL": self.workspace.api_url,
             "TREADLE_HOME": str(self.home),
+            "TREADLE_EMBEDDING_MODEL": "none",
         }
         if self.database_url is not None:
             settings["TREADLE_DATABASE_URL"] = self.database_url

@@ -187,6 +187,7 @@ def test_doctor_looks_at_everything_and_says_each_fix(treadle):
         "settings",
         "database",
         "model",
+        "embeddings",
         "sandbox",
         "web search",
         "api calls",

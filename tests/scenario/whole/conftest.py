@@ -23,6 +23,8 @@ async def open_town(home: Path, workspace: LocalWorkspace, **settings):
         "SLACK_APP_TOKEN": workspace.app_token,
         "SLACK_API_URL": workspace.api_url,
         "TREADLE_HOME": home,
+        # A model that each bot would load has its own test.
+        "TREADLE_EMBEDDING_MODEL": "none",
         **settings,
     }
     ready = asyncio.get_running_loop().create_future()

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from agent_engine.errors import ModelRefusedError, ModelReplyError, ModelUnavailableError
+from agent_engine.models.openai_client import LOCAL_KEY
 from agent_engine.models.openai_compatible import (
-    LOCAL_KEY,
     REASONING_TOKENS,
     OpenAICompatibleModel,
     request_body,
