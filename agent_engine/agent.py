@@ -51,7 +51,8 @@ from agent_engine.types import (
 from agent_engine.watch import SignalWatch
 
 _LOCAL = LIBRARY_SCOPE.workspace_id
-_ASKER = UserId("you")
+ASKER = UserId("you")
+"""Whose words the tasks of a library's agent are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,11 +180,13 @@ class BaseAgent:
         Running out of a limit is no success: ``error`` says which, ``result`` what was done. A
         task that is executed again goes on knowing what it answered before.
         """
-        told = PersonMessage(
-            id=new_id(), author=_ASKER, text=task.description, sent_at=self._clock.now()
-        )
-        run_id = self._store.add(task, self.profile, requester=_ASKER, messages=[told])
-        async with Asking(answer, self._store, by=_ASKER) as asking:
+        return await self._execute(task, [self._said(task.description)], answer)
+
+    async def _execute(
+        self, task: Task, messages: Sequence[PersonMessage], answer: Answerer | None
+    ) -> TaskResult:
+        run_id = self._store.add(task, self.profile, requester=ASKER, messages=messages)
+        async with Asking(answer, self._store, by=ASKER) as asking:
             while True:
                 progress = await self._loop.advance(run_id, worker=self._worker)
                 if progress.done or not await self._waited(run_id, progress, asking):
@@ -199,7 +202,7 @@ class BaseAgent:
         run_id = self._store.run_of(task_id)
         if run_id is None:
             raise RequestError(f"there is no task {task_id}")
-        self._store.cancel(run_id, reason, by=_ASKER)
+        self._store.cancel(run_id, reason, by=ASKER)
         await self._watch.look()
 
     def forget(self, task_id: TaskId) -> None:
@@ -256,6 +259,9 @@ class BaseAgent:
             memory=parts.memory,
             is_complete=lambda run: self._check_task_completion(run.task, run),
         )
+
+    def _said(self, text: str) -> PersonMessage:
+        return PersonMessage(id=new_id(), author=ASKER, text=text, sent_at=self._clock.now())
 
     def _result(self, run: RunSnapshot) -> TaskResult:
         answer = run.answer.text if run.answer else ""

@@ -120,7 +120,7 @@ class LongTermMemory:
         """
         memory = NewMemory(
             kind=MemoryKind.EPISODE,
-            key=f"task_result_{run.run_id}",
+            key=f"task_result_{run.task.id}",
             content={"problem": run.subject, "result": answer.text[:LONGEST_RESULT]},
             text=f"{run.subject}\n{answer.text[:LONGEST_RESULT]}",
             origin=_origin(run),
