@@ -116,7 +116,7 @@ def may_extend(facts: Facts, run: RunSnapshot, *, requester_extends: bool) -> bo
 
 def may_change_lesson(facts: Facts, lesson: Lesson, run: RunSnapshot) -> bool:
     """Say whether the person may forget or correct what was learned from the run."""
-    return is_admin(facts) or facts.person.user_id in (lesson.person, run.requester)
+    return facts.person.user_id == lesson.person or owns(facts, run)
 
 
 def may_stop(facts: Facts) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from agent_engine.commands import CorrectLesson, Declined, ForgetLesson
 from agent_engine.types import ChannelId, Lesson, RunSnapshot
 from bot.inbound import sentences
-from bot.inbound.facts import Facts, may_change_lesson, refusal, why_unwelcome
+from bot.inbound.facts import Facts, click_keys, may_change_lesson, refusal, why_unwelcome
 from bot.inbound.front_desk import Place
 from bot.inbound.intake import Surroundings
 from bot.inbound.slack_events import Author, ButtonPressed, ViewSubmitted
@@ -35,8 +35,7 @@ class LessonDesk:
                 command = ForgetLesson(
                     run_id=action.run_id, lesson_id=action.lesson_id, by=event.user_id
                 )
-                keys = (f"act:{event.trigger_id}",) if event.trigger_id else ()
-                outcome = await self._around.engine.carry_out(command, keys=keys)
+                outcome = await self._around.engine.carry_out(command, keys=click_keys(event))
                 if isinstance(outcome, Declined):
                     await self._tell(place, sentences.NO_LESSON)
             case ids.CorrectLesson():
