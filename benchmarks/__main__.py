@@ -16,6 +16,8 @@ ALL = (
     "audit",
     "api_calls",
     "redaction",
+    "memory_search",
+    "memory_quality",
 )
 
 
