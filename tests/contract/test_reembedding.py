@@ -222,6 +222,29 @@ async def test_an_endpoint_that_fails_is_asked_less_and_less_and_nothing_is_lost
     assert max(job.slept) <= 600.0
 
 
+class Revoked(LetterEmbedder):
+    """Its key is taken away once the model is known."""
+
+    async def passages(self, texts):
+        found = await super().passages(texts)
+        if self.error is None and texts != ["ready"]:
+            self.error = ModelRefusedError("wrong key", status=401)
+            raise self.error
+        return found
+
+
+async def test_what_is_refused_whatever_the_texts_are_is_not_tried_text_by_text(store) -> None:
+    await keep(store, "aaa", "bbb")
+    job = Job(store, Revoked("new", 9))
+
+    async def stop(_seconds):
+        raise asyncio.CancelledError
+
+    job._sleep = stop
+    await job.run()
+    assert job.embedder.asked == [("ready",), ("aaa", "bbb")]
+
+
 async def test_a_server_that_asks_to_wait_is_waited_for(store) -> None:
     await keep(store, "aaa")
     job = Job(store, LetterEmbedder("new", 9))

@@ -150,6 +150,13 @@ async def test_what_passes_is_tried_again(failures) -> None:
         assert (max(embedder.time.slept) >= 7) == (BUSY in failures)
 
 
+async def test_a_limit_of_the_rate_is_no_hint_about_sizes() -> None:
+    limit = Fails(status=429, message="limit of 9 tokens per batch and minute reached")
+    async with connected(playing(limit, None)) as (embedder, server):
+        await embedder.passages(["a", "b", "c"])
+    assert inputs(server) == [["a", "b", "c"]] * 2
+
+
 async def test_a_server_that_stays_down_is_left_alone_for_a_while() -> None:
     async with connected(playing(Fails(status=500))) as (embedder, server):
         for _ in range(4):
