@@ -22,6 +22,8 @@ from agent_engine.events import (
     Ended,
     ModelCalled,
     PlanMade,
+    Recalled,
+    Remembered,
     RepetitionWarned,
     RunEvent,
     Slept,
@@ -332,7 +334,7 @@ def _signals(connection: Connection, ids: Sequence[RunId]) -> dict[RunId, RunSig
 def _is_seen(event: RunEvent) -> bool:
     """Whether people see anything of it; a first plan of nothing but an answer is never shown."""
     match event:
-        case ModelCalled() | RepetitionWarned():
+        case ModelCalled() | RepetitionWarned() | Recalled() | Remembered():
             return False
         case PlanMade(plan=plan):
             kinds = {step.action.action_type for step in plan.steps}
