@@ -218,12 +218,12 @@ async def _remember(doing: Doing) -> AgentObservation:
         raise ToolError("remember needs a value")
     value = doing.parameters["value"]
     memory, run = doing.equipment.memory, doing.session.run
-    outcome, is_proposed = f"kept {key}", False
+    outcome, is_proposed = "kept for this task", False
     if memory is not None:
         fact = await memory.fact(run, doing.step, key, value)
         doing.session.note(fact)
         is_proposed = fact.memory.state is MemoryState.PROPOSED
-        outcome = f"noted {key}, to be confirmed" if is_proposed else f"kept {key}"
+        outcome = "noted, to be confirmed" if is_proposed else "kept for later tasks here"
     told: dict[str, object] = {"key": key, "value": value}
     if is_proposed:
         told["note"] = "kept for this task; for later tasks once a person confirms it"

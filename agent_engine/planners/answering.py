@@ -192,6 +192,9 @@ def _success(step: Step, seen: _Seen) -> str:
     asked = step.action.parameters
     if step.action.action_type == ActionType.ANSWER:
         return str(content.get("text") or asked.get("text") or "")
+    if step.action.action_type == ActionType.REMEMBER and "value" in content:
+        came = step.observation.outcome if step.observation else ""
+        return f"{_plain(_words(content['value']))}: {came}."
     if "entries" in content:
         return _recalled(step, content["entries"])
     if "expression" in asked and "result" in content:
