@@ -8,6 +8,7 @@ known.
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from agent_engine.memory_commands import MemoriesChanged, MemoryCommand
 from agent_engine.safeguards import BudgetOf
 from agent_engine.types import (
     AgentId,
@@ -196,6 +197,7 @@ Command = (
     | Unrate
     | ForgetLesson
     | CorrectLesson
+    | MemoryCommand
 )
 
 
@@ -267,7 +269,8 @@ class Declined:
 
     why: str
     """``no_task``, ``not_waiting``, ``already_ended``, ``not_ours``, ``still_running``,
-    ``no_rule``, ``nothing_to_add``, ``no_lesson``."""
+    ``no_rule``, ``nothing_to_add``, ``no_lesson``,
+    ``no_memory``."""
 
 
 Outcome = (
@@ -278,6 +281,7 @@ Outcome = (
     | Revoked
     | BudgetExtended
     | LessonChanged
+    | MemoriesChanged
     | Repeated
     | Declined
 )

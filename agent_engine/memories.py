@@ -264,6 +264,16 @@ class MemoryStore(Protocol):
         """Return held memories made since then, newest first."""
         ...
 
+    async def listed(
+        self, scope: MemoryScope, *, kinds: Sequence[MemoryKind], offset: int, limit: int
+    ) -> Sequence[StoredMemory]:
+        """Return what is proposed, then what is held: pinned ones first, then newest first."""
+        ...
+
+    async def tally(self, scope: MemoryScope) -> Mapping[MemoryKind, int]:
+        """Return how many of each kind ``listed`` has; kinds without any are left out."""
+        ...
+
     async def counted(self, scopes: Sequence[MemoryScope], memory_ids: Sequence[int]) -> None:
         """Note that these memories were used just now. Ids that are not there change nothing."""
         ...

@@ -69,6 +69,8 @@ class PostKind(StrEnum):
     NOTICE = "notice"
     LESSON = "lesson"
     """What was learned from low ratings; itself not rated."""
+    MEMORY = "memory"
+    """A fact that a run proposed to remember; itself not rated."""
 
 
 class PostState(StrEnum):

@@ -210,6 +210,7 @@ class AuditAction(StrEnum):
     BUDGET = "budget"
     FORGET = "forget"
     LESSON = "lesson"
+    MEMORY = "memory"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -497,6 +497,19 @@ class Lesson:
     """It is not applied, for nobody rates the run low any more."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposedFact:
+    """What a run proposed to remember, and what became of that."""
+
+    id: int
+    text: str
+    """Data; empty when something newer has taken its place."""
+    agent_id: AgentId
+    """Whose memory it is, in the run's channel."""
+    confirmed_by: UserId | None = None
+    """Who let it be held; None while nobody has."""
+
+
 # -- limits and usage ----------------------------------------------------------------------------
 
 
@@ -681,6 +694,8 @@ class RunSnapshot:
     """What it was told from memory, in the order of telling; each once."""
     lessons: tuple[Lesson, ...] = ()
     """What was learned from low ratings of it, which is after its end; oldest first."""
+    proposed: tuple[ProposedFact, ...] = ()
+    """Facts that people are to confirm, or did; read only where the run is shown to people."""
     queue_place: int | None = None
     """1 for the next to start; None when it does not wait for a slot."""
     earlier_answers: tuple[str, ...] = ()

@@ -370,6 +370,7 @@ def _needs(gateway: _Gateway) -> Needs:
         tools=works.toolbox.names,
         tool_facts=works.toolbox.facts,
         approvals=SqlApprovalStore(database),
+        memories=works.memory.book,
         is_offline=works.models.source.is_offline,
     )
 

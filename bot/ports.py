@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from agent_engine.memories import Findings, MemoryKind, MemoryScope, StoredMemory
 from agent_engine.places import Channel, DirtyThread, NewPost, Person, Post, Tally
 from agent_engine.types import (
     ChannelId,
@@ -124,6 +125,33 @@ class ToolFacts(Protocol):
         self, name: str, arguments: JsonObject, *, requester: UserId | None
     ) -> tuple[UserId, ...] | None:
         """Return who may approve the call besides admins; None when that is not known here."""
+        ...
+
+
+class MemoryReader(Protocol):
+    """What people read of an agent's memories. All raise StorageError."""
+
+    @property
+    def by_meaning(self) -> bool:
+        """Whether memories are searched by meaning too, not by words alone."""
+        ...
+
+    async def page(
+        self, scope: MemoryScope, *, kinds: Sequence[MemoryKind], offset: int, limit: int
+    ) -> Sequence[StoredMemory]:
+        """Return what is proposed, then what is held: pinned ones first, then newest first."""
+        ...
+
+    async def tally(self, scope: MemoryScope) -> Mapping[MemoryKind, int]:
+        """Return how many there are of each kind."""
+        ...
+
+    async def search(self, scope: MemoryScope, words: str, *, limit: int) -> Findings:
+        """Return the held memories of any kind that fit the words best."""
+        ...
+
+    async def history(self, scope: MemoryScope, memory_id: int) -> Sequence[StoredMemory]:
+        """Return the memory and the ones it took the place of, newest first; none: not there."""
         ...
 
 

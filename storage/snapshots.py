@@ -22,6 +22,7 @@ from storage.mapping import (
     task_from,
     wait_from,
 )
+from storage.proposed import proposed_of
 from storage.tables import (
     agents,
     dependencies,
@@ -154,11 +155,12 @@ def read_snapshot(connection: Connection, run_id: str, *, full_outputs: bool = T
 def read_shown(connection: Connection, run_id: str) -> RunSnapshot:
     """Return the run as people see it.
 
-    Without full outputs, but with what people decided in it, over though that is.
+    Without full outputs, but with what people decided in it, over though that is, and may confirm.
     """
     run = read_snapshot(connection, run_id, full_outputs=False)
     rows = fetch_all(connection, _SHOWN_WAITS, {"run_id": run_id})
-    return replace(run, waits=tuple(wait_from(row) for row in rows))
+    waits = tuple(wait_from(row) for row in rows)
+    return replace(run, waits=waits, proposed=proposed_of(connection, run_id) if run.end else ())
 
 
 def read_steps(

@@ -23,6 +23,7 @@ from agent_engine.memories import (
     Trust,
 )
 from agent_engine.memory.base import MemoryResult, result_from, words_for
+from agent_engine.memory.book import MemoryBook
 from agent_engine.memory.embeddings import Embedder
 from agent_engine.memory.stored import embedding_of, find
 from agent_engine.types import (
@@ -67,6 +68,11 @@ class LongTermMemory:
 
     store: MemoryStore
     embedder: Embedder | None = field(default=None)
+
+    @property
+    def book(self) -> MemoryBook:
+        """What people read of it."""
+        return MemoryBook(self.store, embedder=self.embedder)
 
     async def recall(self, run: RunSnapshot, goal: str) -> Recollection:
         """Return what fits the goal best: lessons, and memories of other kinds.

@@ -17,13 +17,14 @@ from bot.inbound.forms import FormDesk
 from bot.inbound.front_desk import FrontDesk
 from bot.inbound.intake import Hooks, Intake, Surroundings
 from bot.inbound.lanes import Underway
+from bot.inbound.memory_desk import MemoryDesk
 from bot.inbound.people import PeopleDirectory
 from bot.inbound.screens import Screens
 from bot.inbound.seen import SeenTracker
 from bot.inbound.slash import SlashDesk, command_names
 from bot.inbound.talk import SlackTalk
 from bot.inbound.whoami import Whoami
-from bot.ports import ChannelStore, PersonStore, PostStore, ToolFacts
+from bot.ports import ChannelStore, MemoryReader, PersonStore, PostStore, ToolFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,7 @@ class Needs:
     """Names of all tools that agents can have, for the agent's form."""
     tool_facts: ToolFacts
     approvals: ApprovalStore
+    memories: MemoryReader
     redact: Redact = Redaction().redact
     """Takes secrets out of what people say before it is stored."""
     is_offline: bool = False
@@ -70,7 +72,7 @@ def build_entrance(needs: Needs) -> Entrance:
     )
     seen = SeenTracker(needs.channels)
     around = _surroundings(needs, directory, seen)
-    intake = Intake(around)
+    intake = Intake(around, memories=MemoryDesk(around))
     return Entrance(
         intake=intake,
         slash=SlashDesk(around, intake=intake, names=around.desk.screens.command_names),
@@ -117,6 +119,7 @@ def _surroundings(needs: Needs, directory: ChannelDirectory, seen: SeenTracker) 
         seen=seen,
         hooks=needs.hooks,
         redact=needs.redact,
+        memories=needs.memories,
     )
 
 

@@ -6,6 +6,7 @@ Facts that were not gathered are None, and then nothing is granted that depends 
 from dataclasses import dataclass
 
 from agent_engine.commands import Command
+from agent_engine.memories import StoredMemory
 from agent_engine.places import Person, Post
 from agent_engine.types import (
     AgentProfile,
@@ -70,6 +71,8 @@ class Show:
     """Show what a verb asks for, to the person alone."""
 
     verb: Verb
+    argument: str = ""
+    """What stands behind it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +120,15 @@ def may_extend(facts: Facts, run: RunSnapshot, *, requester_extends: bool) -> bo
 def may_change_lesson(facts: Facts, lesson: Lesson, run: RunSnapshot) -> bool:
     """Say whether the person may forget or correct what was learned from the run."""
     return facts.person.user_id == lesson.person or owns(facts, run)
+
+
+def may_change_memory(facts: Facts, memory: StoredMemory, run: RunSnapshot | None) -> bool:
+    """Say whether the person may confirm, correct, pin and forget what is remembered.
+
+    Whom it comes from, whoever asked for the task that it comes from, and admins.
+    """
+    requester = run.requester if run is not None else None
+    return is_admin(facts) or facts.person.user_id in (memory.origin.person, requester)
 
 
 def may_stop(facts: Facts) -> bool:

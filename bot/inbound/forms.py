@@ -14,9 +14,10 @@ from bot.inbound.facts import Do, Facts, Open, refusal, why_unwelcome
 from bot.inbound.front_desk import Place
 from bot.inbound.intake import Surroundings
 from bot.inbound.lesson_desk import LessonDesk
+from bot.inbound.memory_desk import MemoryDesk
 from bot.inbound.screens import FormErrors
 from bot.inbound.slack_events import Author, ButtonPressed, ViewSubmitted
-from bot.outbound.blocks import ids
+from bot.outbound.blocks import ids, memory_ids
 from bot.outbound.content import Content
 
 MEMBERS_S = 1.5
@@ -32,6 +33,7 @@ class FormDesk:
         self._around = around
         self._calls = calls
         self._lessons = LessonDesk(around)
+        self._memories = MemoryDesk(around)
 
     async def press(self, event: ButtonPressed) -> None:
         """Take a click. Raises StorageError when its command could not be stored."""
@@ -47,10 +49,16 @@ class FormDesk:
             return
         if isinstance(action, ids.AskedAction):
             await self._calls.press(event, action, place)
-            return
-        if isinstance(action, ids.LessonAction):
+        elif isinstance(action, ids.LessonAction):
             await self._lessons.press(event, action, place)
-            return
+        elif isinstance(action, ids.MemoryAction):
+            await self._memories.press(event, action, place)
+        else:
+            await self._press_plain(event, action, place)
+
+    async def _press_plain(
+        self, event: ButtonPressed, action: ids.PlainAction, place: Place
+    ) -> None:
         facts = await self._facts(place, home=event.home_workspace_id)
         if isinstance(action, ids.StopRun):
             facts = replace(facts, run=await self._around.run(action.run_id, place))
@@ -73,6 +81,8 @@ class FormDesk:
             return await self._calls.submit(form, event)
         if isinstance(form, ids.CorrectForm):
             return await self._lessons.submit(form, event)
+        if isinstance(form, memory_ids.CorrectMemoryForm):
+            return await self._memories.submit(form, event)
         place = Place(
             workspace_id=self._around.whoami.us.workspace_id,
             channel_id=ChannelId(_channel_of(form)),

@@ -111,7 +111,7 @@ class FrontDesk:
         match verb:
             case Verb.HELP:
                 return self.screens.help(None)
-            case Verb.SOLVE | Verb.STOP:
+            case Verb.SOLVE | Verb.STOP | Verb.MEMORY:
                 return self.screens.help(verb)
             case Verb.TASKS:
                 return await self._tasks(place)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from typing import Protocol
 
 from agent_engine.commands import Outcome, Repeated, Say, Started, Steered
 from agent_engine.engine import Engine
@@ -28,7 +29,7 @@ from agent_engine.types import (
 from bot.errors import SlackError, SlackRefusedError
 from bot.inbound import acts, routing, sentences, words
 from bot.inbound.channels import ChannelDirectory
-from bot.inbound.facts import Do, Facts, Route, why_unwelcome
+from bot.inbound.facts import Do, Facts, Route, Show, why_unwelcome
 from bot.inbound.front_desk import FrontDesk, Place
 from bot.inbound.lanes import Lanes, OnceOnly
 from bot.inbound.moments import is_later, sent_at
@@ -61,7 +62,8 @@ from bot.inbound.slack_events import (
 from bot.inbound.talk import SlackTalk
 from bot.inbound.whoami import Whoami
 from bot.outbound.blocks import ids
-from bot.ports import PostStore
+from bot.outbound.content import Content
+from bot.ports import MemoryReader, PostStore
 
 EARLIER_MESSAGES = 100
 """So many of a thread's newest messages, and its first, are context when a task starts in it."""
@@ -101,6 +103,7 @@ class Surroundings:
     seen: SeenTracker
     hooks: Hooks
     redact: Redact
+    memories: MemoryReader
 
     async def facts(self, channel: Channel, author: Author) -> Facts:
         """Gather who the person is and which agent lives here."""
@@ -126,11 +129,22 @@ class Surroundings:
         return run if run.scope.workspace_id == place.workspace_id else None
 
 
+class MemoryWords(Protocol):
+    """Who answers *memory* in a message."""
+
+    async def answer(
+        self, argument: str, place: Place, facts: Facts, *, keys: tuple[str, ...]
+    ) -> Content:
+        """Do what the words behind the verb say and return what the person is shown."""
+        ...
+
+
 class Intake:
     """The way in for everything that the Events API delivers, and for what was missed."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: Surroundings, *, memories: MemoryWords) -> None:
         self._around = around
+        self._memories = memories
         self._lanes = Lanes()
         self._taken = OnceOnly()
         self._is_replay = False
@@ -141,7 +155,7 @@ class Intake:
         It says nothing to anybody and carries out only what cannot do harm a second time.
         """
         silent = replace(self._around.desk, is_silent=True)
-        replay = Intake(replace(self._around, desk=silent))
+        replay = Intake(replace(self._around, desk=silent), memories=self._memories)
         replay._lanes = self._lanes  # of the same class
         replay._taken = self._taken  # of the same class
         replay._is_replay = True  # of the same class
@@ -225,9 +239,17 @@ class Intake:
             return False
         if isinstance(route, Do) and isinstance(route.command, Say) and latest is None:
             route = replace(route, command=await self._with_earlier(route.command, event, facts))
-        outcome = await self._around.desk.carry_out(route, place)
+        outcome = await self._do(route, place, facts)
         await self._around.people.refresh(facts.person)
         return _is_told(route, outcome)
+
+    async def _do(self, route: Route, place: Place, facts: Facts) -> Outcome | None:
+        if not isinstance(route, Show) or route.verb is not words.Verb.MEMORY:
+            return await self._around.desk.carry_out(route, place)
+        keys = (f"memory:{place.occasion}",)
+        content = await self._memories.answer(route.argument, place, facts, keys=keys)
+        await self._around.desk.tell(place, content)
+        return None
 
     async def _latest_run(self, event: MessagePosted | MessageEdited) -> RunId | None:
         """A message that is no reply can have a task only if it was taken in before."""
@@ -353,7 +375,7 @@ class Intake:
             facts = await self._around.facts_at(place, event.author)
             run = await self._run_to_stop(posted, latest)
             route = routing.route_edit(event, replace(facts, latest_run=latest, run=run))
-            await self._around.desk.carry_out(route, place)
+            await self._do(route, place, facts)
 
     # -- reactions and stops ---------------------------------------------------------------------
 

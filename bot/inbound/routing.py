@@ -270,6 +270,9 @@ def _edit_keys(event: MessageEdited) -> tuple[str, ...]:
 
 
 def _verb(verb: Verb, event: MessagePosted, facts: Facts) -> Route:
+    if verb is Verb.MEMORY:
+        text = words.without_mention(event.text, facts.us.user_id)
+        return Show(verb=verb, argument=words.memory_argument(text) or "")
     if verb is not Verb.STOP:
         return Show(verb=verb)
     if event.thread_ts is None and facts.latest_run is None:

@@ -11,7 +11,7 @@ from agent_engine.ports import Clock
 from agent_engine.safeguards import StandingRule
 from agent_engine.types import AgentProfile, ChannelId, JsonObject, RunSnapshot
 from bot.inbound.sentences import OFFLINE_PROMPTS, PROMPTS
-from bot.inbound.words import VERB_HELP, Verb, escaped
+from bot.inbound.words import MEMORY_HELP, VERB_HELP, Verb, escaped
 from bot.outbound.blocks import ids
 from bot.outbound.blocks.agent_modal import (
     FormErrors,
@@ -55,7 +55,11 @@ class Screens:
         if topic is None:
             commands = {self.command_names[verb]: does for verb, does in VERB_HELP.items()}
             return help_content(commands, solve=self.command_names[Verb.SOLVE])
-        text = f"`{self.command_names[topic]}` {escaped(VERB_HELP[topic])}"
+        name = self.command_names[topic]
+        text = f"`{name}` {escaped(VERB_HELP[topic])}"
+        if topic is Verb.MEMORY:
+            more = (line.split("|") for line in MEMORY_HELP)
+            text = "\n".join([text, *(f"`{name} {escaped(does)}` {what}." for does, what in more)])
         return Content(text=text, blocks=(section(text),))
 
     @property

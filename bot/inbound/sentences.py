@@ -23,6 +23,25 @@ ADMINS_EXTEND_BUDGETS = "Only an admin can add to a budget of the day."
 GOES_ON = "It goes on, with {room}."
 NO_LESSON = "That lesson is not applied any more: there is nothing to change."
 EMPTY_LESSON = "Say in a sentence what I should do next time, or use Forget."
+NO_MEMORY = "That is not remembered any more, or has been put differently since."
+NO_SUCH_MEMORY = "Nothing that is remembered here has the number {number}."
+NOTHING_REMEMBERED = "Nothing is remembered here, so there is nothing to forget."
+EMPTY_MEMORY = "Say in a sentence what is right, or use Forget."
+REMEMBERED = "Remembered."
+MEMORY_FORGOTTEN = "Forgotten, with what it said before and what was derived from it."
+MEMORY_CORRECTED = "Corrected. What it said before is kept as its history."
+MEMORY_PINNED = "Pinned: it comes first, and is never dropped to make room."
+MEMORY_UNPINNED = "Unpinned."
+ALL_FORGOTTEN = (
+    "Forgotten: {count}. I did not delete messages in Slack, the tasks themselves, nor the audit "
+    "log, which has no words of what was remembered."
+)
+ADMINS_FORGET_EVERYTHING = "Only an admin can have everything forgotten that is remembered here."
+ADMINS_FORGET_OTHERS = (
+    "Only an admin can have forgotten what comes from somebody else; `forget me` is about you."
+)
+MEMORIES_EXPORTED = "I have sent you {count} as a file, in our direct messages."
+MEMORIES_NOT_EXPORTED = "I could not send you the file just now. Please try again."
 ALREADY_ENDED = "That task has already ended."
 STILL_RUNNING = "That task is still running."
 MEMBERS_ONLY = "Only members of the channel can change its agent."
@@ -126,6 +145,12 @@ def may_not_run_again(requester: UserId | None) -> str:
 def may_not_change_lesson(rater: UserId) -> str:
     """Say who may forget and correct a lesson."""
     return f"Only <@{rater}>, whoever asked for the task, or an admin can change this lesson."
+
+
+def may_not_change_memory(person: UserId | None) -> str:
+    """Say who may change a memory."""
+    who = f"<@{person}>, whom it comes from, or an admin" if person else "an admin"
+    return f"Only {who} can change that."
 
 
 def may_not_extend(requester: UserId | None) -> str:

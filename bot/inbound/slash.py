@@ -1,4 +1,4 @@
-"""Slash commands: ``/treadle <verb>`` always, ``/solve``, ``/tasks`` and ``/agent`` where wanted.
+"""Slash commands: ``/treadle <verb>`` always, ``/solve`` and other short ones where wanted.
 
 What a command answers is returned and shown with its acknowledgement, to the person alone.
 
@@ -18,12 +18,13 @@ from bot.inbound import sentences, words
 from bot.inbound.facts import Facts, Us, refusal, why_unwelcome
 from bot.inbound.front_desk import Place
 from bot.inbound.intake import Intake, Surroundings
+from bot.inbound.memory_desk import MemoryDesk
 from bot.inbound.slack_events import Author, MessagePosted, Origin, SlashCommand
 from bot.inbound.words import Verb
 from bot.outbound.content import Content
 
 UMBRELLA = "treadle"
-SHORT_VERBS = (Verb.SOLVE, Verb.TASKS, Verb.AGENT)
+SHORT_VERBS = (Verb.SOLVE, Verb.TASKS, Verb.AGENT, Verb.MEMORY)
 POST_S = 2.2
 """Posting the root message has to leave time for the acknowledgement, due after 3 s."""
 OPEN_S = 2.0
@@ -74,6 +75,7 @@ class SlashDesk:
         self._around = around
         self._intake = intake
         self._names = names
+        self._memories = MemoryDesk(around)
 
     async def take(self, command: SlashCommand) -> Content | None:
         """Carry a command out; return what it answers, None when a form was opened."""
@@ -91,6 +93,8 @@ class SlashDesk:
                 return self._needless(order) or await self._screen(Verb.TASKS, command)
             case Verb.RULES:
                 return self._needless(order) or await self._screen(Verb.RULES, command)
+            case Verb.MEMORY:
+                return await self._memory(command, order)
             case Verb.HELP:
                 return self._help(order)
             case None:
@@ -118,6 +122,11 @@ class SlashDesk:
 
     async def _screen(self, verb: Verb, command: SlashCommand) -> Content:
         return await self._around.desk.screen(verb, self._place(command))
+
+    async def _memory(self, command: SlashCommand, order: Order) -> Content:
+        facts = await self._facts(command)
+        keys = (f"cmd:{command.trigger_id}",) if command.trigger_id else ()
+        return await self._memories.answer(order.argument, self._place(command), facts, keys=keys)
 
     async def _agent(self, command: SlashCommand) -> Content | None:
         facts = await self._facts(command)

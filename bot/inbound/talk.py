@@ -5,7 +5,7 @@ from typing import Protocol
 
 from agent_engine.types import ChannelId, JsonObject, UserId
 from bot.outbound.content import Content
-from bot.outbound.slack_values import Identity, Page
+from bot.outbound.slack_values import Identity, Page, Upload
 
 
 class SlackTalk(Protocol):
@@ -87,6 +87,10 @@ class SlackTalk(Protocol):
 
     async def open_dm(self, user_id: UserId) -> ChannelId:
         """Return the channel of the conversation with one person."""
+        ...
+
+    async def upload_file(self, channel_id: ChannelId, upload: Upload) -> str:
+        """Post a file and return its id."""
         ...
 
     async def open_view(self, trigger_id: str, view: JsonObject) -> str:

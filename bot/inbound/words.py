@@ -7,6 +7,7 @@ import re
 from enum import StrEnum
 
 from agent_engine.types import UserId
+from bot.inbound.memory_words import is_order
 
 SOLVE_KEY_PREFIX = "solve:"
 """Marks the root messages that ``/solve`` posts, in the key of their metadata."""
@@ -26,9 +27,10 @@ class Verb(StrEnum):
     STOP = "stop"
     STATUS = "status"
     RULES = "rules"
+    MEMORY = "memory"
 
 
-MENTION_VERBS = frozenset({Verb.HELP, Verb.TASKS, Verb.AGENT, Verb.STOP, Verb.STATUS, Verb.RULES})
+MENTION_VERBS = frozenset(set(Verb) - {Verb.SOLVE})
 """The verbs that a mention knows; to solve something one just says it."""
 
 
@@ -39,9 +41,21 @@ VERB_HELP = {
     Verb.STATUS: "says how the tasks here stand; in a thread, mention me with `status`.",
     Verb.STOP: "lists what can be stopped; in a thread, mention me with `stop`.",
     Verb.RULES: "lists what is always allowed in this channel without asking, and revokes it.",
+    Verb.MEMORY: "shows what I remember here, and corrects and forgets it.",
     Verb.HELP: "says what I can do; every command also takes `help`.",
 }
 """What each verb does, to be read behind its command."""
+MEMORY_HELP = (
+    "search <words>|finds what fits",
+    "show <number>|shows one with its history and where it comes from",
+    "remember <fact>|remembers what you say",
+    "forget <words or number>|shows what would go, and asks before it goes",
+    "forget everything here|the same for all of this channel; for admins",
+    "forget me|the same for all that comes from you, in every channel",
+    "export|sends you all of it as a file",
+    "facts|lists facts only; the same for lessons, notes, episodes, examples",
+)
+"""What can stand behind ``memory``, each with what it does."""
 
 
 def mentioned(text: str) -> tuple[UserId, ...]:
@@ -99,9 +113,25 @@ def mention_verb(text: str) -> Verb | None:
 
     >>> mention_verb("Stop!"), mention_verb("help me to stop smoking")
     (<Verb.STOP: 'stop'>, None)
+    >>> mention_verb("memory forget 12"), mention_verb("memory leaks in our app: find them")
+    (<Verb.MEMORY: 'memory'>, None)
     """
     word = text.strip().rstrip(".!?").strip().lower()
-    return next((verb for verb in MENTION_VERBS if verb == word), None)
+    if verb := next((verb for verb in MENTION_VERBS if verb == word), None):
+        return verb
+    argument = memory_argument(text)
+    is_ours = argument is not None and (argument.lower() == "help" or is_order(argument))
+    return Verb.MEMORY if is_ours else None
+
+
+def memory_argument(text: str) -> str | None:
+    """Return what stands behind the verb *memory*; None when the text does not begin with it.
+
+    >>> memory_argument("Memory search kiln"), memory_argument("memoryless")
+    ('search kiln', None)
+    """
+    verb, argument = [*text.strip().split(maxsplit=1), "", ""][:2]
+    return argument.strip() if verb.lower().rstrip(".!?") == Verb.MEMORY else None
 
 
 def solve_key(user: UserId, trigger_id: str) -> str:

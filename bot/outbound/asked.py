@@ -1,4 +1,4 @@
-"""What a thread should show of what a run asks people to allow, and of reminding them. Pure.
+"""What a thread shows of what a run asks people to allow or keep, and of reminding them. Pure.
 
 Part of ``desired``, which makes posts of it.
 """
@@ -11,6 +11,7 @@ from agent_engine.places import Post, PostKind, PostState
 from agent_engine.types import RunSnapshot, Wait, WaitKind
 from bot.outbound.blocks.approval import approval_content, closed_approval
 from bot.outbound.blocks.approval_forms import fits_modal, whole_text
+from bot.outbound.blocks.memories import proposed_content
 from bot.outbound.blocks.reminder import reminder_content, settled_reminder
 from bot.outbound.blocks.wording import FOR_PEOPLE
 from bot.outbound.content import Content
@@ -83,6 +84,28 @@ def reminders(
                 kind=PostKind.NOTICE,
                 only_if_left=post.state is PostState.INTENDED,
             )
+
+
+def proposed(run: RunSnapshot, posts: Mapping[str, Post]) -> Iterator[Asked]:
+    """Ask, after the end, whether to remember what the run proposed; say what became of that."""
+    if run.end is None:
+        return
+    prefix, kind = f"run:{run.run_id}:memory:", PostKind.MEMORY
+    shown = {f"{prefix}{fact.id}": fact for fact in run.proposed}
+    known = [key for key in posts if key.startswith(prefix)]
+    for key in dict.fromkeys((*shown, *known)):
+        fact, post = shown.get(key), posts.get(key)
+        is_open = fact is not None and bool(fact.text) and fact.confirmed_by is None
+        if not is_open and (post is None or post.state is PostState.ABANDONED):
+            continue
+        yield Asked(
+            name=key.removeprefix(f"run:{run.run_id}:"),
+            step=None,
+            content=proposed_content(fact),
+            kind=kind,
+            urgency=Urgency.NOTICE,
+            only_if_left=not is_open and post is not None and post.state is PostState.INTENDED,
+        )
 
 
 def whole_calls(run: RunSnapshot) -> Iterator[tuple[Wait, str]]:

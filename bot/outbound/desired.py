@@ -20,7 +20,7 @@ from agent_engine.types import (
     WaitKind,
 )
 from bot.agents_file import DEFAULT_AGENT, DEFAULT_NAME
-from bot.outbound.asked import approvals, reminders, whole_calls
+from bot.outbound.asked import approvals, proposed, reminders, whole_calls
 from bot.outbound.blocks.answer import ANSWER_FILE, AnswerMessages, answer_messages, resent
 from bot.outbound.blocks.ending import is_unhappy, needs_notice
 from bot.outbound.blocks.lesson import lesson_content
@@ -255,9 +255,10 @@ class _RunView:
         )
 
     def _asked(self) -> Iterator[Wanted]:
-        """Say what is up to people: calls to be approved, and what they may have forgotten."""
+        """Say what is up to people: calls to approve, facts to keep; and remind them."""
         reminding = reminders(self.run, self.posts, before=self.remind_before)
-        for asked in (*approvals(self.run, self.posts), *reminding):
+        mine = (*approvals(self.run, self.posts), *proposed(self.run, self.posts))
+        for asked in (*mine, *reminding):
             content = asked.content
             yield Wanted(
                 post=self._post(asked.name, asked.kind, step=asked.step),

@@ -15,6 +15,8 @@ from storage.upsert import insert_or_update
 
 WHOLE_MESSAGE = 0
 """Stands for no step."""
+_NOT_RATED = frozenset({PostKind.LESSON, PostKind.MEMORY})
+"""What is said of these is about no run."""
 
 _ONE_CHOICE = ("workspace_id", "channel_id", "message_ts", "person", "step", "choice")
 _POST = select(posts.c.run_id, posts.c.task_id, posts.c.step, posts.c.kind).where(
@@ -120,9 +122,9 @@ def _our_post(connection: Connection, command: Rate | Unrate) -> AnyRow | None:
 
 
 def _rated_run(post: AnyRow) -> str | None:
-    """Return the run that a rating of the post is about; what is said of a lesson is not."""
+    """Return the run that a rating of the post is about; None for what is not rated."""
     run_id: str | None = post.run_id
-    return None if post.kind == PostKind.LESSON else run_id
+    return None if post.kind in _NOT_RATED else run_id
 
 
 def _change(connection: Connection, post: AnyRow, command: Rate | Unrate) -> Change | None:

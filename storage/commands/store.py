@@ -29,9 +29,11 @@ from agent_engine.commands import (
     TaskLine,
     Unrate,
 )
+from agent_engine.memory_commands import MemoriesChanged
 from agent_engine.types import ChannelId, RunId, Thread, WorkspaceId, now_utc
 from storage.commands.decide import decide
 from storage.commands.lessons import correct_lesson, forget_lesson
+from storage.commands.memories import change_memories
 from storage.commands.on_record import Redact, settle_audit
 from storage.commands.rate import rate, unrate
 from storage.commands.run_again import run_again
@@ -102,7 +104,9 @@ class SqlCommandStore:
 def _is_on_record(command: Command, outcome: Outcome) -> bool:
     """Say whether the command may have put something into the audit log's outbox."""
     decided = isinstance(command, Decide) and isinstance(outcome, Steered)
-    return decided or isinstance(outcome, Revoked | BudgetExtended | LessonChanged)
+    return decided or isinstance(
+        outcome, Revoked | BudgetExtended | LessonChanged | MemoriesChanged
+    )
 
 
 def _once(connection: Connection, command: Command, keys: Sequence[str], kit: _With) -> Outcome:
@@ -133,6 +137,8 @@ def _carry_out(connection: Connection, command: Command, kit: _With) -> Outcome:
             return run_again(connection, command)
         case Rate() | Unrate() | ForgetLesson() | CorrectLesson():
             return _learn_from(connection, command, kit)
+        case _:
+            return change_memories(connection, command, kit.indexes, kit.redact)
 
 
 def _carry_out_on_record(

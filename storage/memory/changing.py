@@ -13,8 +13,9 @@ from agent_engine.memories import (
     MemoryState,
     NewMemory,
     StoredMemory,
+    Trust,
 )
-from agent_engine.types import now_utc
+from agent_engine.types import JsonObject, now_utc
 from storage.memory import finding, keeping
 from storage.memory.searching import Indexes
 from storage.memory.shelves import rewrite, shelves_of
@@ -26,6 +27,19 @@ def one(connection: Connection, scope: MemoryScope, memory_id: int) -> StoredMem
     shelves = shelves_of(connection, [scope], tuple(MemoryKind))
     found = finding.rows_of(connection, [memory_id], shelves)
     return found[0] if found else None
+
+
+def history(connection: Connection, scope: MemoryScope, memory_id: int) -> list[StoredMemory]:
+    """Return the memory and the ones it superseded, newest first."""
+    found: list[StoredMemory] = []
+    at: int | None = memory_id
+    while at is not None:
+        memory = one(connection, scope, at)
+        if memory is None:
+            break
+        found.append(memory)
+        at = memory.supersedes
+    return found
 
 
 def correct(
@@ -70,6 +84,24 @@ def settle(
         words = f"{_heading(connection, memory_id)}\n{memory.text}"
         indexes.words.put(connection, memory_id, shelf, words)
     return True
+
+
+def confirm(
+    connection: Connection,
+    indexes: Indexes,
+    memory: StoredMemory,
+    *,
+    details: JsonObject,
+) -> None:
+    """Let a proposed memory be held, on people's word; it takes the place of others of its key."""
+    settle(connection, indexes, memory.scope, memory.id, MemoryState.HELD)
+    older = None
+    if memory.key is not None:
+        shelf = _shelf(connection, memory.scope, memory.kind)
+        older = keeping.displace(connection, indexes, memory.id, shelf=shelf, key=memory.key)
+    values = {"trust": str(Trust.PERSON), "details": dict(details)}
+    replaced = {} if older is None else {"supersedes": older}
+    change(connection, memory.scope, memory.id, **values, **replaced)
 
 
 def weigh(

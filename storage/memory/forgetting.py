@@ -2,16 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 
 from agent_engine.memories import Forgotten, MemoryKind, MemoryScope, OriginOf
 from agent_engine.types import WorkspaceId
+from storage.compiled import fetch_values
 from storage.lessons import mark_lessons
 from storage.memory.keeping import remove
 from storage.memory.searching import Indexes
 from storage.memory.shelves import shelves_of, shelves_of_workspace
+from storage.proposed import mark_proposed
 from storage.tables import memories, memory_origins
+
+_ON_SHELF = select(memories.c.id).where(memories.c.shelf_id == bindparam("shelf"))
 
 
 def forget(
@@ -20,6 +24,16 @@ def forget(
     """Delete these memories of the scope and what hangs on them, wherever in the scope it is."""
     shelves = [shelf.id for shelf in shelves_of(connection, [scope], tuple(MemoryKind))]
     return _delete(connection, indexes, memory_ids, shelves)
+
+
+def forget_all(connection: Connection, indexes: Indexes, scope: MemoryScope) -> Forgotten:
+    """Delete all memories of the scope and what hangs on them."""
+    shelves = [shelf.id for shelf in shelves_of(connection, [scope], tuple(MemoryKind))]
+    gone: list[int] = []
+    for shelf in shelves:
+        found = fetch_values(connection, _ON_SHELF, {"shelf": shelf})
+        gone += _delete(connection, indexes, found, shelves).ids
+    return Forgotten(memories=len(gone), ids=tuple(sorted(gone)))
 
 
 def forget_from(
@@ -52,6 +66,7 @@ def _delete(
         next_ids = _hanging_on(connection, found) - going
     ids = sorted(going)
     mark_lessons(connection, ids)
+    mark_proposed(connection, ids)
     remove(connection, indexes, ids, shelves=sorted(shelves_touched))
     return Forgotten(memories=len(ids), ids=tuple(ids))
 

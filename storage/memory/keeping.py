@@ -169,6 +169,17 @@ def supersede(
     execute_many(connection, _SUPERSEDE, [{"memory": memory_id} for memory_id in memory_ids])
 
 
+def displace(
+    connection: Connection, indexes: Indexes, memory_id: int, *, shelf: int, key: str
+) -> int | None:
+    """Let what else is held of the key be history; return the newest of it."""
+    where = {"shelf": shelf, "key": key, "state": str(MemoryState.HELD)}
+    older = [at for at in fetch_values(connection, _OF_KEY, where) if at != memory_id]
+    if older:
+        supersede(connection, indexes, older, shelf=shelf)
+    return older[-1] if older else None
+
+
 def _older(connection: Connection, shelf: int, memory: NewMemory) -> list[int]:
     """Return what is held, or proposed as this one is, under the same key."""
     if memory.key is None:

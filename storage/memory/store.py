@@ -24,7 +24,7 @@ from agent_engine.memories import (
 )
 from agent_engine.types import WorkspaceId, now_utc
 from storage.database import Database
-from storage.memory import changing, finding, forgetting, keeping
+from storage.memory import changing, finding, forgetting, keeping, listing
 from storage.memory.rows import memory_from
 from storage.memory.searching import Indexes
 from storage.memory.shelves import rewrite, shelves_of
@@ -69,6 +69,16 @@ class SqlMemoryStore:
         """Return held memories made since then, newest first."""
         return await self._database.read(lambda c: _recent(c, scope, kinds, since, limit))
 
+    async def listed(
+        self, scope: MemoryScope, *, kinds: Sequence[MemoryKind], offset: int, limit: int
+    ) -> Sequence[StoredMemory]:
+        """Return what is proposed, then what is held: pinned ones first, then newest first."""
+        return await self._database.read(lambda c: listing.listed(c, scope, kinds, offset, limit))
+
+    async def tally(self, scope: MemoryScope) -> Mapping[MemoryKind, int]:
+        """Return how many of each kind ``listed`` has; kinds without any are left out."""
+        return await self._database.read(lambda c: listing.tally(c, scope))
+
     async def counted(self, scopes: Sequence[MemoryScope], memory_ids: Sequence[int]) -> None:
         """Note that these memories were used just now. Ids that are not there change nothing."""
         if memory_ids:
@@ -76,7 +86,7 @@ class SqlMemoryStore:
 
     async def history(self, scope: MemoryScope, memory_id: int) -> Sequence[StoredMemory]:
         """Return the memory and the ones it superseded, newest first."""
-        return await self._database.read(lambda c: _history(c, scope, memory_id))
+        return await self._database.read(lambda c: changing.history(c, scope, memory_id))
 
     async def correct(self, scope: MemoryScope, memory_id: int, memory: NewMemory) -> Kept | None:
         """Put a memory in the place of one that is held; None when that is not there."""
@@ -202,18 +212,6 @@ def _count(
     )
     more = memories.c.access_count + 1
     connection.execute(statement.values(access_count=more, used_at=now_utc()))
-
-
-def _history(connection: Connection, scope: MemoryScope, memory_id: int) -> list[StoredMemory]:
-    found: list[StoredMemory] = []
-    at: int | None = memory_id
-    while at is not None:
-        memory = changing.one(connection, scope, at)
-        if memory is None:
-            break
-        found.append(memory)
-        at = memory.supersedes
-    return found
 
 
 def _unembedded(connection: Connection, model: str, limit: int, after: int) -> list[StoredMemory]:

@@ -8,6 +8,7 @@ from agent_engine.types import HIGHEST_RATING, LOWEST_RATING, Answer, RunSnapsho
 from bot.outbound.blocks import ids, wording
 from bot.outbound.blocks.ending import again_buttons, end_sentence, is_unhappy
 from bot.outbound.blocks.lesson import lessons_told
+from bot.outbound.blocks.memories import used_buttons, used_line
 from bot.outbound.blocks.parts import actions, button, context, quiet, section
 from bot.outbound.content import MAX_TEXT, Block, Content
 from bot.outbound.markdown import (
@@ -137,8 +138,9 @@ def _closing(run: RunSnapshot, answer: Answer, *, note: str) -> tuple[Block, ...
         blocks.append(context(f"Looked at: {links}"))
     label = f" · {one_line(answer.label, 100)}" if answer.label else ""
     applied = f" · {told} applied" if (told := lessons_told(run)) else ""
-    blocks.append(quiet(f"{wording.used(run.usage)}{applied}{label}"))
-    again = again_buttons(run)
+    recalled = f" · {told}" if (told := used_line(run)) else ""
+    blocks.append(quiet(f"{wording.used(run.usage)}{recalled}{applied}{label}"))
+    again = [*again_buttons(run), *used_buttons(run)]
     return (*blocks, actions(again)) if again else tuple(blocks)
 
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from agent_engine.types import AgentId, ChannelId, RunId
+from bot.outbound.blocks import memory_ids
 
 PREFIX = "treadle1"
 """The version is part of it; a change of meaning needs a new number."""
@@ -175,8 +176,10 @@ AskedAction = WaitAction | AgainAction | RevokeStanding
 """What takes a look at who may."""
 LessonAction = ForgetLesson | CorrectLesson
 """What can be done about a lesson."""
+MemoryAction = memory_ids.MemoryAction
+"""What can be done about memories."""
 PlainAction = StopRun | RateAnswer | RateSteps | TellWhy | EditAgent | OpenLink
-Action = PlainAction | AskedAction | LessonAction
+Action = PlainAction | AskedAction | LessonAction | MemoryAction
 
 # -- forms ---------------------------------------------------------------------------------------
 
@@ -250,7 +253,7 @@ class CorrectForm:
 CallForm = ChangeForm | DenyForm | ReplyForm
 """The forms about something that a run waits for people to decide."""
 PlainForm = AgentForm | StepRatingForm | WhyForm
-Form = PlainForm | CallForm | CorrectForm
+Form = PlainForm | CallForm | CorrectForm | memory_ids.CorrectMemoryForm
 
 _ACTIONS: dict[str, type[Any]] = {
     "stop": StopRun,
@@ -270,6 +273,7 @@ _ACTIONS: dict[str, type[Any]] = {
     "correct": CorrectLesson,
     "agent": EditAgent,
     "link": OpenLink,
+    **memory_ids.ACTIONS,
 }
 _FORMS: dict[str, type[Any]] = {
     "agent": AgentForm,
@@ -279,6 +283,7 @@ _FORMS: dict[str, type[Any]] = {
     "deny": DenyForm,
     "other": ReplyForm,
     "correct": CorrectForm,
+    "memory": memory_ids.CorrectMemoryForm,
 }
 _WORDS = {kind: word for table in (_ACTIONS, _FORMS) for word, kind in table.items()}
 
@@ -348,6 +353,8 @@ def read_metadata(metadata: object) -> str | None:
 def _apart(action: Action) -> str:
     if isinstance(action, LessonAction):
         return action.lesson_id
+    if isinstance(action, MemoryAction):
+        return memory_ids.apart(action)
     return _asked_apart(action) if isinstance(action, AskedAction) else _plain_apart(action)
 
 
