@@ -4,8 +4,18 @@ import json
 
 import pytest
 
+from bot.agents_file import parse_agents_file
+from tests.scenario.whole.conftest import open_town
 from tests.scenario.whole.test_commands import field_values
 from tests.scenario.whole.test_memory import ASKED, KILN, answered
+
+
+@pytest.fixture
+def without_local_model(monkeypatch):
+    async def no_model():
+        return None
+
+    monkeypatch.setattr("bot.model_source.find_local_model", no_model)
 
 
 def shown(message):
@@ -27,13 +37,11 @@ async def memory(town, text="", *, person="ada", channel="general"):
     return last(town, person, channel)
 
 
-async def press(town, message, label, *, person="ada", channel="general", value=None):
+async def press(town, message, label, *, person="ada", value=None):
     [button] = buttons(message, label)
-    before = len(town.person(person).ephemerals(channel))
     await town.person(person).click(
-        channel, message.ts, button["action_id"], value or button["value"]
+        "general", message.ts, button["action_id"], value or button["value"]
     )
-    return before
 
 
 async def told(town, words, *, person="ada", channel="general"):
@@ -112,14 +120,17 @@ async def test_nobody_changes_what_comes_from_somebody_else_but_admins(town):
     assert mine.text == "Remembered."
 
 
-async def test_everything_here_goes_when_an_admin_says_so_twice(town):
-    await memory(town, "remember the kiln runs on Tuesdays", person="grace")
-    said = await memory(town, "forget everything here", person="linus")
-    assert said.text.startswith("Only an admin")
-    asked = await memory(town, "forget everything here")
-    await press(town, asked, "Forget everything here")
-    await told(town, "Forgotten: 1 memory")
-    assert "remembers nothing" in (await memory(town)).text
+@pytest.mark.usefixtures("without_local_model")
+async def test_everything_here_goes_when_an_admin_says_so_twice(tmp_path, workspace):
+    file, _ = parse_agents_file({"slack": {"admins": [workspace.person("ada").id]}}, name="t")
+    async with open_town(tmp_path, workspace, file=file) as town:
+        await memory(town, "remember the kiln runs on Tuesdays", person="grace")
+        said = await memory(town, "forget everything here", person="linus")
+        assert said.text.startswith("Only an admin")
+        asked = await memory(town, "forget everything here")
+        await press(town, asked, "Forget everything here")
+        await told(town, "Forgotten: 1 memory")
+        assert "remembers nothing" in (await memory(town)).text
 
 
 async def test_forget_me_takes_what_comes_from_me_in_every_channel_and_nothing_else(town):
@@ -130,7 +141,8 @@ async def test_forget_me_takes_what_comes_from_me_in_every_channel_and_nothing_e
     assert refused.text.startswith("Only an admin")
     asked = await memory(town, "forget me", person="grace")
     [button] = buttons(asked, "Forget it all")
-    await press(town, asked, "Forget it all", person="linus", value=button["value"])
+    own = await memory(town, "forget me", person="linus")
+    await press(town, own, "Forget it all", person="linus", value=button["value"])
     await told(town, "Only an admin", person="linus")
     await press(town, asked, "Forget it all", person="grace")
     said = await told(town, "Forgotten: 2 memories", person="grace")
@@ -171,8 +183,9 @@ async def test_the_same_words_work_in_a_thread_and_other_words_are_a_problem(tow
     await told(town, "2 memories for")
     await town.mention("memory remember the lathe is broken", thread_ts=ts)
     await told(town, "Remembered.")
-    problem = await town.mention("memory leaks: what is 2+3?")
-    assert "5" in (await town.answered(problem))[-1]
+    problem = await town.mention("memory leaks in our app: find them")
+    await town.answered(problem)
+    assert (await town.run(problem)).task.description == "memory leaks in our app: find them"
 
 
 async def test_an_answer_shows_which_memories_it_used(town):
