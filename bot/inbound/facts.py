@@ -127,8 +127,8 @@ def may_change_memory(facts: Facts, memory: StoredMemory, run: RunSnapshot | Non
 
     Whom it comes from, whoever asked for the task that it comes from, and admins.
     """
-    requester = run.requester if run is not None else None
-    return is_admin(facts) or facts.person.user_id in (memory.origin.person, requester)
+    is_theirs = facts.person.user_id == memory.origin.person
+    return is_theirs or (is_admin(facts) if run is None else owns(facts, run))
 
 
 def may_stop(facts: Facts) -> bool:

@@ -94,7 +94,7 @@ class MemoryDesk:
             case memory_ids.ForgetScope(agent_id=agent_id):
                 scope = _scope(place, agent_id)
                 command = ForgetScope(scope=scope, by=event.user_id)
-                is_allowed = _owns(place, facts)
+                is_allowed = _may_clear(place, facts)
                 await self._forget_all(command, event, place, may=is_allowed)
             case memory_ids.ForgetPerson(person=person):
                 whose = ForgetPerson(
@@ -251,7 +251,7 @@ class MemoryDesk:
         return Content(text=sentences.REMEMBERED, blocks=(said, *shown))
 
     async def _ask_everything(self, scope: MemoryScope, place: Place, facts: Facts) -> Content:
-        if not _owns(place, facts):
+        if not _may_clear(place, facts):
             return Content(text=sentences.ADMINS_FORGET_EVERYTHING)
         tally = await self._around.memories.tally(scope)
         if not tally:
@@ -311,7 +311,7 @@ class MemoryDesk:
             return sentences.NO_MEMORY
         memory = history[0]
         run = await self._around.run(memory.origin.run_id, place)
-        if _owns(place, facts) or may_change_memory(facts, memory, run):
+        if _may_clear(place, facts) or may_change_memory(facts, memory, run):
             return memory
         return sentences.may_not_change_memory(memory.origin.person)
 
@@ -370,7 +370,7 @@ def _scope(place: Place, agent_id: AgentId) -> MemoryScope:
     )
 
 
-def _owns(place: Place, facts: Facts) -> bool:
+def _may_clear(place: Place, facts: Facts) -> bool:
     """Say whether all that is remembered here is up to this person: their own conversation."""
     return is_admin(facts) or place.channel_id.startswith("D")
 

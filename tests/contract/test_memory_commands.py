@@ -223,7 +223,7 @@ async def test_a_confirmed_fact_takes_the_place_of_what_was_held_under_its_key(h
     assert [one.text for one in await store.history(HERE, at)] == [KILN, "the kiln is off"]
 
 
-async def test_a_forgotten_proposal_is_gone_and_its_thread_is_shown_anew(house, store):
+async def test_a_forgotten_proposal_is_gone_and_its_thread_is_shown_anew(house):
     run, at = await proposing(house)
     await post(house, run, at)
     await do(house, ForgetMemory(scope=HERE, memory_id=at, by=ALICE))

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agent_engine.engine import Engine
+from agent_engine.memories import Findings
 from agent_engine.tools.policy import ToolPolicy
 from agent_engine.types import WorkspaceId
 from bot.agents_file import AgentsFile
@@ -42,6 +43,24 @@ class RealClock:
 
     def monotonic_s(self):
         return time.monotonic()
+
+
+class NoMemories:
+    """Nothing is remembered."""
+
+    by_meaning = False
+
+    async def page(self, *_args, **_options):
+        return []
+
+    async def tally(self, *_args, **_options):
+        return {}
+
+    async def search(self, *_args, **_options):
+        return Findings()
+
+    async def history(self, *_args, **_options):
+        return []
 
 
 class StopError(Exception):
@@ -108,6 +127,7 @@ class World:
                 tools=("calculate",),
                 tool_facts=KnownTools(guarded([]), ToolPolicy()),
                 approvals=RememberedApprovals(),
+                memories=NoMemories(),
             )
             entrance = build_entrance(needs)
             entrance = replace(entrance, catch_up=replace(entrance.catch_up, sleep=_at_once))

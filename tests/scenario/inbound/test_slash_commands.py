@@ -88,7 +88,7 @@ async def test_tasks_lists_what_runs_in_this_channel(world):
     assert "under way" not in answer["text"]
 
 
-@pytest.mark.parametrize("verb", ["solve", "tasks", "agent", "stop", "status", "help"])
+@pytest.mark.parametrize("verb", ["solve", "tasks", "agent", "memory", "stop", "status", "help"])
 async def test_every_verb_answers_help(world, verb):
     answer = await world.workspace.person("ada").slash("general", "/treadle", f"{verb} help")
     assert answer["text"]
@@ -96,7 +96,7 @@ async def test_every_verb_answers_help(world, verb):
     assert answer["response_type"] == "ephemeral"
 
 
-@pytest.mark.parametrize("command", ["/solve", "/tasks", "/agent", "/treadle"])
+@pytest.mark.parametrize("command", ["/solve", "/tasks", "/agent", "/memory", "/treadle"])
 async def test_every_command_answers_help(world, command):
     answer = await world.workspace.person("ada").slash("general", command, "help")
     assert answer["text"]
@@ -111,7 +111,7 @@ async def test_every_command_answers_help(world, command):
         ("/agent", "Bob", "“Bob”"),
         ("/treadle", "tasks all", "“all”"),
         ("/treadle", "help dance", "“dance”"),
-        ("/treadle", "memory", "“memory”"),
+        ("/memory", "leaks", "“leaks”"),
         ("/treadle", "<b>`x`</b>", "“&lt;b&gt;'x'&lt;/b&gt;”"),
     ],
 )

@@ -163,7 +163,12 @@ def test_verbs_show_something(verb):
         assert routing.route_message(posted(text), facts()) == Show(verb=verb)
 
 
-@pytest.mark.parametrize("text", ["memory", "collab", "solve"])
+def test_memory_shows_what_stands_behind_it():
+    shown = routing.route_message(posted("<@UB> memory search the kiln"), facts())
+    assert shown == Show(verb=Verb.MEMORY, argument="search the kiln")
+
+
+@pytest.mark.parametrize("text", ["memory leaks", "collab", "solve"])
 def test_verbs_that_do_not_exist_are_words_of_a_problem(text):
     route = routing.route_message(posted(f"<@UB> {text}"), facts())
     assert isinstance(route, Do)

@@ -13,6 +13,7 @@ from bot.inbound.words import Verb
 
 MODULES = [
     "inbound.words",
+    "inbound.memory_words",
     "inbound.moments",
     "inbound.read_slack",
     "inbound.slash",

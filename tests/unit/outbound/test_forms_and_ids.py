@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_engine.types import FollowUps, Limits, PlannerKind, StepStatus
-from bot.outbound.blocks import ids
+from bot.outbound.blocks import ids, memory_ids
 from bot.outbound.blocks.agent_modal import (
     FormErrors,
     agent_modal,
@@ -37,12 +37,27 @@ ACTIONS = st.one_of(
     st.builds(ids.ForgetLesson, run_id=TEXT, lesson_id=TEXT),
     st.builds(ids.CorrectLesson, run_id=TEXT, lesson_id=TEXT),
     st.builds(ids.OpenLink, name=TEXT),
+    st.builds(memory_ids.ForgetMemory, agent_id=TEXT, memory_id=st.integers()),
+    st.builds(memory_ids.ConfirmMemory, agent_id=TEXT, memory_id=st.integers()),
+    st.builds(memory_ids.CorrectMemory, agent_id=TEXT, memory_id=st.integers()),
+    st.builds(memory_ids.PinMemory, agent_id=TEXT, memory_id=st.integers(), pinned=st.booleans()),
+    st.builds(memory_ids.ListMemories, agent_id=TEXT, kind=TEXT, page=st.integers()),
+    st.builds(memory_ids.ForgetScope, agent_id=TEXT),
+    st.builds(memory_ids.ForgetPerson, person=TEXT),
+    st.builds(memory_ids.UsedMemories, run_id=TEXT),
 )
 FORMS = st.one_of(
     st.builds(ids.AgentForm, agent_id=TEXT, channel_id=TEXT),
     st.builds(ids.StepRatingForm, run_id=TEXT, channel_id=TEXT, message_ts=TEXT),
     st.builds(ids.WhyForm, channel_id=TEXT, message_ts=TEXT, choice=TEXT, rating=st.integers(1, 5)),
     st.builds(ids.CorrectForm, run_id=TEXT, lesson_id=TEXT, channel_id=TEXT),
+    st.builds(
+        memory_ids.CorrectMemoryForm,
+        agent_id=TEXT,
+        memory_id=st.integers(),
+        channel_id=TEXT,
+        thread_ts=TEXT,
+    ),
 )
 
 
