@@ -60,7 +60,7 @@ def page_content(page: MemoryPage) -> Content:
         text = f"*{name}* remembers nothing here yet. {_how(page.command)}"
         return Content(text=text, blocks=(section(text),))
     text = f"*{name}* remembers here: {_counts(page.tally)}."
-    blocks = [section(text), quiet(_search_words(by_meaning=page.by_meaning))]
+    blocks = [section(text), quiet(_listed(page))]
     for memory in page.memories:
         blocks += entry_blocks(memory)
     if not page.memories:
@@ -120,7 +120,7 @@ def to_forget_content(history: Sequence[StoredMemory]) -> Content:
     after = f"with {count(older, 'earlier version')} and all that was derived from it"
     said = after if older else "with all that was derived from it"
     memory = history[0]
-    forget = actions([_forget(memory)])
+    forget = actions([{**_forget(memory), "style": "danger"}])
     blocks = (section(text), rich(_shown(memory)), context(_facts(memory)), quiet(said), forget)
     return Content(text=text, blocks=blocks)
 
@@ -161,9 +161,8 @@ def proposed_content(fact: ProposedFact | None) -> Content:
         by = context(f"kept by {person(fact.confirmed_by)}")
         return Content(text=text, blocks=(quiet(f"Remembered: {said}"), by))
     text = f"Shall I remember this? {escape(said)}"
-    forget = _red_button(
-        "Forget", memory_ids.ForgetMemory(agent_id=fact.agent_id, memory_id=fact.id)
-    )
+    about = memory_ids.ForgetMemory(agent_id=fact.agent_id, memory_id=fact.id)
+    forget = button("Forget", about)
     buttons = [_keep(fact.agent_id, fact.id), forget]
     return Content(text=text, blocks=(section(text), actions(buttons)))
 
@@ -195,7 +194,12 @@ def read_correction(values: JsonObject) -> str:
 
 def entry_blocks(memory: StoredMemory) -> list[Block]:
     """Return a memory with what is known of it and what can be done about it."""
-    return [rich(_shown(memory)), context(_facts(memory)), actions(_buttons(memory))]
+    return [
+        {"type": "divider"},
+        rich(_shown(memory)),
+        context(_facts(memory)),
+        actions(_buttons(memory)),
+    ]
 
 
 # ------------------------------------------------------------------------------------------------
@@ -223,7 +227,7 @@ def _keep(agent_id: AgentId, memory_id: int) -> dict[str, Any]:
 def _forget(memory: StoredMemory) -> dict[str, Any]:
     action = memory_ids.ForgetMemory(agent_id=memory.scope.agent_id, memory_id=memory.id)
     asked = _confirm("Forget this?", one_line(memory.text, 200), yes="Forget")
-    return {**_red_button("Forget", action), "confirm": asked}
+    return {**button("Forget", action), "confirm": asked}
 
 
 def _confirm(title: str, text: str, *, yes: str) -> dict[str, Any]:
@@ -277,6 +281,12 @@ def _how(command: str) -> str:
     return f"`{escape(command)} remember <fact>` tells it something.".replace(
         "<fact>", "&lt;fact&gt;"
     )
+
+
+def _listed(page: MemoryPage) -> str:
+    how = "words and meaning" if page.by_meaning else "words"
+    listed = f"{page.kind}s only" if page.kind else "facts, lessons and notes"
+    return f"Listed: {listed}. Search finds every kind, by {how}."
 
 
 def _search_words(*, by_meaning: bool) -> str:

@@ -58,7 +58,7 @@ async def test_what_was_told_is_listed_and_an_empty_memory_says_how_to_fill_it(t
     listed = await memory(town)
     assert "1 fact, 1 episode" in listed.text
     assert "the kiln runs on Tuesdays" in shown(listed)
-    assert "Searched by words" in shown(listed)
+    assert "Search finds every kind, by words." in shown(listed)
     assert "kiln" not in shown(await memory(town, channel="data"))
 
 
