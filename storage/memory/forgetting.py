@@ -18,6 +18,10 @@ from storage.tables import memories, memory_origins
 _ON_SHELF = select(memories.c.id).where(memories.c.shelf_id == bindparam("shelf"))
 
 
+_AT_ONCE = 1_000
+"""Ids in one statement: databases take only so many values."""
+
+
 def forget(
     connection: Connection, indexes: Indexes, scope: MemoryScope, memory_ids: Sequence[int]
 ) -> Forgotten:
@@ -55,18 +59,20 @@ def _delete(
     shelves_touched: set[int] = set()
     next_ids = set(memory_ids)
     while next_ids:
+        some = {next_ids.pop() for _ in range(min(_AT_ONCE, len(next_ids)))}
         rows = connection.execute(
             select(memories.c.id, memories.c.shelf_id).where(
-                memories.c.id.in_(next_ids), memories.c.shelf_id.in_(shelves)
+                memories.c.id.in_(some), memories.c.shelf_id.in_(shelves)
             )
         ).all()
         found = {row.id for row in rows}
         shelves_touched |= {row.shelf_id for row in rows}
         going |= found
-        next_ids = _hanging_on(connection, found) - going
+        next_ids |= _hanging_on(connection, found) - going
     ids = sorted(going)
-    mark_lessons(connection, ids)
-    mark_proposed(connection, ids)
+    for start in range(0, len(ids), _AT_ONCE):
+        mark_lessons(connection, ids[start : start + _AT_ONCE])
+        mark_proposed(connection, ids[start : start + _AT_ONCE])
     remove(connection, indexes, ids, shelves=sorted(shelves_touched))
     return Forgotten(memories=len(ids), ids=tuple(ids))
 

@@ -285,6 +285,17 @@ async def test_a_person_is_forgotten_in_every_scope_of_the_workspace_and_nowhere
         assert set(await texts(store, "likes", [scope])) == left
 
 
+async def test_a_person_who_said_very_much_is_forgotten_as_well(house, store, monkeypatch) -> None:
+    monkeypatch.setattr("storage.memory.forgetting._AT_ONCE", 3)
+    for number in range(10):
+        await store.keep(HERE, fact(f"fact {number}", origin=Origin(person=UserId("U1"))))
+    first = (await store.search([HERE], Query(text="fact"))).found[0].memory
+    await store.keep(HERE, fact("made of it", origin=Origin(memories=(first.id,))))
+    await store.keep(HERE, fact("fact of somebody else"))
+    assert (await store.forget_from(WORKSPACE, OriginOf.PERSON, "U1")).memories == 11
+    assert await texts(store, "fact made") == ["fact of somebody else"]
+
+
 async def test_what_is_proposed_or_retired_is_found_only_once_it_is_held(store) -> None:
     kept = await store.keep(HERE, fact("lunch is at one", state=MemoryState.PROPOSED))
     assert await texts(store, "lunch") == []
