@@ -285,7 +285,7 @@ async def test_a_person_is_forgotten_in_every_scope_of_the_workspace_and_nowhere
         assert set(await texts(store, "likes", [scope])) == left
 
 
-async def test_a_person_who_said_very_much_is_forgotten_as_well(house, store, monkeypatch) -> None:
+async def test_a_person_who_said_very_much_is_forgotten_as_well(store, monkeypatch) -> None:
     monkeypatch.setattr("storage.memory.forgetting._AT_ONCE", 3)
     for number in range(10):
         await store.keep(HERE, fact(f"fact {number}", origin=Origin(person=UserId("U1"))))
