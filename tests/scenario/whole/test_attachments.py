@@ -1,5 +1,6 @@
 """What people attach to their messages is there for the agent's tools, and only that."""
 
+from base64 import b64encode
 from dataclasses import replace
 
 from bot.local_slack import file_routes
@@ -188,14 +189,16 @@ async def test_of_a_picture_too_large_for_models_slacks_smaller_version_is_shown
 async def test_a_picture_that_the_server_cannot_read_does_not_make_the_model_blind(
     tmp_path, workspace, monkeypatch
 ):
+    broken = png(2, 3)
+
     def script(body, _index):
         content = body["messages"][-1]["content"]
-        if isinstance(content, list) and "broken.png" in content[0]["text"]:
+        if isinstance(content, list) and b64encode(broken).decode() in str(content[1]):
             return Fails(status=400, message="You uploaded an unsupported image: it is corrupt.")
         return answer("Well.")
 
     async with open_model_town(tmp_path, workspace, monkeypatch, script) as (town, server):
-        first = await attach(town, "broken.png", PNG, "what is this?")
+        first = await attach(town, "broken.png", broken, "what is this?")
         (said,) = await town.answered(first)
         assert "I could not look at `broken.png`: my model did not accept it." in said
         second = await attach(town, "good.png", PNG, "and this?")
