@@ -29,6 +29,8 @@ from bot.ports import ChannelStore
 
 OVERLAP_S = 300
 """Read from so long before the newest message known: deliveries may have come out of order."""
+FIRST_LOOK_S = 300
+"""What was said so long before the first start of all is taken for new."""
 LOOK_BACK_S = 86_400
 """Threads whose root is up to so much older are looked at for new replies."""
 LONGEST_GAP_S = 7 * 86_400
@@ -135,7 +137,9 @@ class CatchUp:
         """Return the channels we are in: those known, and those joined while nobody listened."""
         known = {c.channel_id: c for c in await self.channels.channels(workspace_id)}
         stamps = [channel.last_seen_ts for channel in known.values() if channel.last_seen_ts]
-        newest = max(stamps, key=order, default=None)
+        # Where nothing was ever seen, a bot may have died on the first thing that was said to it.
+        first = f"{self.now().timestamp() - FIRST_LOOK_S:.6f}"
+        newest = max(stamps, key=order, default=first)
         found = []
         async for raw in self._listed():
             channel_id = ChannelId(str(raw.get("id") or ""))
