@@ -104,28 +104,16 @@ async def test_catching_up_reads_threads_direct_messages_and_new_channels(world)
     assert "not for you" not in {s.message.text for s in world.core.said()}
 
 
-async def test_what_the_first_bot_of_all_died_on_is_taken_in_by_the_next(world):
-    """Nothing was ever seen then, and Slack delivers it no more."""
-    async with world.running():
-        pass
-    world.workspace.faults.ack_timeout_retries = False
-    missed = await world.workspace.person("ada").post("general", "@treadle hello?")
-    async with world.running() as bot:
-        await world.core.until(lambda: missed in {s.message.id for s in world.core.said()})
-        await world.core.until(lambda: bot.catch_ups >= 1)
-        assert await said_ids(world) == [missed]
-
-
-async def test_what_was_said_long_before_anything_was_seen_is_left_alone(world):
-    async with world.running():
-        pass
-    world.workspace.faults.ack_timeout_retries = False
-    old = await world.workspace.person("ada").post("general", "@treadle hello?")
-    later = datetime.now(UTC) + timedelta(minutes=12)
+@pytest.mark.parametrize(("minutes", "is_taken"), [(0, True), (12, False)])
+async def test_what_the_first_bot_of_all_died_on_is_taken_in_by_the_next(world, minutes, is_taken):
+    """Nothing was ever seen then, and what Slack gave up delivering can only be read."""
+    said = await world.workspace.person("ada").post("general", "@treadle hello?")
+    now = datetime.now(UTC) + timedelta(minutes=minutes)
     async with world.parts() as bot:
         await bot.whoami.learn(bot.talk, sleep=asyncio.sleep)
-        await replace(bot.entrance.catch_up, now=lambda: later).once()
-    assert old not in {s.message.id for s in world.core.said()}
+        await replace(bot.entrance.catch_up, now=lambda: now).once()
+        assert await bot.entrance.underway.drained(within_s=5)
+    assert (said in {s.message.id for s in world.core.said()}) is is_taken
 
 
 async def test_catching_up_twice_says_and_does_nothing_twice(world, bot):
