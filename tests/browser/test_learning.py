@@ -52,6 +52,7 @@ async def town(
     tmp_path: Path, workspace: LocalWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Town]:
     """The whole bot, which need not wait for Slack's limits here."""
+    monkeypatch.setattr("tests.scenario.whole.models.MODEL_TIMEOUT_S", 20.0)
     quick = Rate(per_minute=60_000, burst=3)
     monkeypatch.setitem(pacing._CHANNEL_RATES, "chat.postMessage", quick)
     async with open_model_town(tmp_path, workspace, monkeypatch, script) as (opened, _):
@@ -62,7 +63,7 @@ async def solved(page: OpenPage, town: Town, month: str) -> Locator:
     """Ask in the channel, open the thread, wait until it is answered; return the thread."""
     ts = await town.mention(PROBLEM.format(month))
     await page.go("general", ts)
-    await expect(page.thread.get_by_label("Bad")).to_be_visible()
+    await expect(page.thread.get_by_label("Bad")).to_be_visible(timeout=30_000)
     return page.thread
 
 
