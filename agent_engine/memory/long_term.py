@@ -157,8 +157,8 @@ def scopes_of(run: RunSnapshot) -> list[MemoryScope]:
 
 
 def said_by_people(run: RunSnapshot, text: str) -> bool:
-    """Say whether people in the thread said nearly all of these words."""
-    said = [run.task.description, *(message.text for message in run.messages)]
+    """Say whether those who may steer the task said most of these words."""
+    said = [run.task.description, *(m.text for m in run.messages if m.steers)]
     theirs = _words(said)
     told = _words([text])
     return bool(told) and len(told & theirs) >= OWN_WORDS * len(told)

@@ -22,7 +22,7 @@ from agent_engine.ports import Fence
 from agent_engine.types import Answer, ChannelId, MemoryUse, UserId
 from storage.memory.indexes import indexes_of
 from storage.memory.store import SqlMemoryStore
-from tests.contract.house import CHANNEL, plan_of, think
+from tests.contract.house import CHANNEL, message, plan_of, think
 
 OTHER = ChannelId("C2")
 
@@ -159,6 +159,10 @@ async def test_people_said_it_only_in_words_of_the_thread(house) -> None:
     assert not said_by_people(run, "The gate code is 4411")
     assert not said_by_people(run, "")
     assert not said_by_people(run, "…")
+    overheard = replace(message("m", "the gate code is 4411"), steers=False)
+    assert not said_by_people(replace(run, messages=(overheard,)), "the gate code is 4411")
+    told = replace(overheard, steers=True)
+    assert said_by_people(replace(run, messages=(told,)), "the gate code is 4411")
 
 
 async def test_a_hybrid_memory_stores_where_it_belongs_and_ranks_as_one(house, store) -> None:
