@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.async_api import expect
+from playwright.async_api import Route, WebSocketRoute, expect
 
 from bot.local_slack.server import LocalWorkspace
 from tests.browser.app_on_page import AppOnPage
@@ -36,6 +36,35 @@ async def test_a_message_of_someone_else_appears_by_itself(page: OpenPage) -> No
     await page.workspace.person("grace").post("general", "are you there?")
     await expect(page.message("are you there?").locator(".msg-author")).to_have_text("Grace")
     await expect(page.tab.locator("#announcer")).to_have_text("Grace: are you there?")
+
+
+async def test_a_reply_that_overtakes_the_reading_of_its_thread_is_shown(page: OpenPage) -> None:
+    grace = page.workspace.person("grace")
+    ts = await grace.post("general", "who knows?")
+    await page.go("general")
+
+    async def overtaken(route: Route) -> None:
+        reply = await route.fetch()
+        if not await page.message("I do").count():
+            await grace.post("general", "I do", thread_ts=ts)
+            await expect(page.tab.locator("#announcer")).to_have_text("Grace: I do")
+        await route.fulfill(response=reply)
+
+    await page.tab.route("**/_page/thread?*", overtaken)
+    await page.tool(page.message("who knows?"), "reply")
+    await expect(page.message("I do", within=page.thread)).to_be_visible()
+    await page.tab.unroute_all(behavior="wait")
+
+
+async def test_a_message_that_comes_while_the_page_opens_is_shown(page: OpenPage) -> None:
+    async def late(line: WebSocketRoute) -> None:
+        await expect(page.main.locator(".list-head")).to_contain_text("Nothing here yet")
+        await page.workspace.person("grace").post("general", "are you there?")
+        line.connect_to_server()
+
+    await page.tab.route_web_socket("**/_page/live?*", late)
+    await page.go("general")
+    await expect(page.message("are you there?")).to_be_visible()
 
 
 async def test_a_reply_opens_the_thread_and_is_counted(page: OpenPage) -> None:

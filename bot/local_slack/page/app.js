@@ -90,8 +90,8 @@ async function changePerson(id) {
     leaveChannel();
     leaveHome();
     hideThread(part("thread"));
-    await loadWorkspace();
     restartLive();
+    await loadWorkspace();
     part("main").replaceChildren();
     const { route } = state.store;
     if (route.kind === "channel" && !state.channel(route.channel)) goNowhere();

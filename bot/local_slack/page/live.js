@@ -1,5 +1,5 @@
 // The live line: one WebSocket that turns frames into changes of the store, and comes back by itself.
-// After every gap the whole state is read again, because frames sent meanwhile are lost.
+// Whenever it opens the whole state is read again, because frames sent before are lost.
 
 import { liveAddress } from "./api.js";
 import * as state from "./state.js";
@@ -26,15 +26,28 @@ const FRAMES = {
   faults: (f) => state.emit("faults", f.faults),
 };
 
+// What a read may be older than: these say what is, so that they can be applied twice.
+const REPLAYED = {
+  ...FRAMES,
+  message: (f) => state.addMessage(f.channel, f.message),
+  view_open: null,
+  view_update: null,
+  view_close: null,
+  view_errors: null,
+  traffic: null,
+  faults: null,
+};
+
 let socket = null;
 let retryMs = FIRST_RETRY_MS;
 let retryTimer = 0;
 let refresh = async () => {};
+const reads = new Set(); // the frames that came during each read that is under way
 
-/** Open the line; `onReopened` reads everything again after a gap. */
-export function startLive(onReopened) {
-  refresh = onReopened;
-  open(false);
+/** Open the line; `onOpen` reads everything that is on the screen. */
+export function startLive(onOpen) {
+  refresh = onOpen;
+  open();
   window.addEventListener("online", reconnectNow);
 }
 
@@ -44,7 +57,7 @@ export function restartLive() {
   const old = socket;
   socket = null;
   if (old) old.close();
-  open(false);
+  open();
 }
 
 export function reconnectNow() {
@@ -53,10 +66,10 @@ export function reconnectNow() {
   reopen();
 }
 
-function open(again) {
+function open() {
   const mine = new WebSocket(liveAddress());
   socket = mine;
-  mine.onopen = () => opened(mine, again);
+  mine.onopen = () => opened(mine);
   mine.onmessage = (event) => {
     if (socket === mine) receive(event.data);
   };
@@ -65,9 +78,9 @@ function open(again) {
   };
 }
 
-async function opened(mine, again) {
+async function opened(mine) {
   try {
-    if (again) await refresh();
+    await refresh();
   } catch {
     mine.close();
     return;
@@ -91,7 +104,19 @@ async function reopen() {
     lost();
     return;
   }
-  open(true);
+  open();
+}
+
+/** Read and adopt the reply, then apply anew what came meanwhile: the reply may be the older of the two. */
+export async function readBeside(read, adopt) {
+  const frames = [];
+  reads.add(frames);
+  try {
+    adopt(await read());
+  } finally {
+    reads.delete(frames);
+  }
+  for (const frame of frames) REPLAYED[frame.type]?.(frame);
 }
 
 function setConnection(value) {
@@ -101,8 +126,8 @@ function setConnection(value) {
 
 function receive(text) {
   const frame = JSON.parse(text);
-  const apply = FRAMES[frame.type];
-  if (apply) apply(frame);
+  for (const frames of reads) frames.push(frame);
+  FRAMES[frame.type]?.(frame);
   state.emit("frame", frame);
 }
 

@@ -1,6 +1,7 @@
 // Reads conversations from the server into the store: the last page, older pages, threads, and everything anew after a gap.
 
 import { act, read, rememberPerson, tell } from "./api.js";
+import { readBeside } from "./live.js";
 import * as state from "./state.js";
 
 const PAGE_SIZE = 50;
@@ -15,7 +16,7 @@ export function forgetRead() {
 }
 
 export async function loadWorkspace() {
-  state.adoptState(await read("state"));
+  await readBeside(() => read("state"), state.adoptState);
 }
 
 /** The newest page of a channel; with `anew`, what was held before is dropped (it may have gaps). */
@@ -24,11 +25,14 @@ export async function loadChannel(channel, { anew = false } = {}) {
   if (log.loaded && !anew) return;
   // As much as was held before, so that the person stays where they were reading.
   const limit = Math.min(KEPT_AT_END, Math.max(PAGE_SIZE, log.messages.size));
-  const { messages, has_more: hasMore } = await read("messages", { channel, limit });
-  const kept = Array.from(log.messages.values()).filter((m) => m.ephemeral);
-  log.messages = new Map([...kept, ...messages].map((m) => [m.ts, m]));
-  log.hasMore = hasMore;
-  log.loaded = true;
+  await readBeside(
+    () => read("messages", { channel, limit }),
+    ({ messages, has_more: hasMore }) => {
+      log.messages = withEphemeral(log.messages, messages);
+      log.hasMore = hasMore;
+      log.loaded = true;
+    },
+  );
   state.emit("log", channel);
 }
 
@@ -36,38 +40,45 @@ export async function loadOlder(channel) {
   const log = state.logOf(channel);
   if (!log.loaded || !log.hasMore) return;
   const first = state.inOrder(log.messages)[0];
-  const { messages, has_more: hasMore } = await read("messages", {
-    channel,
-    limit: PAGE_SIZE,
-    before_ts: first?.ts,
-  });
-  for (const message of messages) log.messages.set(message.ts, message);
-  log.hasMore = hasMore;
+  await readBeside(
+    () => read("messages", { channel, limit: PAGE_SIZE, before_ts: first?.ts }),
+    ({ messages, has_more: hasMore }) => {
+      for (const message of messages) log.messages.set(message.ts, message);
+      log.hasMore = hasMore;
+    },
+  );
   state.emit("log", channel);
 }
 
 export async function loadThread(channel, ts) {
-  const { messages, session } = await read("thread", { channel, ts });
-  const thread = state.threadOf(channel, ts);
-  const kept = Array.from(thread.messages.values()).filter((m) => m.ephemeral);
-  thread.messages = new Map([...kept, ...messages].map((m) => [m.ts, m]));
-  thread.loaded = true;
-  if (session) state.setSession({ channel, thread_ts: ts, ...session });
+  await readBeside(
+    () => read("thread", { channel, ts }),
+    ({ messages, session }) => {
+      const thread = state.threadOf(channel, ts);
+      thread.messages = withEphemeral(thread.messages, messages);
+      thread.loaded = true;
+      if (session) state.setSession({ channel, thread_ts: ts, ...session });
+    },
+  );
   state.emit("thread", { channel, ts });
+}
+
+/** What was read, and what was shown to this person alone, which no read gives again. */
+function withEphemeral(held, messages) {
+  const kept = Array.from(held.values()).filter((m) => m.ephemeral);
+  return new Map([...kept, ...messages].map((m) => [m.ts, m]));
 }
 
 /** After a gap: the workspace, and what is on the screen; the rest is read when it is opened. */
 export async function reloadAll() {
   const before = state.store.workspace.workspace.id;
-  let fresh;
   try {
-    fresh = await read("state");
+    await loadWorkspace();
   } catch (error) {
     if (error.code === "user_not_found") startOver();
     throw error;
   }
-  if (fresh.workspace.id !== before) return startOver();
-  state.adoptState(fresh);
+  if (state.store.workspace.workspace.id !== before) return startOver();
   const { route } = state.store;
   for (const log of state.store.logs.values()) log.loaded = false;
   if (route.kind === "channel" && state.channel(route.channel))
