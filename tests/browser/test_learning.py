@@ -52,7 +52,6 @@ async def town(
     tmp_path: Path, workspace: LocalWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Town]:
     """The whole bot, which need not wait for Slack's limits here."""
-    monkeypatch.setattr("tests.scenario.whole.models.MODEL_TIMEOUT_S", 20.0)
     quick = Rate(per_minute=60_000, burst=3)
     monkeypatch.setitem(pacing._CHANNEL_RATES, "chat.postMessage", quick)
     async with open_model_town(tmp_path, workspace, monkeypatch, script) as (opened, _):

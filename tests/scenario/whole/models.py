@@ -1,7 +1,7 @@
 """The whole bot with a language model: the fake server, and retries that a test can wait for."""
 
 import re
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
 from agent_engine.models import retry
@@ -10,7 +10,8 @@ from tests.scenario.whole.conftest import open_town
 
 KEY = "sk-whole-bot-0123456789"
 """The configured key, which nobody may ever read anywhere."""
-MODEL_TIMEOUT_S = 0.4
+MODEL_TIMEOUT_S = 20.0
+"""Ample on a loaded machine; only tests of a model that hangs make it short."""
 
 
 class HurriedModel(retry.RetryingModel):
@@ -30,13 +31,21 @@ async def open_model_town(
 ):
     """Run the bot with a model that plays the script; gives the town and the server."""
     monkeypatch.setattr("agent_engine.models.retry.RetryingModel", HurriedModel)
-    monkeypatch.setattr("bot.models.LOCAL_TIMEOUT_S", MODEL_TIMEOUT_S)
+    monkeypatch.setattr("bot.models.LOCAL_TIMEOUT_S", 0.0)
     monkeypatch.setattr("bot.models.learn_native_tools", _nothing_to_learn)
     server = OpenAIServer(script, formats=formats)
     async with server.running() as url:
         facts = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": KEY, "TREADLE_MODEL": "fake-model"}
         async with open_town(home, workspace, **facts, **settings) as town:
             yield town, server
+
+
+@contextmanager
+def impatient(monkeypatch):
+    """Within, a reply that does not come within a second is given up."""
+    with monkeypatch.context() as patch:
+        patch.setattr("tests.scenario.whole.models.MODEL_TIMEOUT_S", 1.0)
+        yield
 
 
 async def _nothing_to_learn(_model):

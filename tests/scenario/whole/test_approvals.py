@@ -53,12 +53,6 @@ def sent(monkeypatch):
     return calls
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch):
-    """None of these tests is about a slow model; the machine may be."""
-    monkeypatch.setattr("tests.scenario.whole.models.MODEL_TIMEOUT_S", 20.0)
-
-
 def config(**tables):
     file, problems = parse_agents_file(tables, name="treadle.toml")
     assert list(problems) == []

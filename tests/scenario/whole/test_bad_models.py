@@ -6,7 +6,15 @@ import pytest
 
 from agent_engine.types import EndReason, TaskStatus
 from tests.fakes.openai_server import Drops, Fails, Formats, Hangs, Raw, Says, in_order
-from tests.scenario.whole.models import KEY, answer, open_model_town, plan, purpose, working
+from tests.scenario.whole.models import (
+    KEY,
+    answer,
+    impatient,
+    open_model_town,
+    plan,
+    purpose,
+    working,
+)
 
 UNHAPPY = {
     "empty": (Says(text=""), "gave no answer"),
@@ -34,8 +42,9 @@ async def test_the_thread_says_one_sentence_and_run_again_works(  # noqa: PLR091
         town,
         server,
     ):
-        ts = await town.mention("tell me what an owl is")
-        notice = await town.unhappy_end(ts)
+        with impatient(monkeypatch):
+            ts = await town.mention("tell me what an owl is")
+            notice = await town.unhappy_end(ts)
         run = await town.run(ts)
         assert (run.status, run.end.reason) == (TaskStatus.ERROR, EndReason.FAILED)
         assert words in run.end.sentence
@@ -80,8 +89,9 @@ async def test_an_answer_that_never_comes_leaves_what_was_done(
         return Hangs() if purpose(body) == "answer" else work(body, index)
 
     async with open_model_town(tmp_path, workspace, monkeypatch, script) as (town, server):
-        ts = await town.mention("what is 17*23?")
-        plan_message = await town.unhappy_end(ts)
+        with impatient(monkeypatch):
+            ts = await town.mention("what is 17*23?")
+            plan_message = await town.unhappy_end(ts)
         run = await town.run(ts)
         assert run.end.reason is EndReason.FAILED
         assert "391" in town.answers(ts)[0]

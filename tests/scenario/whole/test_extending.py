@@ -22,12 +22,6 @@ PRICE = {"fake-model": {"prompt_usd": 10.0, "completion_usd": 10.0}}
 """Dear enough that a plan is a visible part of a dollar."""
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch):
-    """None of these tests is about a slow model; the machine may be."""
-    monkeypatch.setattr("tests.scenario.whole.models.MODEL_TIMEOUT_S", 20.0)
-
-
 def config(**tables):
     file, problems = parse_agents_file(tables, name="treadle.toml")
     assert list(problems) == []

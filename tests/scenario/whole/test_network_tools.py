@@ -75,7 +75,6 @@ async def test_a_task_searches_reads_computes_and_writes_and_nobody_sees_the_sec
 async def test_a_task_asks_before_it_posts_to_an_api_and_hands_its_file_over(
     tmp_path, workspace, monkeypatch
 ):
-    monkeypatch.setattr("tests.scenario.whole.models.MODEL_TIMEOUT_S", 20.0)
     posted = []
 
     async def web_of_ours(request):

@@ -23,12 +23,6 @@ ASK = {
 SEND = ("send_note", {"to": "bob@example.com"})
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch):
-    """None of these tests is about a slow model; the machine may be."""
-    monkeypatch.setattr("tests.scenario.whole.models.MODEL_TIMEOUT_S", 20.0)
-
-
 @pytest.fixture
 def note(monkeypatch):
     """A tool that must not be done twice, which hangs until the test lets it go."""

@@ -72,7 +72,6 @@ class Talk:
 def talking(tmp_path, workspace, monkeypatch):
     @asynccontextmanager
     async def opened(script, *, inside=workspace, **settings):
-        monkeypatch.setattr("tests.scenario.whole.models.MODEL_TIMEOUT_S", 20.0)
         monkeypatch.setattr("bot.outbound.streaming.PAUSE_S", 0.01)
         async with (
             asyncio.timeout(60),
