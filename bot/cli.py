@@ -50,6 +50,9 @@ class ExitCode(IntEnum):
     WAITING = 3
 
 
+_KILLED = 128
+"""What a shell adds to the number of the signal that ended a command."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 
@@ -277,9 +280,9 @@ def _run(main: Coroutine[Any, Any, Any], *, until_stopped: bool = False) -> Any:
     """
     try:
         with asyncio.Runner() as runner:
-            return runner.run(_interruptible(main) if until_stopped else main)
+            stopped, result = runner.run(_interruptible(main))
     except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+        raise typer.Exit(_KILLED + signal.SIGINT) from None
     except (EngineError, BotError) as error:
         _fail(str(error), ExitCode.FAILED)
     except BaseExceptionGroup as errors:
@@ -291,10 +294,17 @@ def _run(main: Coroutine[Any, Any, Any], *, until_stopped: bool = False) -> Any:
         raise  # nobody reads on, as behind ``| head``: typer ends the command quietly
     except Exception as error:  # noqa: BLE001 - where a command ends; it is logged
         _fail_unexpectedly(error)
+    if stopped is not None and not until_stopped:
+        raise typer.Exit(_KILLED + stopped)
+    return result
 
 
-async def _interruptible(main: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - what the command returns
-    """Cancel the work on SIGTERM and SIGINT, so that everything is closed in order."""
+async def _interruptible(main: Coroutine[Any, Any, Any]) -> tuple[int | None, Any]:
+    """Cancel the work on SIGTERM and SIGINT, so that everything is closed in order.
+
+    Gives the signal that ended the work and what it returned; one of them is None. Handlers of the
+    loop's, because the one that asyncio has for SIGINT is not heard by a loop that begins to wait.
+    """
     loop, current = asyncio.get_running_loop(), asyncio.current_task()
     stopped: list[int] = []
 
@@ -306,10 +316,10 @@ async def _interruptible(main: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
     try:
-        return await main
+        return None, await main
     except asyncio.CancelledError:
         if stopped:
-            return None
+            return stopped[0], None
         raise
 
 

@@ -223,3 +223,36 @@ async def test_an_interrupt_at_a_prompt_ends_at_once_and_without_a_traceback(tmp
         process.send_signal(signal.SIGINT)
         _, err = await process.communicate()
     assert (process.returncode, err) == (130, b"\n")
+
+
+INTERRUPTED_BESIDE_THE_LOOP = """
+import asyncio, signal, sys, threading, time
+import typer
+from bot.cli import _run
+
+def interrupt():
+    time.sleep(0.2)  # until the loop waits
+    signal.pthread_kill(threading.get_ident(), signal.{})
+
+async def main():
+    threading.Thread(target=interrupt).start()
+    await asyncio.Event().wait()
+
+try:
+    _run(main())
+except typer.Exit as end:
+    sys.exit(end.exit_code)
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+async def test_a_signal_is_heard_by_a_loop_that_only_waits(name, code):
+    script = INTERRUPTED_BESIDE_THE_LOOP.format(name)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, cwd=ROOT)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            assert await process.wait() == code
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
