@@ -122,13 +122,13 @@ async def _asked(
         shelves = shelves_of(connection, [_scope(scope)], [MemoryKind.FACT])
         shelf_ids = [shelf.id for shelf in shelves]
         words = indexes.words.scores(connection, shelf_ids, query_words(question.text))
-        found: dict[str, Sequence[int]] = {"keyword": tuple(fused(words, (), (), most=DEPTH))}
+        found: dict[str, Sequence[int]] = {"keyword": tuple(fused(words, None, most=DEPTH))}
         everything = keeping_ids(connection, shelf_ids)
         found["random"] = random.Random(question.id).sample(everything, DEPTH)  # noqa: S311
         if vector is not None:
-            ids, cosines = indexes.vectors.cosines(connection, shelves, vector)
-            found["vector"] = tuple(fused({}, ids, cosines, most=DEPTH))
-            found["equal"] = tuple(fused(words, ids, cosines, most=DEPTH))
+            near = indexes.vectors.nearest(connection, shelves, vector, most=DEPTH, also=words)
+            found["vector"] = tuple(fused({}, near, most=DEPTH))
+            found["equal"] = tuple(fused(words, near, most=DEPTH))
             query = Query(text=question.text, embedding=vector, limit=DEPTH)
             best = finding.find(connection, indexes, [_scope(scope)], query, now=now)
             found["product"] = [one.memory.id for one in best.found]

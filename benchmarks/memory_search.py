@@ -21,7 +21,9 @@ from sqlalchemy.engine import Connection
 from agent_engine.memories import Embedding, MemoryKind, MemoryScope, NewMemory, Query
 from agent_engine.types import AgentId, ChannelId, UserId, WorkspaceId, now_utc
 from benchmarks.machine import median, rss_mb, table
+from storage.compiled import execute_many
 from storage.database import Database, open_database
+from storage.mapping import Values
 from storage.memory import keeping
 from storage.memory.finding import find
 from storage.memory.indexes import indexes_of
@@ -43,7 +45,15 @@ ASKED = 40
 WORKSPACE = WorkspaceId("T1")
 VOCABULARY = [f"word{n}" for n in range(20_000)]
 _WEIGHTS = list(accumulate(1 / (n + 3) for n in range(len(VOCABULARY))))
+_INSERT = sa.insert(memories)
 _TELLING = list(accumulate(1 / (n + 103) for n in range(len(VOCABULARY) - 100)))
+
+
+class Text(NamedTuple):
+    """A memory's words, ready for its rows."""
+
+    values: Values
+    words: tuple[str, ...]
 
 
 class Cost(NamedTuple):
@@ -108,34 +118,35 @@ async def _measured(folder: Path, count: int, scopes: int) -> tuple[list[Any], .
 
 
 async def _fill(database: Database, count: int, scopes: int) -> None:
-    """Insert all memories, scope after scope, many rows a statement."""
-    texts, rng, each = _texts(), np.random.default_rng(1), count // scopes
-    for number in range(scopes):
-        scope = _scope(number)
-        shelf = await database.write(
-            lambda c, scope=scope: keeping.shelf_to_fill(c, scope, MemoryKind.NOTE)
+    """Insert all memories, many rows a statement, the scopes in turn as in a bot's life."""
+    pool, rng = _pool(), np.random.default_rng(1)
+    shelves = [
+        await database.write(
+            lambda c, n=n: keeping.shelf_to_fill(c, _scope(n), MemoryKind.NOTE)  # type: ignore[misc]
         )
-        for start in range(number * each, (number + 1) * each, BATCH):
-            ids = range(start + 1, min(start + BATCH, (number + 1) * each) + 1)
-            told = [(at, next(texts)) for at in ids]
-            vectors = _vectors(rng, len(told))
-            await database.write(
-                lambda c, shelf=shelf, told=told, vectors=vectors: _insert(c, shelf, told, vectors)
-            )
+        for n in range(scopes)
+    ]
+    for start in range(0, count, BATCH):
+        told = [
+            (n + 1, shelves[n % scopes], pool[(n // scopes + 37 * (n % scopes)) % len(pool)])
+            for n in range(start, min(start + BATCH, count))
+        ]
+        vectors = _vectors(rng, len(told))
+        await database.write(lambda c, told=told, vectors=vectors: _insert(c, told, vectors))
 
 
-def _insert(connection: Connection, shelf: int, told: list[tuple[int, str]], vectors: Any) -> None:
-    now = now_utc()
-    rows = []
-    for at, text in told:
-        memory = NewMemory(kind=MemoryKind.NOTE, text=text)
-        rows.append({**values_of(memory, shelf_id=shelf, now=now), "id": at, "model": MODEL})
-    connection.execute(sa.insert(memories), rows)
-    words = [(at, " ".join(shelved(shelf, words_of(text)))) for at, text in told]
+def _insert(connection: Connection, told: list[tuple[int, int, Text]], vectors: Any) -> None:
+    execute_many(
+        connection,
+        _INSERT,
+        [{**text.values, "id": at, "shelf_id": shelf} for at, shelf, text in told],
+    )
+    words = [(at, " ".join(shelved(shelf, text.words))) for at, shelf, text in told]
     put = "INSERT INTO memory_words (rowid, words) VALUES (?, ?)"
     connection.exec_driver_sql(put, words)
     blobs = [
-        (at, shelf, MODEL, vector.tobytes()) for (at, _), vector in zip(told, vectors, strict=True)
+        (at, shelf, MODEL, vector.tobytes())
+        for (at, shelf, _), vector in zip(told, vectors, strict=True)
     ]
     put = "INSERT INTO memory_vectors (memory_id, shelf_id, model, vector) VALUES (?, ?, ?, ?)"
     connection.exec_driver_sql(put, blobs)
@@ -272,6 +283,17 @@ def _questions() -> Iterator[str]:
     rng = random.Random(4)  # noqa: S311 - words for a measurement
     while True:
         yield " ".join(rng.choices(VOCABULARY[100:], cum_weights=_TELLING, k=6))
+
+
+def _pool() -> list[Text]:
+    """Return as many texts as the largest scope has places, and as many again."""
+    texts, now = _texts(), now_utc()
+    pool = []
+    for _ in range(20_000):
+        memory = NewMemory(kind=MemoryKind.NOTE, text=next(texts))
+        values = {**values_of(memory, shelf_id=0, now=now), "id": 0, "model": MODEL}
+        pool.append(Text(values, tuple(words_of(memory.text))))
+    return pool
 
 
 def _texts(seed: int = 0) -> Iterator[str]:

@@ -4,6 +4,7 @@ Nothing here knows a table. A value that goes in comes out equal on both databas
 """
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +35,13 @@ class UtcTime(TypeDecorator[datetime]):
         time: datetime = value
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
+    @override
+    def result_processor(
+        self, dialect: Dialect, coltype: object
+    ) -> Callable[[Any], datetime | None] | None:
+        # SQLite holds text; one C function reads it in a fifth of what the layers of types take.
+        return _read if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
 
 class Json(TypeDecorator[Any]):
     """Any JSON value, as ASCII text, so that NUL and lone surrogates survive everywhere."""
@@ -59,6 +67,10 @@ class Words(TypeDecorator[str]):
     @override
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         return None if value is None else storable(value)
+
+
+def _read(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def to_json(value: object) -> str:

@@ -6,7 +6,7 @@ where it is defined. Only for statements that live as long as the program: each 
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -66,6 +66,23 @@ def fetch_one(connection: Connection, statement: Statement, values: Values) -> A
 def fetch_values(connection: Connection, statement: Statement, values: Values) -> list[Any]:
     """Execute the statement and return the first column of every row."""
     return [row[0] for row in fetch_all(connection, statement, values)]
+
+
+def fetch_pieces(
+    connection: Connection, statement: Statement, values: Values, *, rows: int
+) -> Iterator[list[Any]]:
+    """Execute the statement and yield its rows as the driver makes them, so many at a time.
+
+    For large values: the memory of one piece serves for the next.
+    """
+    compiled = _compiled_for(connection, statement, values)
+    cursor = _execute(connection, compiled, values)
+    try:
+        while piece := cursor.fetchmany(rows):
+            yield piece
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _translated(connection, compiled.sql, error, cursor) from error
+    cursor.close()
 
 
 def fetch_raw(connection: Connection, sql: str, values: Sequence[Any]) -> list[Any]:

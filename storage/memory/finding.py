@@ -86,11 +86,13 @@ def ranked(
     words = query_words(query.text)
     keyword = indexes.words.scores(connection, shelf_ids, words)
     if query.embedding is None:
-        return fused(keyword, (), (), most=most)
-    ids, cosines = indexes.vectors.cosines(connection, shelves, query.embedding)
+        return fused(keyword, None, most=most)
+    nearest = indexes.vectors.nearest(
+        connection, shelves, query.embedding, most=most, also=keyword
+    )
     best = max(keyword, key=keyword.__getitem__, default=None)
     spread = indexes.words.spread(connection, shelf_ids, words, best) if best is not None else ()
-    return fused(keyword, ids, cosines, most=most, coverage=coverage_of(spread))
+    return fused(keyword, nearest, most=most, coverage=coverage_of(spread))
 
 
 def nearly_the_same(
@@ -99,13 +101,13 @@ def nearly_the_same(
     """Return the memory on these shelves that says the same in other words, if there is one."""
     if memory.embedding is None:
         return None
-    ids, cosines = indexes.vectors.cosines(connection, shelves, memory.embedding)
-    if not len(ids) or float(cosines.max()) < NEARLY_THE_SAME:
+    nearest = indexes.vectors.nearest(connection, shelves, memory.embedding, most=1)
+    if nearest is None or nearest.greatest < NEARLY_THE_SAME:
         return None
-    nearest = int(ids[int(cosines.argmax())])
-    same = rows_of(connection, [nearest], shelves)
+    [alike] = nearest.cosines
+    same = rows_of(connection, [alike], shelves)
     marks = telling_marks(memory.text)
-    return nearest if any(telling_marks(one.text) == marks for one in same) else None
+    return alike if any(telling_marks(one.text) == marks for one in same) else None
 
 
 def rows_of(

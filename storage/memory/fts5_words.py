@@ -11,9 +11,10 @@ from storage.memory.words import shelved, words_of
 _PUT = "INSERT INTO memory_words (rowid, words) VALUES (?, ?)"
 _DROP = "DELETE FROM memory_words WHERE rowid = ?"
 _SCORES = (
-    "SELECT rowid, -bm25(memory_words) FROM memory_words WHERE memory_words MATCH ? "
-    "ORDER BY rank LIMIT ?"
+    "SELECT rowid, -bm25(memory_words) AS score FROM memory_words WHERE memory_words MATCH ? "
+    "ORDER BY score DESC LIMIT ?"
 )
+"""Not ``ORDER BY rank``, by which FTS5 prepares and runs a statement of its own each time."""
 
 
 _SPREAD = (

@@ -7,8 +7,10 @@ weights always, a question asked in other words is led astray by the few it shar
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import nlargest
+
+from storage.memory.searching import Nearest
 
 KEYWORD_SHARE = 0.5
 
@@ -17,32 +19,23 @@ Scores = Mapping[int, float]
 
 
 def fused(
-    keyword: Scores,
-    ids: Any,  # noqa: ANN401 - an array of numpy
-    cosines: Any,  # noqa: ANN401 - as above
-    *,
-    most: int,
-    coverage: float = 1.0,
+    keyword: Scores, nearest: Nearest | None, *, most: int, coverage: float = 1.0
 ) -> dict[int, float]:
     """Return the best ``most`` memories with their scores from 0 to 1.
 
     Args:
         keyword: what the words found.
-        ids: of everything searched that has a vector, int64; none: the words decide alone.
-        cosines: of those, float32.
+        nearest: what the vectors say, of what the words found too; None: the words decide alone.
         most: how many.
         coverage: how much of the question's words stands in the best that they found.
     """
-    if not len(ids):
+    if nearest is None:
         return _best(_scaled(keyword, 1.0), most)
-    least, greatest = float(cosines.min()), float(cosines.max())
     share = 1.0 - KEYWORD_SHARE if keyword else 1.0
-    scores = (cosines - least) * (share / (greatest - least + 1e-9))
-    words = _scaled(keyword, KEYWORD_SHARE * coverage)
-    candidates = _top(ids, scores, most)
-    if words:
-        candidates |= _of(tuple(words), ids, scores)
-    combined = {at: candidates.get(at, 0.0) + words.get(at, 0.0) for at in {*candidates, *words}}
+    least, factor = nearest.least, share / (nearest.greatest - nearest.least + 1e-9)
+    combined = {at: (cosine - least) * factor for at, cosine in nearest.cosines.items()}
+    for at, score in _scaled(keyword, KEYWORD_SHARE * coverage).items():
+        combined[at] = combined.get(at, 0.0) + score
     return _best(combined, most)
 
 
@@ -61,22 +54,9 @@ def _scaled(keyword: Scores, share: float) -> dict[int, float]:
     return {at: share * score / greatest for at, score in keyword.items()}
 
 
-def _top(ids: Any, scores: Any, most: int) -> dict[int, float]:  # noqa: ANN401 - arrays of numpy
-    import numpy as np  # noqa: PLC0415  # only where there are vectors
-
-    most = min(most, len(ids))
-    best = np.argpartition(-scores, most - 1)[:most]
-    return dict(zip(ids[best].tolist(), scores[best].tolist(), strict=True))
+def _best(scores: Scores, most: int) -> dict[int, float]:
+    return {at: score for score, at in nlargest(most, _pairs(scores))}
 
 
-def _of(wanted: tuple[int, ...], ids: Any, scores: Any) -> dict[int, float]:  # noqa: ANN401 - arrays of numpy
-    """Return the scores of these ids, where they have one."""
-    import numpy as np  # noqa: PLC0415  # as above
-
-    places = np.flatnonzero(np.isin(ids, wanted))
-    return dict(zip(ids[places].tolist(), scores[places].tolist(), strict=True))
-
-
-def _best(scores: dict[int, float], most: int) -> dict[int, float]:
-    ranked = sorted(scores.items(), key=lambda pair: (-pair[1], -pair[0]))
-    return dict(ranked[:most])
+def _pairs(scores: Scores) -> Iterable[tuple[float, int]]:
+    return zip(scores.values(), scores.keys(), strict=True)

@@ -1,7 +1,6 @@
 """Choosing what memories are searched by on this database."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from sqlalchemy.engine import Connection
 
@@ -11,7 +10,7 @@ from storage.memory.fts5_words import Fts5Words
 from storage.memory.matrices import DEFAULT_BYTES, Matrices
 from storage.memory.matrix_vectors import MatrixVectors
 from storage.memory.pgvector_vectors import PgvectorVectors
-from storage.memory.searching import Indexes, VectorIndex
+from storage.memory.searching import Indexes, Nearest, VectorIndex
 from storage.memory.shelves import Shelf
 from storage.memory.tsvector_words import TsvectorWords
 
@@ -42,11 +41,17 @@ class _PostgresVectors:
         """Enter the vector of a memory that has none."""
         self._choice(connection).put(connection, memory_id, shelf_id, embedding)
 
-    def cosines(
-        self, connection: Connection, shelves: Sequence[Shelf], query: Embedding
-    ) -> tuple[Any, Any]:
-        """Return the ids and cosines of all vectors of the query's model."""
-        return self._choice(connection).cosines(connection, shelves, query)
+    def nearest(
+        self,
+        connection: Connection,
+        shelves: Sequence[Shelf],
+        query: Embedding,
+        *,
+        most: int,
+        also: Collection[int] = (),
+    ) -> Nearest | None:
+        """Return the ``most`` nearest vectors of the query's model, and those of ``also``."""
+        return self._choice(connection).nearest(connection, shelves, query, most=most, also=also)
 
     def _choice(self, connection: Connection) -> VectorIndex:
         if self._chosen is None:

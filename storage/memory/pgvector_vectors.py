@@ -4,20 +4,26 @@ An index for nearest neighbours finds too little behind a filter of scope, so th
 """
 
 from array import array
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from sqlalchemy.engine import Connection
 
 from agent_engine.memories import Embedding
 from storage.compiled import fetch_raw
+from storage.memory.searching import Nearest
 from storage.memory.shelves import Shelf
 
 _PUT = "INSERT INTO memory_vectors (memory_id, shelf_id, model, vector) VALUES (%s, %s, %s, %s)"
-_COSINES = (
-    "SELECT memory_id, 1 - (vector <=> %s::vector) FROM memory_vectors "
-    "WHERE shelf_id = ANY(%s) AND model = %s"
-)
+_NEAREST = """
+    WITH compared AS MATERIALIZED (
+        SELECT memory_id, 1 - (vector <=> %s::vector) AS cosine
+        FROM memory_vectors WHERE shelf_id = ANY(%s) AND model = %s
+    )
+    (SELECT memory_id, cosine FROM compared ORDER BY cosine DESC LIMIT %s)
+    UNION ALL (SELECT memory_id, cosine FROM compared WHERE memory_id = ANY(%s))
+    UNION ALL (SELECT NULL, min(cosine) FROM compared)
+"""
+"""The best, those asked for, and the least: of all others nothing leaves the database."""
 
 
 class PgvectorVectors:
@@ -30,16 +36,21 @@ class PgvectorVectors:
         values = (memory_id, shelf_id, embedding.model, _spelled(embedding))
         connection.exec_driver_sql(_PUT, values)
 
-    def cosines(
-        self, connection: Connection, shelves: Sequence[Shelf], query: Embedding
-    ) -> tuple[Any, Any]:
-        """Return the ids and cosines of all vectors of the query's model."""
-        import numpy as np  # noqa: PLC0415  # only where there are vectors
-
-        values = (_spelled(query), [shelf.id for shelf in shelves], query.model)
-        rows = fetch_raw(connection, _COSINES, values)
-        ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
-        return ids, np.fromiter((row[1] for row in rows), np.float32, len(rows))
+    def nearest(
+        self,
+        connection: Connection,
+        shelves: Sequence[Shelf],
+        query: Embedding,
+        *,
+        most: int,
+        also: Collection[int] = (),
+    ) -> Nearest | None:
+        """Return the ``most`` nearest vectors of the query's model, and those of ``also``."""
+        of_shelves = (_spelled(query), [shelf.id for shelf in shelves], query.model)
+        rows = fetch_raw(connection, _NEAREST, (*of_shelves, most, list(also)))
+        *_, (_, least) = rows
+        found = {at: cosine for at, cosine in rows if at is not None}
+        return Nearest(found, least=least, greatest=max(found.values())) if found else None
 
 
 def _spelled(embedding: Embedding) -> str:

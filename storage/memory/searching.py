@@ -4,9 +4,9 @@ Drivers work inside a transaction of the caller's, and know neither scopes nor s
 given shelves, and hold entries only of memories that may be found.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -19,6 +19,16 @@ MOST_KEYWORD_ROWS = 300
 
 
 _DROP_VECTOR = sa.text("DELETE FROM memory_vectors WHERE memory_id = :id")
+
+
+class Nearest(NamedTuple):
+    """What vectors say of a query."""
+
+    cosines: Mapping[int, float]
+    """By memory id; in no order."""
+    least: float
+    """Of everything that was compared."""
+    greatest: float
 
 
 class WordIndex(Protocol):
@@ -54,12 +64,18 @@ class VectorIndex(Protocol):
         """Enter the vector of a memory that has none."""
         ...
 
-    def cosines(
-        self, connection: Connection, shelves: Sequence[Shelf], query: Embedding
-    ) -> tuple[Any, Any]:
-        """Return the ids (int64) and cosines (float32) of all vectors of the query's model.
+    def nearest(
+        self,
+        connection: Connection,
+        shelves: Sequence[Shelf],
+        query: Embedding,
+        *,
+        most: int,
+        also: Collection[int] = (),
+    ) -> Nearest | None:
+        """Return the ``most`` nearest vectors of the query's model, and those of ``also``.
 
-        Only for transactions that write nothing: what is read may be kept for the next search.
+        None when there are no vectors of this model on these shelves. Only for transactions that write nothing: what is read may be kept for the next search.
         """
         ...
 

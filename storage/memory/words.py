@@ -100,6 +100,9 @@ _NEGATIONS = frozenset(
 def words_of(text: str) -> Iterator[str]:
     """Yield the words of a text in order, folded; unspaced scripts as pairs of characters."""
     folded = unicodedata.normalize("NFKC", text).casefold()
+    if not _UNSPACED.search(folded):
+        yield from _WORD.findall(folded)
+        return
     for match in _WORD.finditer(folded):
         word, start = match.group(), 0
         for run in _UNSPACED.finditer(word):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from storage.memory.fusion import coverage_of, fused
 from storage.memory.matrices import Matrices, Matrix
+from storage.memory.searching import Nearest
 from storage.memory.words import (
     likeness_of,
     query_words,
@@ -15,8 +16,7 @@ from storage.memory.words import (
     words_of,
 )
 
-IDS = np.array([1, 2, 3], np.int64)
-COSINES = np.array([0.9, 0.5, 0.1], np.float32)
+NEAREST = Nearest({1: 0.9, 2: 0.5, 3: 0.1}, least=0.1, greatest=0.9)
 
 
 def matrix(version, rows, *, rewritten=0):
@@ -24,38 +24,37 @@ def matrix(version, rows, *, rewritten=0):
 
 
 def test_without_vectors_the_words_decide_alone() -> None:
-    assert fused({7: 2.0, 8: 4.0}, (), (), most=9) == {8: 1.0, 7: 0.5}
+    assert fused({7: 2.0, 8: 4.0}, None, most=9) == {8: 1.0, 7: 0.5}
 
 
 def test_without_words_the_vectors_decide_alone() -> None:
-    found = fused({}, IDS, COSINES, most=2)
+    found = fused({}, NEAREST, most=2)
     assert list(found) == [1, 2]
     assert found[1] == pytest.approx(1.0)
 
 
 def test_words_weigh_as_much_as_they_cover() -> None:
-    misled = fused({3: 5.0}, IDS, COSINES, most=3)
+    misled = fused({3: 5.0}, NEAREST, most=3)
     assert misled[3] == pytest.approx(0.5)
-    wary = fused({3: 5.0}, IDS, COSINES, most=3, coverage=0.1)
+    wary = fused({3: 5.0}, NEAREST, most=3, coverage=0.1)
     assert list(wary) == [1, 2, 3]
     assert wary[3] == pytest.approx(0.05)
 
 
 def test_what_only_the_words_find_is_ranked_as_well() -> None:
-    found = fused({9: 5.0}, IDS, COSINES, most=4)
+    found = fused({9: 5.0}, NEAREST, most=4)
     assert set(list(found)[:2]) == {9, 1}
 
 
 def test_equal_vectors_are_no_division_by_nothing() -> None:
-    found = fused({}, IDS, np.ones(3, np.float32), most=3)
+    found = fused({}, Nearest({1: 1.0, 2: 1.0}, least=1.0, greatest=1.0), most=3)
     assert set(found.values()) == {0.0}
 
 
 @given(st.dictionaries(st.integers(1, 50), st.floats(0.001, 100), max_size=20), st.integers(1, 30))
 def test_a_ranking_is_bounded_ordered_and_from_zero_to_one(keyword, most) -> None:
-    ids = np.arange(1, 31, dtype=np.int64)
-    cosines = np.linspace(-1, 1, 30, dtype=np.float32)
-    found = fused(keyword, ids, cosines, most=most)
+    cosines = {at: at / 15 - 1 for at in range(1, 31)}
+    found = fused(keyword, Nearest(cosines, least=1 / 15 - 1, greatest=1.0), most=most)
     assert len(found) <= most
     assert list(found.values()) == sorted(found.values(), reverse=True)
     assert all(-1e-6 <= score <= 1 + 1e-6 for score in found.values())
