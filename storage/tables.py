@@ -562,7 +562,7 @@ memories = Table(
     Index("ix_memories_likeness", "shelf_id", "likeness"),
     Index("ix_memories_key", "shelf_id", "key"),
     Index("ix_memories_use", "shelf_id", "access_count", "used_at"),
-    Index("ix_memories_model", "model"),
+    Index("ix_memories_model", "model", "state", "id"),
     sqlite_autoincrement=True,
 )
 

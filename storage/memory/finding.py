@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.engine import Connection
 
 from agent_engine.memories import (
@@ -51,12 +51,14 @@ ROW = select(
 _TOGETHER = 40
 _IDS = tuple(f"id_{n}" for n in range(_TOGETHER))
 _NO_ID = 0
+_HELD = str(MemoryState.HELD)
 _M = memories.c
 _AMONG = _M.id.in_([bindparam(name) for name in _IDS])
 _WHOLE = ROW.where(_AMONG)
 _LEAN = select(
     _M.id, _M.shelf_id, _M.state, _M.created_at, _M.expires_at, _M.pinned, _M.weight
 ).where(_AMONG)
+"""By id alone: with more to go by, SQLite's planner may walk along another index."""
 
 
 def find(
@@ -87,9 +89,7 @@ def ranked(
     keyword = indexes.words.scores(connection, shelf_ids, words)
     if query.embedding is None:
         return fused(keyword, None, most=most)
-    nearest = indexes.vectors.nearest(
-        connection, shelves, query.embedding, most=most, also=keyword
-    )
+    nearest = indexes.vectors.nearest(connection, shelves, query.embedding, most=most, also=keyword)
     best = max(keyword, key=keyword.__getitem__, default=None)
     spread = indexes.words.spread(connection, shelf_ids, words, best) if best is not None else ()
     return fused(keyword, nearest, most=most, coverage=coverage_of(spread))
@@ -119,14 +119,6 @@ def rows_of(
     return [memory_from(row) for row in rows if row.shelf_id in lie_here]
 
 
-def embedded(connection: Connection, model: str) -> tuple[int, int]:
-    """Return how many memories have a vector of this model, and how many there are."""
-    of_model = func.count().filter(memories.c.model == model)
-    held = memories.c.state == str(MemoryState.HELD)
-    row = connection.execute(select(of_model, func.count()).where(held)).one()
-    return row[0], row[1]
-
-
 def _weighed(
     connection: Connection, scores: dict[int, float], shelves: Sequence[Shelf], now: datetime
 ) -> Iterator[tuple[float, int]]:
@@ -134,7 +126,7 @@ def _weighed(
     lie_here = {shelf.id for shelf in shelves}
     for row in _by_id(connection, _LEAN, list(scores)):
         is_over = row.expires_at is not None and row.expires_at <= now
-        if row.shelf_id in lie_here and row.state == MemoryState.HELD and not is_over:
+        if row.shelf_id in lie_here and row.state == _HELD and not is_over:
             yield scores[row.id] * _factor(row, now), row.id
 
 

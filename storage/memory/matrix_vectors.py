@@ -10,15 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent_engine.memories import Embedding
-from storage.compiled import fetch_pieces, fetch_values
+from storage.compiled import execute, fetch_pieces, fetch_values
 from storage.memory.matrices import Matrices, Matrix
 from storage.memory.searching import Nearest
 from storage.memory.shelves import Shelf
 
-_PUT = sa.text(
-    "INSERT INTO memory_vectors (memory_id, shelf_id, model, vector) "
-    "VALUES (:id, :shelf, :model, :vector)"
-)
 _VECTORS = sa.table(
     "memory_vectors",
     sa.column("memory_id"),
@@ -27,6 +23,7 @@ _VECTORS = sa.table(
     sa.column("vector"),
 )
 _V = _VECTORS.c
+_PUT = sa.insert(_VECTORS)
 _ADDED = (
     _V.shelf_id == sa.bindparam("shelf", required=True),
     _V.model == sa.bindparam("model", required=True),
@@ -48,8 +45,8 @@ class MatrixVectors:
         self, connection: Connection, memory_id: int, shelf_id: int, embedding: Embedding
     ) -> None:
         """Enter the vector of a memory that has none."""
-        values = {"id": memory_id, "shelf": shelf_id, "model": embedding.model}
-        connection.execute(_PUT, {**values, "vector": embedding.vector})
+        values = {"memory_id": memory_id, "shelf_id": shelf_id, "model": embedding.model}
+        execute(connection, _PUT, {**values, "vector": embedding.vector})
 
     def nearest(
         self,
@@ -65,7 +62,8 @@ class MatrixVectors:
 
         wanted = np.frombuffer(query.vector, np.float32)
         asked = np.array(sorted(also), np.int64)
-        best, told, least = _Best(most), {}, np.inf
+        best, least = _Best(most), np.inf
+        told: dict[int, float] = {}
         for shelf in shelves:
             matrix = self._matrix(connection, shelf, query)
             if len(matrix.ids):
@@ -93,31 +91,30 @@ class _Best:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._ids: Any = None
-        self._cosines: Any = None
+        self._ids: Any = ()
+        self._cosines: Any = ()
+        self._least = 0.0
 
     def take(self, ids: Any, cosines: Any) -> None:  # noqa: ANN401  # arrays of numpy
         """Look through another array for what is better than what there is."""
         import numpy as np  # noqa: PLC0415  # as above
 
-        if self._ids is not None:
-            hopeful = cosines > self._cosines.min() if self._is_full else slice(None)
-            ids = np.concatenate([self._ids, ids[hopeful]])
-            cosines = np.concatenate([self._cosines, cosines[hopeful]])
+        if len(self._ids) == self._most:
+            hopeful = np.flatnonzero(cosines > self._least)
+            ids, cosines = ids[hopeful], cosines[hopeful]
+        if not len(ids):
+            return
+        if len(self._ids):
+            ids = np.concatenate([self._ids, ids])
+            cosines = np.concatenate([self._cosines, cosines])
         if len(ids) > self._most:
             top = np.argpartition(cosines, len(ids) - self._most)[-self._most :]
             ids, cosines = ids[top], cosines[top]
-        self._ids, self._cosines = ids, cosines
+        self._ids, self._cosines, self._least = ids, cosines, cosines.min()
 
     def found(self) -> dict[int, float]:
         """Return the best with their ids; in no order."""
-        if self._ids is None:
-            return {}
-        return dict(zip(self._ids.tolist(), self._cosines.tolist(), strict=True))
-
-    @property
-    def _is_full(self) -> bool:
-        return len(self._ids) == self._most
+        return {int(at): float(cosine) for at, cosine in zip(self._ids, self._cosines, strict=True)}
 
 
 def _of(asked: Any, ids: Any, cosines: Any) -> dict[int, float]:  # noqa: ANN401  # arrays of numpy

@@ -75,7 +75,8 @@ class VectorIndex(Protocol):
     ) -> Nearest | None:
         """Return the ``most`` nearest vectors of the query's model, and those of ``also``.
 
-        None when there are no vectors of this model on these shelves. Only for transactions that write nothing: what is read may be kept for the next search.
+        None when there are none on these shelves. Only for transactions that write nothing: what is
+        read may be kept for the next search.
         """
         ...
 

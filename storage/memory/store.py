@@ -6,7 +6,7 @@ Rows, words and vectors of a memory change in one transaction.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.memories import (
@@ -24,10 +24,10 @@ from agent_engine.memories import (
 )
 from agent_engine.types import WorkspaceId, now_utc
 from storage.database import Database
-from storage.memory import changing, finding, forgetting, keeping, listing
+from storage.memory import changing, embedded, finding, forgetting, keeping, listing
 from storage.memory.rows import memory_from
 from storage.memory.searching import Indexes
-from storage.memory.shelves import rewrite, shelves_of
+from storage.memory.shelves import shelves_of
 from storage.tables import memories
 
 _MERGED = (MemoryKind.FACT, MemoryKind.LESSON)
@@ -124,15 +124,15 @@ class SqlMemoryStore:
 
     async def unembedded(self, model: str, *, limit: int, after: int = 0) -> Sequence[StoredMemory]:
         """Return memories of any scope without a vector of this model, oldest first."""
-        return await self._database.read(lambda c: _unembedded(c, model, limit, after))
+        return await self._database.read(lambda c: embedded.unembedded(c, model, limit, after))
 
     async def embed(self, vectors: Mapping[int, Embedding]) -> int:
         """Give memories their vectors instead of older ones; return how many were still there."""
-        return await self._database.write(lambda c: self._embed(c, vectors))
+        return await self._database.write(lambda c: embedded.embed(c, self._indexes, vectors))
 
     async def embedded(self, model: str) -> tuple[int, int]:
         """Return how many held memories have a vector of this model, and how many there are."""
-        return await self._database.read(lambda c: finding.embedded(c, model))
+        return await self._database.read(lambda c: embedded.embedded(c, model))
 
     # -- units of work ---------------------------------------------------------------------------
 
@@ -145,19 +145,6 @@ class SqlMemoryStore:
                 c, self._indexes, shelves_of(c, [scope], [memory.kind]), memory
             )
         )
-
-    def _embed(self, connection: Connection, vectors: Mapping[int, Embedding]) -> int:
-        statement = select(memories.c.id, memories.c.shelf_id).where(
-            memories.c.id.in_(list(vectors)), memories.c.state == _HELD
-        )
-        rows = connection.execute(statement).all()
-        rewrite(connection, [row.shelf_id for row in rows])
-        for row in rows:
-            self._indexes.drop_vectors(connection, [row.id])
-            self._indexes.vectors.put(connection, row.id, row.shelf_id, vectors[row.id])
-            model = update(memories).where(memories.c.id == row.id)
-            connection.execute(model.values(model=vectors[row.id].model))
-        return len(rows)
 
 
 def _shelf_ids(connection: Connection, scopes: Sequence[MemoryScope]) -> list[int]:
@@ -212,13 +199,3 @@ def _count(
     )
     more = memories.c.access_count + 1
     connection.execute(statement.values(access_count=more, used_at=now_utc()))
-
-
-def _unembedded(connection: Connection, model: str, limit: int, after: int) -> list[StoredMemory]:
-    statement = finding.ROW.where(
-        memories.c.state == _HELD,
-        memories.c.model.is_distinct_from(model),
-        memories.c.id > after,
-    )
-    rows = connection.execute(statement.order_by(memories.c.id).limit(limit))
-    return [memory_from(row) for row in rows]
