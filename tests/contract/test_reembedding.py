@@ -319,3 +319,22 @@ async def test_a_single_text_that_is_refused_does_not_stop_the_job(store) -> Non
     job = Job(store, Picky("new", 9))
     assert (await job.run()).waits == [IDLE_S]
     assert ("ready 1",) in job.embedder.asked
+
+
+async def test_what_lacks_a_vector_is_told_oldest_first_whatever_it_has_instead(store) -> None:
+    old = await keep(store, "one", "two", embedder=OLD)
+    bare = await keep(store, "three")
+    await keep(store, "four", embedder=NEW)
+    older = await keep(store, "five", embedder=LetterEmbedder("older", 7))
+    bare += await keep(store, "six")
+    expected = [*old, bare[0], *older, bare[1]]
+
+    async def missing(**where):
+        model = (await NEW.passages(["x"]))[0].model
+        return [memory.id for memory in await store.unembedded(model, **where)]
+
+    assert await missing(limit=9) == expected
+    assert await missing(limit=3) == expected[:3]
+    assert await missing(limit=2, after=expected[1]) == expected[2:4]
+    assert await missing(limit=9, after=expected[-1]) == []
+    assert await store.embedded((await NEW.passages(["x"]))[0].model) == (1, 6)
