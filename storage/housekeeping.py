@@ -8,11 +8,14 @@ from sqlalchemy import bindparam, delete, or_, select
 from agent_engine.types import Scope, TaskId, TaskStatus
 from storage.audit_rows import AT_ONCE, drain
 from storage.budgets import sweep_reservations
-from storage.database import Database
+from storage.database import Database, Dialect
 from storage.mapping import scope_from
+from storage.memory.fts5_words import merge_some
 from storage.tables import deliveries, runs, tasks
 from storage.tool_cache import prune_cache
 
+MOST_MERGES = 500
+"""Steps at a time; each is a short transaction."""
 _PRUNE = delete(deliveries).where(deliveries.c.received_at < bindparam("before"))
 _AT_WORK = (
     select(runs.c.task_id, runs.c.workspace_id, runs.c.channel_id, runs.c.agent_id)
@@ -40,6 +43,7 @@ class SqlHousekeeping:
             "deliveries": await self.prune_deliveries(before=now - deliveries_kept),
             "cached": await self.prune_cache(now=now),
             "reservations": await self.sweep_reservations(now=now),
+            "words_merged": await self.merge_words(),
         }
 
     async def prune_deliveries(self, *, before: datetime) -> int:
@@ -59,6 +63,15 @@ class SqlHousekeeping:
     async def sweep_reservations(self, *, now: datetime) -> int:
         """Delete what calls that nobody will settle had set aside; return how many."""
         return await self._database.write(lambda c: sweep_reservations(c, now))
+
+    async def merge_words(self) -> int:
+        """Keep searches by words quick on SQLite; return how many steps it took, the rest later."""
+        if self._database.dialect is not Dialect.SQLITE:
+            return 0
+        steps = 0
+        while steps < MOST_MERGES and await self._database.write(merge_some):
+            steps += 1
+        return steps
 
     async def settle_audit(self) -> int:
         """Append to the audit log what commands have put out; return how many entries."""

@@ -22,7 +22,7 @@ from agent_engine.errors import StorageError
 from agent_engine.safeguards import ToolPin
 from storage.database import CONNECT_TIMEOUT_S, Dialect, address_of
 from storage.mcp_pins import all_pins
-from storage.memory.finding import embedded
+from storage.memory.embedded import embedded
 from storage.schema import REVISIONS, current_revision
 from storage.workers import sentence_of
 

@@ -1,6 +1,7 @@
 """The words of memories in SQLite's FTS5: BM25 over words that carry their shelf."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
@@ -20,6 +21,23 @@ _SCORES = (
 _SPREAD = (
     "SELECT count(*), coalesce(max(rowid = ?), 0) FROM memory_words WHERE memory_words MATCH ?"
 )
+
+
+_MERGE = "INSERT INTO memory_words (memory_words, rank) VALUES ('merge', ?)"
+_PAGES = 100
+"""Written in one transaction at most: others wait meanwhile."""
+
+
+def merge_some(connection: Connection) -> bool:
+    """Merge some of the pieces that the index has grown by; False when nothing was left to do.
+
+    A search looks into each piece for each of its words, so many cost several times what one does.
+    """
+    driver: Any = connection.connection.driver_connection
+    before = driver.total_changes
+    connection.exec_driver_sql(_MERGE, (_PAGES,))
+    changed: int = driver.total_changes - before
+    return changed > 1  # https://sqlite.org/fts5.html#the_merge_command: one is the statement's own
 
 
 class Fts5Words:

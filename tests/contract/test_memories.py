@@ -18,6 +18,8 @@ from agent_engine.memories import (
     Trust,
 )
 from agent_engine.types import AgentId, ChannelId, TaskId, UserId, WorkspaceId, now_utc
+from storage.database import Dialect
+from storage.housekeeping import SqlHousekeeping
 from storage.memory import keeping
 from storage.memory.indexes import indexes_of
 from storage.memory.store import SqlMemoryStore
@@ -180,6 +182,25 @@ async def test_what_another_process_writes_is_seen_at_the_next_search(house, sto
     assert await texts(other, "?", **asked) == ["second", "third"]
     await store.forget(HERE, [kept.id])
     assert await texts(other, "?", **asked) == ["second"]
+
+
+async def test_the_index_of_words_is_merged_and_finds_the_same(house, store) -> None:
+    if house.database.dialect is Dialect.POSTGRES:
+        assert await SqlHousekeeping(house.database).merge_words() == 0
+        return
+    for n in range(6):
+        await store.keep(HERE, fact(f"the heron number {n}"))
+    before = await texts(store, "heron number 4")
+    assert await house.database.read(pieces) > 1
+    assert await SqlHousekeeping(house.database).merge_words() > 0
+    assert await house.database.read(pieces) == 1
+    assert await SqlHousekeeping(house.database).merge_words() == 0
+    assert await texts(store, "heron number 4") == before != []
+
+
+def pieces(connection):
+    counted = "SELECT count(DISTINCT segid) FROM memory_words_idx"
+    return connection.exec_driver_sql(counted).scalar_one()
 
 
 async def test_what_a_write_that_failed_had_entered_is_not_found(house, store) -> None:

@@ -153,7 +153,9 @@ _WORDS = """
 def _searched_on_sqlite() -> list[str]:
     # The words name their shelf (storage/memory/words.py), so no other column is needed.
     words = "CREATE VIRTUAL TABLE memory_words USING fts5(words, tokenize = 'porter unicode61')"
-    return [words, _VECTORS.format(column="BLOB"), _VECTORS_OF_SHELF]
+    # Housekeeping merges what the words are written in (fts5_words.py), even two pieces.
+    merged = "INSERT INTO memory_words (memory_words, rank) VALUES ('usermerge', 2)"
+    return [words, merged, _VECTORS.format(column="BLOB"), _VECTORS_OF_SHELF]
 
 
 def _searched_on_postgres() -> list[str]:
