@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from agent_engine.memories import Findings, MemoryKind, MemoryScope, StoredMemory
-from agent_engine.places import Channel, DirtyThread, NewPost, Person, Post, Tally
+from agent_engine.places import Channel, DirtyThread, NewPost, Person, Post, RatedWeek, Tally
 from agent_engine.types import (
     ChannelId,
     JsonObject,
@@ -200,4 +200,10 @@ class FigureStore(Protocol):
 
     async def figures(self, workspace_id: WorkspaceId, *, days: int) -> Tally:
         """Sum up the last days of a workspace."""
+        ...
+
+    async def ratings(
+        self, workspace_id: WorkspaceId, *, channel_id: ChannelId | None = None
+    ) -> Sequence[RatedWeek]:
+        """Sum up how people rated each agent, by week: in a channel, or in all public ones."""
         ...

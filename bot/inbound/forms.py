@@ -133,8 +133,7 @@ class FormDesk:
                 there = replace(place, channel_id=ChannelId(channel_id))
                 channel = await self._around.channels.peek(there.workspace_id, there.channel_id)
                 agent = await self._around.channels.agent(channel)
-                rules = await self._around.desk.rules(there)
-                return screens.agent_form(agent, there.channel_id, rules=len(rules))
+                return await self._around.desk.agent_form(agent, there)
             case ids.StepRatingForm(run_id=run_id):
                 run = await self._around.run(run_id, place)
                 return None if run is None else screens.steps_form(run, form)
