@@ -146,8 +146,15 @@ class MemoryReader(Protocol):
         """Return how many there are of each kind."""
         ...
 
-    async def search(self, scope: MemoryScope, words: str, *, limit: int) -> Findings:
-        """Return the held memories of any kind that fit the words best."""
+    async def search(
+        self,
+        scope: MemoryScope,
+        words: str,
+        *,
+        limit: int,
+        kinds: Sequence[MemoryKind] = tuple(MemoryKind),
+    ) -> Findings:
+        """Return the held memories that fit the words best, of any kind or of these."""
         ...
 
     async def history(self, scope: MemoryScope, memory_id: int) -> Sequence[StoredMemory]:
