@@ -35,6 +35,8 @@ from bot.outbound.text import count, escape, one_line
 
 MAX_WORDS = 200
 """Characters of what is searched for."""
+MOST_USED = 20
+"""So many of those that a run was told fit the modal."""
 _WORDS, _KIND = "find", "kind"
 _ALL = "all"
 _KINDS = (
@@ -57,7 +59,7 @@ class Shelf:
     remark: str = ""
     """Any text."""
     memories: Sequence[StoredMemory]
-    """At most ``PAGE``, but for what a run was told."""
+    """At most ``PAGE``, or ``MOST_USED`` of what a run was told."""
     is_more: bool = False
     """Whether another page follows."""
 
@@ -98,9 +100,10 @@ def used_shelf(
 ) -> Shelf:
     """Return what a run was told; some may have been forgotten or replaced since."""
     head = f"The answer used {count(told, 'memory', 'memories')}."
-    gone = told - len(memories)
-    remark = f"{count(gone, 'memory is', 'memories are')} gone since." if gone else ""
-    return Shelf(form=form, head=head, remark=remark, memories=memories)
+    gone, more = told - len(memories), len(memories) - MOST_USED
+    remarks = [f"{count(gone, 'memory is', 'memories are')} gone since."] if gone else []
+    remarks += [f"{count(more, 'more is', 'more are')} not shown."] if more > 0 else []
+    return Shelf(form=form, head=head, remark=" ".join(remarks), memories=memories[:MOST_USED])
 
 
 def memories_modal(shelf: Shelf, sources: Sources, *, notice: str = "") -> dict[str, Any]:

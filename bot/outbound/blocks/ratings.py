@@ -8,6 +8,8 @@ from bot.outbound.text import count
 
 BARS = "▁▂▃▄▅▆▇█"
 """From the lowest mean to the highest."""
+GAP = "\u200a"
+"""A hair space: without it bars of one height run together."""
 NO_BAR = "·"
 """A week without ratings."""
 
@@ -18,7 +20,7 @@ def ratings_line(weeks: Sequence[RatedWeek]) -> str:
     if not rated:
         return ""
     by_week = {week.weeks_ago: week for week in weeks}
-    bars = "".join(_bar(by_week.get(ago)) for ago in reversed(range(RATED_WEEKS)))
+    bars = GAP.join(_bar(by_week.get(ago)) for ago in reversed(range(RATED_WEEKS)))
     good, low = sum(week.good for week in weeks), sum(week.low for week in weeks)
     told = f"{count(rated, 'rating')} in {RATED_WEEKS} weeks: {good} 👍, {low} 👎"
     return f"{bars}  {_means(by_week)} · {told}"

@@ -42,6 +42,9 @@ def found(shown, **changes):
         found([]),
         memory_modal.used_shelf(replace(FORM, run_id="r1"), [NASTY] * 1, told=3),
         memory_modal.used_shelf(replace(FORM, run_id="r1"), [], told=0),
+        memory_modal.used_shelf(
+            replace(FORM, run_id="r1"), [replace(NASTY, id=n) for n in range(40)], told=42
+        ),
     ],
 )
 def test_slack_takes_the_modal_whatever_is_remembered(shelf):
