@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+from agent_engine.errors import StorageError
 from agent_engine.memories import MemoryKind, MemoryScope
 from agent_engine.types import AgentId, ChannelId, JsonObject, RunId, UserId
 from bot.errors import SlackError
 from bot.inbound import sentences
-from bot.inbound.facts import Facts, refusal, why_unwelcome
+from bot.inbound.facts import Facts, beside_field, refusal, why_unwelcome
 from bot.inbound.front_desk import OPEN_S, Place
 from bot.inbound.intake import Surroundings
 from bot.inbound.memory_desk import MemoryDesk
@@ -24,6 +25,8 @@ from bot.outbound.blocks import ids, memory_ids, memory_modal
 from bot.outbound.blocks.memories import LISTED, PAGE, MemoryPage
 from bot.outbound.content import Content
 
+SEARCH_S = 2.2
+"""A search has to leave time for the acknowledgement, due after 3 s."""
 MOST_PAGES = 1_300
 """More than the places of one kind fill."""
 MOST_FOUND_PAGES = 12
@@ -67,10 +70,7 @@ class MemoryBrowser:
     ) -> Mapping[str, str] | NewView:
         """Take a submitted form; return what is wrong, or what the modal shows next."""
         if isinstance(form, memory_ids.BrowseForm):
-            place = self._place(form, event.user_id)
-            wanted = memory_modal.read_search(form, event.values)
-            facts = await self._facts(place, home=event.home_workspace_id)
-            return NewView(view=await self._view(wanted, place, facts))
+            return await self._search(form, event)
         errors = await self._desk.submit(form, event)
         within = ids.read_form(_BROWSE, form.browsing)
         if not errors and isinstance(within, memory_ids.BrowseForm):
@@ -81,6 +81,19 @@ class MemoryBrowser:
         return errors
 
     # --------------------------------------------------------------------------------------------
+
+    async def _search(
+        self, form: memory_ids.BrowseForm, event: ViewSubmitted
+    ) -> Mapping[str, str] | NewView:
+        place = self._place(form, event.user_id)
+        wanted = memory_modal.read_search(form, event.values)
+        try:
+            async with asyncio.timeout(SEARCH_S):
+                facts = await self._facts(place, home=event.home_workspace_id)
+                return NewView(view=await self._view(wanted, place, facts))
+        except (StorageError, TimeoutError) as error:
+            logger.warning("memories_not_searched", extra={"error": repr(error)[:200]})
+            return beside_field(event, sentences.MEMORIES_NOT_SEARCHED)
 
     async def _open(
         self,

@@ -1,7 +1,9 @@
 """*Memories* and *Browse and search* open a modal that is true after every click."""
 
+import asyncio
 import json
 
+from agent_engine.errors import StorageError
 from bot.outbound.blocks import ids
 from tests.scenario.whole.test_commands import field_values
 from tests.scenario.whole.test_memory import ASKED, KILN, answered
@@ -155,3 +157,21 @@ async def test_a_result_is_told_in_the_channel_when_the_modal_was_closed_meanwhi
     town.workspace.faults.merge({"fail_api": {"views.update": {"error": "not_found"}}})
     await within(town, "Forget")
     await told(town, "Forgotten, with")
+
+
+async def test_a_search_that_takes_too_long_or_fails_says_so_beside_its_field(town, monkeypatch):
+    await memory(town, "remember the kiln runs on Tuesdays")
+    view = await browse(town, await memory(town))
+
+    async def hang(*_args, **_options):
+        await asyncio.Event().wait()
+
+    async def fail(*_args, **_options):
+        raise StorageError("the database cannot be used")
+
+    monkeypatch.setattr("bot.inbound.memory_browser.SEARCH_S", 0.05)
+    for search_of in (hang, fail):
+        monkeypatch.setattr("agent_engine.memory.book.MemoryBook.search", search_of)
+        said = await town.person().submit(view.id, field_values(view, find="kiln"))
+        assert said["response_action"] == "errors"
+        assert "Please try again" in said["errors"]["find"]
