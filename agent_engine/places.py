@@ -17,6 +17,9 @@ from agent_engine.types import (
     WorkspaceId,
 )
 
+RATED_WEEKS = 8
+"""So far back ratings are shown week by week."""
+
 
 class ChannelKind(StrEnum):
     """What kind of conversation a channel is."""
@@ -120,6 +123,22 @@ class DirtyThread:
     """Pass it to ``shown`` once everything up to here is shown."""
     session_status: str | None
     """The session status that Slack shows: ``processing``, ``active`` …; None when never set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatedWeek:
+    """How people rated what an agent did, in seven days; weeks without ratings have none."""
+
+    agent_id: AgentId
+    weeks_ago: int
+    """0 for the last seven days, at most ``RATED_WEEKS`` - 1."""
+    ratings: int
+    good: int
+    """Those of 4 and 5."""
+    low: int
+    """Those below 3."""
+    mean: float
+    """From 1 to 5."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ JsonObject = Mapping[str, Any]
 """A JSON object as parsed: keys are strings, values any JSON value."""
 
 LOWEST_RATING = 1
+GOOD_RATING_FROM = 4
 HIGHEST_RATING = 5
 LOW_RATING_BELOW = 3
 DEFAULT_PRIORITY = 1

@@ -346,11 +346,11 @@ async def _start_gateway(gateway: _Gateway, group: asyncio.TaskGroup) -> None:
 
 def _needs(gateway: _Gateway) -> Needs:
     works, database, clock = gateway.works, gateway.works.database, SystemClock()
-    channels = SqlChannelStore(database)
+    channels, figures = SqlChannelStore(database), SqlFigureStore(database)
     home = HomeDesk(
         engine=works.engine,
         channels=channels,
-        figures=SqlFigureStore(database),
+        figures=figures,
         talk=gateway.slack,
         whoami=gateway.whoami,
         clock=clock,
@@ -371,6 +371,7 @@ def _needs(gateway: _Gateway) -> Needs:
         tool_facts=works.toolbox.facts,
         approvals=SqlApprovalStore(database),
         memories=works.memory.book,
+        figures=figures,
         is_offline=works.models.source.is_offline,
     )
 

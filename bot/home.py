@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agent_engine.commands import TaskLine
 from agent_engine.engine import Engine
-from agent_engine.places import Channel, ChannelKind
+from agent_engine.places import Channel, ChannelKind, RatedWeek
 from agent_engine.ports import Clock
 from agent_engine.types import AgentId, ChannelId, UserId
 from bot.errors import SlackError
@@ -78,8 +78,20 @@ class HomeDesk:
         for channel in sorted(channels, key=lambda c: (c.name.lower(), c.channel_id)):
             if channel.kind is ChannelKind.PUBLIC and channel.is_member:
                 homes[channel.agent_id].append(channel.channel_id)
-        profiles = await self.engine.agents(self.whoami.us.workspace_id)
-        return tuple(AgentLine(profile=p, channels=tuple(homes[p.id])) for p in profiles)
+        workspace_id = self.whoami.us.workspace_id
+        weeks: dict[AgentId, list[RatedWeek]] = defaultdict(list)
+        for week in await self.figures.ratings(workspace_id):
+            weeks[week.agent_id].append(week)
+        lines = [
+            AgentLine(profile=p, channels=tuple(homes[p.id]), weeks=tuple(weeks[p.id]))
+            for p in await self.engine.agents(workspace_id)
+        ]
+        return tuple(sorted(lines, key=_how_rated, reverse=True))
+
+
+def _how_rated(line: AgentLine) -> int:
+    """Return how often it was rated: where not all agents fit, those stay that people use."""
+    return sum(week.ratings for week in line.weeks)
 
 
 def _may_see(task: TaskLine, user_id: UserId, channels: dict[ChannelId, Channel]) -> bool:

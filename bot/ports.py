@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from agent_engine.memories import Findings, MemoryKind, MemoryScope, StoredMemory
-from agent_engine.places import Channel, DirtyThread, NewPost, Person, Post, Tally
+from agent_engine.places import Channel, DirtyThread, NewPost, Person, Post, RatedWeek, Tally
 from agent_engine.types import (
     ChannelId,
     JsonObject,
@@ -146,8 +146,15 @@ class MemoryReader(Protocol):
         """Return how many there are of each kind."""
         ...
 
-    async def search(self, scope: MemoryScope, words: str, *, limit: int) -> Findings:
-        """Return the held memories of any kind that fit the words best."""
+    async def search(
+        self,
+        scope: MemoryScope,
+        words: str,
+        *,
+        limit: int,
+        kinds: Sequence[MemoryKind] = tuple(MemoryKind),
+    ) -> Findings:
+        """Return the held memories that fit the words best, of any kind or of these."""
         ...
 
     async def history(self, scope: MemoryScope, memory_id: int) -> Sequence[StoredMemory]:
@@ -200,4 +207,10 @@ class FigureStore(Protocol):
 
     async def figures(self, workspace_id: WorkspaceId, *, days: int) -> Tally:
         """Sum up the last days of a workspace."""
+        ...
+
+    async def ratings(
+        self, workspace_id: WorkspaceId, *, channel_id: ChannelId | None = None
+    ) -> Sequence[RatedWeek]:
+        """Sum up how people rated each agent, by week: in a channel, or in all public ones."""
         ...

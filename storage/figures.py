@@ -1,16 +1,17 @@
 """Sums over what was done and how it was rated: for the Home tab."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import bindparam, case, func, select
 from sqlalchemy.engine import Connection
 
-from agent_engine.places import Tally
-from agent_engine.types import LOW_RATING_BELOW, WorkspaceId, now_utc
+from agent_engine.places import RatedWeek, Tally
+from agent_engine.types import GOOD_RATING_FROM, LOW_RATING_BELOW, ChannelId, WorkspaceId, now_utc
 from storage.database import Database
+from storage.ratings import rated_weeks
 from storage.tables import feedback, tasks, usage
 
-_GOOD_FROM = 4
 _SINCE = bindparam("since", type_=tasks.c.created_at.type)
 _TASKS = select(func.count()).where(
     tasks.c.workspace_id == bindparam("workspace"),
@@ -45,7 +46,7 @@ _RANKED = (
     .subquery()
 )
 _RATINGS = select(
-    func.coalesce(func.sum(case((_RANKED.c.rating >= _GOOD_FROM, 1), else_=0)), 0),
+    func.coalesce(func.sum(case((_RANKED.c.rating >= GOOD_RATING_FROM, 1), else_=0)), 0),
     func.coalesce(func.sum(case((_RANKED.c.rating < LOW_RATING_BELOW, 1), else_=0)), 0),
 ).where(_RANKED.c.place == 1)
 
@@ -59,6 +60,12 @@ class SqlFigureStore:
     async def figures(self, workspace_id: WorkspaceId, *, days: int) -> Tally:
         """Sum up the last days of a workspace."""
         return await self._database.read(lambda c: _figures(c, workspace_id, days))
+
+    async def ratings(
+        self, workspace_id: WorkspaceId, *, channel_id: ChannelId | None = None
+    ) -> Sequence[RatedWeek]:
+        """Sum up how people rated each agent, by week: in a channel, or in all public ones."""
+        return await self._database.read(lambda c: rated_weeks(c, workspace_id, channel_id))
 
 
 def _figures(connection: Connection, workspace_id: WorkspaceId, days: int) -> Tally:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from agent_engine.events import Remembered
 from agent_engine.feedback import Remark
 from agent_engine.memories import MemoryKind, MemoryScope, MemoryState
-from agent_engine.types import LOW_RATING_BELOW
+from agent_engine.types import GOOD_RATING_FROM, LOW_RATING_BELOW
 from storage.compiled import execute, fetch_all, fetch_one
 from storage.lessons import current_memory, mark_run
 from storage.mapping import AnyRow
@@ -22,8 +22,6 @@ from storage.memory.changing import settle
 from storage.memory.keeping import keep
 from storage.memory.searching import Indexes
 from storage.tables import feedback, lessons
-
-GOOD_FROM = 4
 
 _L, _F = lessons.c, feedback.c
 _COUNTING = (
@@ -125,4 +123,4 @@ def _favour(rows: Iterable[AnyRow]) -> int:
     whole = [row.rating for row in rows if row.step == 0]
     if not whole:
         return 0
-    return int(whole[-1] >= GOOD_FROM) - int(whole[-1] < LOW_RATING_BELOW)
+    return int(whole[-1] >= GOOD_RATING_FROM) - int(whole[-1] < LOW_RATING_BELOW)

@@ -424,6 +424,7 @@ feedback = Table(
     Column("retracted_at", UtcTime),
     UniqueConstraint("workspace_id", "channel_id", "message_ts", "person", "step", "choice"),
     CheckConstraint("rating BETWEEN 1 AND 5", name="rating"),
+    Index("ix_feedback_recent", "workspace_id", "given_at"),
 )
 
 # -- what stands around tool and model calls -----------------------------------------------------

@@ -29,10 +29,16 @@ class MemoryBook:
         """Return how many there are of each kind."""
         return await self._store.tally(scope)
 
-    async def search(self, scope: MemoryScope, words: str, *, limit: int) -> Findings:
-        """Return the held memories of any kind that fit the words best."""
-        kinds = tuple(MemoryKind)
-        return await find(self._store, [scope], words, kinds, limit, embedder=self._embedder)
+    async def search(
+        self,
+        scope: MemoryScope,
+        words: str,
+        *,
+        limit: int,
+        kinds: Sequence[MemoryKind] = tuple(MemoryKind),
+    ) -> Findings:
+        """Return the held memories that fit the words best, of any kind or of these."""
+        return await find(self._store, [scope], words, tuple(kinds), limit, embedder=self._embedder)
 
     async def history(self, scope: MemoryScope, memory_id: int) -> Sequence[StoredMemory]:
         """Return the memory and the ones it took the place of, newest first; none: not there."""

@@ -24,7 +24,7 @@ from bot.inbound.seen import SeenTracker
 from bot.inbound.slash import SlashDesk, command_names
 from bot.inbound.talk import SlackTalk
 from bot.inbound.whoami import Whoami
-from bot.ports import ChannelStore, MemoryReader, PersonStore, PostStore, ToolFacts
+from bot.ports import ChannelStore, FigureStore, MemoryReader, PersonStore, PostStore, ToolFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,7 @@ class Needs:
     tool_facts: ToolFacts
     approvals: ApprovalStore
     memories: MemoryReader
+    figures: FigureStore
     redact: Redact = Redaction().redact
     """Takes secrets out of what people say before it is stored."""
     is_offline: bool = False
@@ -106,6 +107,7 @@ def _surroundings(needs: Needs, directory: ChannelDirectory, seen: SeenTracker) 
         talk=needs.talk,
         screens=screens,
         standing=needs.approvals,
+        figures=needs.figures,
         whoami=needs.whoami,
     )
     return Surroundings(

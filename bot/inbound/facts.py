@@ -3,6 +3,7 @@
 Facts that were not gathered are None, and then nothing is granted that depends on them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent_engine.commands import Command
@@ -19,7 +20,7 @@ from agent_engine.types import (
     WorkspaceId,
 )
 from bot.inbound import sentences
-from bot.inbound.slack_events import ButtonPressed, Origin
+from bot.inbound.slack_events import ButtonPressed, Origin, ViewSubmitted
 from bot.inbound.words import Verb
 from bot.outbound.blocks import ids
 from bot.outbound.blocks.approval import asked_people
@@ -161,3 +162,9 @@ def click_keys(event: ButtonPressed) -> tuple[str, ...]:
 def delivery_keys(origin: Origin) -> tuple[str, ...]:
     """Return the keys under which this delivery is carried out once."""
     return (f"ev:{origin.delivery_id}",) if origin.delivery_id else ()
+
+
+def beside_field(event: ViewSubmitted, sentence: str) -> Mapping[str, str]:
+    """Return a sentence to be shown in a modal: Slack wants it beside a field."""
+    first = next(iter(event.values), None)
+    return {} if first is None else {first: sentence}

@@ -10,14 +10,15 @@ from agent_engine.types import LOW_RATING_BELOW, ChannelId, JsonObject
 from bot.errors import SlackError
 from bot.inbound import acts, sentences
 from bot.inbound.call_desk import CallDesk
-from bot.inbound.facts import Do, Facts, Open, refusal, why_unwelcome
+from bot.inbound.facts import Do, Facts, Open, beside_field, refusal, why_unwelcome
 from bot.inbound.front_desk import Place
 from bot.inbound.intake import Surroundings
 from bot.inbound.lesson_desk import LessonDesk
+from bot.inbound.memory_browser import MemoryBrowser, NewView
 from bot.inbound.memory_desk import MemoryDesk
 from bot.inbound.screens import FormErrors
 from bot.inbound.slack_events import Author, ButtonPressed, ViewSubmitted
-from bot.outbound.blocks import ids, memory_ids
+from bot.outbound.blocks import ids
 from bot.outbound.content import Content
 
 MEMBERS_S = 1.5
@@ -33,7 +34,7 @@ class FormDesk:
         self._around = around
         self._calls = calls
         self._lessons = LessonDesk(around)
-        self._memories = MemoryDesk(around)
+        self._memories = MemoryBrowser(around, MemoryDesk(around))
 
     async def press(self, event: ButtonPressed) -> None:
         """Take a click. Raises StorageError when its command could not be stored."""
@@ -41,6 +42,9 @@ class FormDesk:
         place = self._place_of_button(event)
         if action is None:
             await self._unknown(event, place)
+            return
+        if isinstance(action, ids.MemoryAction):
+            await self._memories.press(event, action, place)
             return
         if place is None:
             place = await self._place_of_run(event, action)
@@ -51,8 +55,6 @@ class FormDesk:
             await self._calls.press(event, action, place)
         elif isinstance(action, ids.LessonAction):
             await self._lessons.press(event, action, place)
-        elif isinstance(action, ids.MemoryAction):
-            await self._memories.press(event, action, place)
         else:
             await self._press_plain(event, action, place)
 
@@ -71,8 +73,11 @@ class FormDesk:
             case _:
                 await self._around.desk.carry_out(route, place)
 
-    async def submit(self, event: ViewSubmitted) -> Mapping[str, str]:
-        """Take a submitted modal; return what is wrong, by block id, empty when all is well."""
+    async def submit(self, event: ViewSubmitted) -> Mapping[str, str] | NewView:
+        """Take a submitted modal; return what is wrong, by block id, empty when all is well.
+
+        Or return what the modal shows next, where it stays open.
+        """
         form = ids.read_form(event.callback_id, event.private_metadata)
         if form is None:
             logger.info("form_ignored", extra={"reason": "unknown"})
@@ -81,7 +86,7 @@ class FormDesk:
             return await self._calls.submit(form, event)
         if isinstance(form, ids.CorrectForm):
             return await self._lessons.submit(form, event)
-        if isinstance(form, memory_ids.CorrectMemoryForm):
+        if isinstance(form, ids.MemoryForm):
             return await self._memories.submit(form, event)
         place = Place(
             workspace_id=self._around.whoami.us.workspace_id,
@@ -90,7 +95,7 @@ class FormDesk:
         )
         facts = await self._facts(place, home=event.home_workspace_id)
         if why_unwelcome(facts):
-            return _on_first_field(event.values, refusal(facts))
+            return beside_field(event, refusal(facts))
         match form:
             case ids.AgentForm():
                 return await self._save_agent(form, event, place)
@@ -133,8 +138,7 @@ class FormDesk:
                 there = replace(place, channel_id=ChannelId(channel_id))
                 channel = await self._around.channels.peek(there.workspace_id, there.channel_id)
                 agent = await self._around.channels.agent(channel)
-                rules = await self._around.desk.rules(there)
-                return screens.agent_form(agent, there.channel_id, rules=len(rules))
+                return await self._around.desk.agent_form(agent, there)
             case ids.StepRatingForm(run_id=run_id):
                 run = await self._around.run(run_id, place)
                 return None if run is None else screens.steps_form(run, form)
@@ -152,12 +156,12 @@ class FormDesk:
         self, form: ids.AgentForm, event: ViewSubmitted, place: Place
     ) -> Mapping[str, str]:
         if not await self._is_member(place):
-            return _on_first_field(event.values, sentences.MEMBERS_ONLY)
+            return beside_field(event, sentences.MEMBERS_ONLY)
         channels = self._around.channels
         channel = await channels.meet(place.workspace_id, place.channel_id, None)
         profile = await channels.agent(channel)
         if profile.id != form.agent_id:
-            return _on_first_field(event.values, sentences.AGENT_CHANGED)
+            return beside_field(event, sentences.AGENT_CHANGED)
         wanted = self._around.desk.screens.read_agent(profile, event.values)
         if isinstance(wanted, FormErrors):
             return wanted.errors
@@ -260,9 +264,3 @@ class FormDesk:
 
 def _channel_of(form: ids.PlainForm) -> str:
     return form.channel_id
-
-
-def _on_first_field(values: JsonObject, sentence: str) -> Mapping[str, str]:
-    """Show a sentence in a modal: Slack wants it beside a field."""
-    first = next(iter(values), None)
-    return {} if first is None else {first: sentence}

@@ -20,8 +20,17 @@ from agent_engine.commands import (
 )
 from agent_engine.engine import Engine
 from agent_engine.errors import RequestError
+from agent_engine.places import RatedWeek
 from agent_engine.safeguards import ApprovalStore, StandingRule
-from agent_engine.types import LOW_RATING_BELOW, ChannelId, JsonObject, Thread, UserId, WorkspaceId
+from agent_engine.types import (
+    LOW_RATING_BELOW,
+    AgentProfile,
+    ChannelId,
+    JsonObject,
+    Thread,
+    UserId,
+    WorkspaceId,
+)
 from bot.errors import SlackError
 from bot.inbound import sentences
 from bot.inbound.channels import ChannelDirectory
@@ -33,6 +42,7 @@ from bot.inbound.whoami import Whoami
 from bot.inbound.words import Verb
 from bot.outbound.blocks import ids
 from bot.outbound.content import Content
+from bot.ports import FigureStore
 
 OPEN_S = 2.0
 """The trigger that opens a modal lives for three seconds."""
@@ -62,6 +72,7 @@ class FrontDesk:
     talk: SlackTalk
     screens: Screens
     standing: ApprovalStore
+    figures: FigureStore
     whoami: Whoami
     is_silent: bool = False
     """Says nothing to anybody, for what is taken in a second time."""
@@ -126,6 +137,11 @@ class FrontDesk:
         """Return the standing rules of a channel."""
         return await self.standing.rules(place.workspace_id, channel_id=place.channel_id)
 
+    async def agent_form(self, profile: AgentProfile, place: Place) -> JsonObject:
+        """Return the modal that edits a channel's agent, with how it was rated there."""
+        rules, weeks = await self.rules(place), await self._rated(place)
+        return self.screens.agent_form(profile, place.channel_id, rules=len(rules), weeks=weeks)
+
     # --------------------------------------------------------------------------------------------
 
     async def _do(self, command: Command, keys: tuple[str, ...], place: Place) -> Outcome | None:
@@ -165,7 +181,10 @@ class FrontDesk:
     async def _agent(self, place: Place) -> Content:
         channel = await self.channels.meet(place.workspace_id, place.channel_id, None)
         profile = await self.channels.agent(channel)
-        return self.screens.agent(profile, place.channel_id)
+        return self.screens.agent(profile, place.channel_id, weeks=await self._rated(place))
+
+    async def _rated(self, place: Place) -> Sequence[RatedWeek]:
+        return await self.figures.ratings(place.workspace_id, channel_id=place.channel_id)
 
     async def _status(self, place: Place) -> Content:
         if place.thread_ts is None:

@@ -9,7 +9,14 @@ from collections.abc import Mapping
 from agent_engine.commands import CorrectLesson, Declined, ForgetLesson
 from agent_engine.types import ChannelId, Lesson, RunSnapshot
 from bot.inbound import sentences
-from bot.inbound.facts import Facts, click_keys, may_change_lesson, refusal, why_unwelcome
+from bot.inbound.facts import (
+    Facts,
+    beside_field,
+    click_keys,
+    may_change_lesson,
+    refusal,
+    why_unwelcome,
+)
 from bot.inbound.front_desk import Place
 from bot.inbound.intake import Surroundings
 from bot.inbound.slack_events import Author, ButtonPressed, ViewSubmitted
@@ -50,10 +57,10 @@ class LessonDesk:
         )
         found = await self._find(form, place, home=event.home_workspace_id)
         if isinstance(found, str):
-            return _beside_field(event, found)
+            return beside_field(event, found)
         text = read_correction(event.values)
         if not text:
-            return _beside_field(event, sentences.EMPTY_LESSON)
+            return beside_field(event, sentences.EMPTY_LESSON)
         command = CorrectLesson(
             run_id=form.run_id,
             lesson_id=form.lesson_id,
@@ -61,7 +68,7 @@ class LessonDesk:
             by=event.user_id,
         )
         outcome = await self._around.engine.carry_out(command, keys=[f"view:{event.view_id}"])
-        return _beside_field(event, sentences.NO_LESSON) if isinstance(outcome, Declined) else {}
+        return beside_field(event, sentences.NO_LESSON) if isinstance(outcome, Declined) else {}
 
     # --------------------------------------------------------------------------------------------
 
@@ -101,8 +108,3 @@ class LessonDesk:
 def _lesson(run: RunSnapshot | None, lesson_id: str) -> Lesson | None:
     lessons = run.lessons if run is not None else ()
     return next((lesson for lesson in lessons if lesson.id == lesson_id), None)
-
-
-def _beside_field(event: ViewSubmitted, sentence: str) -> Mapping[str, str]:
-    first = next(iter(event.values), None)
-    return {} if first is None else {first: sentence}

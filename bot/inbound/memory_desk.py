@@ -8,26 +8,31 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
-from agent_engine.commands import Declined, Outcome
+from agent_engine.commands import Declined
 from agent_engine.memories import MemoryKind, MemoryScope, MemoryState, StoredMemory
 from agent_engine.memory_commands import (
-    ConfirmMemory,
     CorrectMemory,
-    ForgetMemory,
     ForgetPerson,
     ForgetScope,
     MemoriesChanged,
-    MemoryCommand,
-    PinMemory,
     RememberFact,
 )
-from agent_engine.types import AgentId, ChannelId, UserId
+from agent_engine.types import AgentId, ChannelId, JsonObject, RunSnapshot, UserId
 from bot.errors import SlackError
 from bot.inbound import memory_words, sentences
 from bot.inbound import words as slack_words
-from bot.inbound.facts import Facts, is_admin, may_change_memory, refusal, why_unwelcome
+from bot.inbound.facts import (
+    Facts,
+    beside_field,
+    click_keys,
+    is_admin,
+    may_change_memory,
+    refusal,
+    why_unwelcome,
+)
 from bot.inbound.front_desk import Place
 from bot.inbound.intake import Surroundings
+from bot.inbound.memory_changes import change_command
 from bot.inbound.slack_events import Author, ButtonPressed, ViewSubmitted
 from bot.inbound.words import Verb
 from bot.outbound.blocks import memories as blocks
@@ -117,13 +122,13 @@ class MemoryDesk:
         )
         facts = await self._facts(place, home=event.home_workspace_id)
         if why_unwelcome(facts):
-            return _beside_field(event, refusal(facts))
+            return beside_field(event, refusal(facts))
         found = await self._theirs(form.agent_id, form.memory_id, place, facts)
         if isinstance(found, str):
-            return _beside_field(event, found)
+            return beside_field(event, found)
         text = blocks.read_correction(event.values)
         if not text:
-            return _beside_field(event, sentences.EMPTY_MEMORY)
+            return beside_field(event, sentences.EMPTY_MEMORY)
         command = CorrectMemory(
             scope=found.scope,
             memory_id=found.id,
@@ -132,9 +137,49 @@ class MemoryDesk:
         )
         outcome = await self._around.engine.carry_out(command, keys=[f"view:{event.view_id}"])
         if isinstance(outcome, Declined):
-            return _beside_field(event, sentences.NO_MEMORY)
-        await self._say(place, sentences.MEMORY_CORRECTED)
+            return beside_field(event, sentences.NO_MEMORY)
+        if not form.view_id:
+            await self._say(place, sentences.MEMORY_CORRECTED)
         return {}
+
+    async def change(
+        self, event: ButtonPressed, action: memory_ids.Change, place: Place, facts: Facts
+    ) -> str:
+        """Do what a click wants of one memory; return what is to be said, empty for nothing."""
+        memory = await self._theirs(action.agent_id, action.memory_id, place, facts)
+        if isinstance(memory, str):
+            return memory
+        command, done = change_command(action, memory, event.user_id)
+        match await self._around.engine.carry_out(command, keys=click_keys(event)):
+            case MemoriesChanged():
+                return done
+            case Declined():
+                return sentences.NO_MEMORY
+            case _:
+                return ""
+
+    async def correction(
+        self,
+        action: memory_ids.CorrectMemory,
+        place: Place,
+        facts: Facts,
+        *,
+        view_id: str = "",
+        browsing: str = "",
+    ) -> JsonObject | str:
+        """Return the form with a memory's words, or why this person does not get it."""
+        memory = await self._theirs(action.agent_id, action.memory_id, place, facts)
+        if isinstance(memory, str):
+            return memory
+        form = memory_ids.CorrectMemoryForm(
+            agent_id=action.agent_id,
+            memory_id=memory.id,
+            channel_id=place.channel_id,
+            thread_ts=place.thread_ts or "",
+            view_id=view_id,
+            browsing=browsing,
+        )
+        return blocks.correct_modal(form, memory)
 
     # -- what is shown ---------------------------------------------------------------------------
 
@@ -214,11 +259,15 @@ class MemoryDesk:
         if run is None or run.scope.channel_id != place.channel_id:
             await self._say(place, sentences.UNKNOWN_BUTTON)
             return
+        there = await self.used(run)
+        content = blocks.used_content(there, gone=len(run.memories_used) - len(there))
+        await self._around.desk.tell(place, content)
+
+    async def used(self, run: RunSnapshot) -> Sequence[StoredMemory]:
+        """Return what the run was told from memory, as far as it is still there."""
         scope = MemoryScope.of_channel(run.scope)
         found = [await self._versions(scope, use.id) for use in run.memories_used]
-        there = [history[0] for history in found if history]
-        content = blocks.used_content(there, gone=len(found) - len(there))
-        await self._around.desk.tell(place, content)
+        return [history[0] for history in found if history]
 
     async def _export(self, scope: MemoryScope, place: Place) -> Content:
         talk = self._around.talk
@@ -266,7 +315,7 @@ class MemoryDesk:
             by_admins = sentences.ADMINS_FORGET_EVERYTHING
             await self._say(place, by_admins if is_scope else sentences.ADMINS_FORGET_OTHERS)
             return
-        outcome = await self._carry_out(command, event)
+        outcome = await self._around.engine.carry_out(command, keys=click_keys(event))
         if isinstance(outcome, MemoriesChanged):
             gone = count(outcome.count, "memory", "memories")
             await self._say(place, sentences.ALL_FORGOTTEN.format(count=gone))
@@ -274,31 +323,14 @@ class MemoryDesk:
     async def _press_one(
         self, event: ButtonPressed, action: memory_ids.AboutOne, place: Place, facts: Facts
     ) -> None:
-        memory = await self._theirs(action.agent_id, action.memory_id, place, facts)
-        if isinstance(memory, str):
-            await self._say(place, memory)
-            return
         if isinstance(action, memory_ids.CorrectMemory):
-            form = memory_ids.CorrectMemoryForm(
-                agent_id=action.agent_id,
-                memory_id=memory.id,
-                channel_id=place.channel_id,
-                thread_ts=place.thread_ts or "",
-            )
-            await self._around.desk.open(
-                event.trigger_id, blocks.correct_modal(form, memory), place
-            )
-            return
-        command, done = _command(action, memory, event.user_id)
-        outcome = await self._carry_out(command, event)
-        if isinstance(outcome, MemoriesChanged):
-            await self._say(place, done)
-        elif isinstance(outcome, Declined):
-            await self._say(place, sentences.NO_MEMORY)
-
-    async def _carry_out(self, command: MemoryCommand, event: ButtonPressed) -> Outcome:
-        keys = (f"act:{event.trigger_id}",) if event.trigger_id else ()
-        return await self._around.engine.carry_out(command, keys=keys)
+            view = await self.correction(action, place, facts)
+            if isinstance(view, str):
+                await self._say(place, view)
+            else:
+                await self._around.desk.open(event.trigger_id, view, place)
+        elif said := await self.change(event, action, place, facts):
+            await self._say(place, said)
 
     # -- small things ----------------------------------------------------------------------------
 
@@ -340,23 +372,6 @@ class MemoryDesk:
         return await self._around.facts_at(place, author)
 
 
-def _command(
-    action: memory_ids.ForgetMemory | memory_ids.ConfirmMemory | memory_ids.PinMemory,
-    memory: StoredMemory,
-    by: UserId,
-) -> tuple[MemoryCommand, str]:
-    """Return the command of a click, and what is said when it was carried out."""
-    scope, at = memory.scope, memory.id
-    match action:
-        case memory_ids.ForgetMemory():
-            return ForgetMemory(scope=scope, memory_id=at, by=by), sentences.MEMORY_FORGOTTEN
-        case memory_ids.ConfirmMemory():
-            return ConfirmMemory(scope=scope, memory_id=at, by=by), sentences.REMEMBERED
-        case memory_ids.PinMemory(pinned=pinned):
-            done = sentences.MEMORY_PINNED if pinned else sentences.MEMORY_UNPINNED
-            return PinMemory(scope=scope, memory_id=at, pinned=pinned, by=by), done
-
-
 def _ask_person(person: UserId, facts: Facts) -> Content:
     is_self = person == facts.person.user_id
     if not is_self and not is_admin(facts):
@@ -373,8 +388,3 @@ def _scope(place: Place, agent_id: AgentId) -> MemoryScope:
 def _may_clear(place: Place, facts: Facts) -> bool:
     """Say whether all that is remembered here is up to this person: their own conversation."""
     return is_admin(facts) or place.channel_id.startswith("D")
-
-
-def _beside_field(event: ViewSubmitted, sentence: str) -> Mapping[str, str]:
-    first = next(iter(event.values), None)
-    return {} if first is None else {first: sentence}

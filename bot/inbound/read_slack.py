@@ -108,6 +108,7 @@ def read_button(body: Raw) -> ButtonPressed | Unreadable:
             trigger_id=_text(body, "trigger_id"),
             response_url=_text(body, "response_url"),
             view_id=_text(view, "id"),
+            callback_id=_text(view, "callback_id"),
             private_metadata=_text(view, "private_metadata"),
             home_workspace_id=_home(body),
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agent_engine.commands import TaskLine
+from agent_engine.places import RatedWeek
 from agent_engine.ports import Clock
 from agent_engine.safeguards import StandingRule
 from agent_engine.types import AgentProfile, ChannelId, JsonObject, RunSnapshot
@@ -20,7 +21,7 @@ from bot.outbound.blocks.agent_modal import (
     read_agent_form,
 )
 from bot.outbound.blocks.help import help_content, introduction_content
-from bot.outbound.blocks.parts import actions, button, quiet, section
+from bot.outbound.blocks.parts import actions, button, context, quiet, section
 from bot.outbound.blocks.plan import plan_content
 from bot.outbound.blocks.rating_form import (
     StepRatings,
@@ -30,6 +31,7 @@ from bot.outbound.blocks.rating_form import (
     why_modal,
     why_prompt,
 )
+from bot.outbound.blocks.ratings import ratings_line
 from bot.outbound.blocks.rules_list import rules_content
 from bot.outbound.blocks.tasks_list import tasks_content
 from bot.outbound.content import Content
@@ -79,8 +81,10 @@ class Screens:
         """Say how one task stands."""
         return plan_content(run)
 
-    def agent(self, profile: AgentProfile, channel_id: ChannelId) -> Content:
-        """Describe the channel's agent, with a button that opens its form."""
+    def agent(
+        self, profile: AgentProfile, channel_id: ChannelId, *, weeks: Sequence[RatedWeek] = ()
+    ) -> Content:
+        """Describe the channel's agent and how it was rated, with a button that opens its form."""
         tools = "all" if profile.tools is None else ", ".join(profile.tools) or "none"
         model = profile.model or "the installation's"
         text = (
@@ -89,19 +93,28 @@ class Screens:
             f"Model: {escaped(model)}"
         )
         edit = button("Edit", ids.EditAgent(agent_id=profile.id, channel_id=channel_id))
-        return Content(text=text, blocks=(section(text), actions([edit])))
+        rated = _rated(profile, weeks)
+        shown = f"{text}\n{rated}" if rated else text
+        return Content(text=text, blocks=(section(shown), actions([edit])))
 
     def rules(self, rules: Sequence[StandingRule]) -> Content:
         """List the standing rules of a channel, with buttons that revoke them."""
         return rules_content(rules)
 
     def agent_form(
-        self, profile: AgentProfile, channel_id: ChannelId, *, rules: int = 0
+        self,
+        profile: AgentProfile,
+        channel_id: ChannelId,
+        *,
+        rules: int = 0,
+        weeks: Sequence[RatedWeek] = (),
     ) -> JsonObject:
-        """Return the modal that edits an agent; it says how many standing rules there are."""
+        """Return the modal that edits an agent; it says how it was rated, and what is allowed."""
         modal = agent_modal(profile, channel_id=channel_id, tools=self.tools)
         said = f"{count(rules, 'standing rule')} in this channel: {self.command_names[Verb.RULES]}"
-        return {**modal, "blocks": [*modal["blocks"], quiet(f"{said} lists them.")]}
+        rated = _rated(profile, weeks)
+        above = [context(rated)] if rated else []
+        return {**modal, "blocks": [*above, *modal["blocks"], quiet(f"{said} lists them.")]}
 
     def read_agent(self, profile: AgentProfile, values: JsonObject) -> AgentProfile | FormErrors:
         """Return the agent as the submitted form wants it, or what is wrong with the form."""
@@ -133,3 +146,7 @@ class Screens:
     def low_rating(self, action: ids.TellWhy) -> Content:
         """Return the line shown after a low rating, with the button that opens the form."""
         return why_prompt(action)
+
+
+def _rated(profile: AgentProfile, weeks: Sequence[RatedWeek]) -> str:
+    return ratings_line([week for week in weeks if week.agent_id == profile.id])

@@ -42,6 +42,7 @@ ADMINS_FORGET_OTHERS = (
 )
 MEMORIES_EXPORTED = "I have sent you {count} as a file, in our direct messages."
 MEMORIES_NOT_EXPORTED = "I could not send you the file just now. Please try again."
+MEMORIES_NOT_SEARCHED = "I could not look that up just now. Please try again."
 ALREADY_ENDED = "That task has already ended."
 STILL_RUNNING = "That task is still running."
 MEMBERS_ONLY = "Only members of the channel can change its agent."

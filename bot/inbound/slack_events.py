@@ -152,6 +152,8 @@ class ButtonPressed:
     trigger_id: str = ""
     response_url: str = ""
     view_id: str = ""
+    callback_id: str = ""
+    """Which modal of ours the click was in; empty for none."""
     private_metadata: str = ""
     home_workspace_id: str | None = None
     """The workspace the person is from."""

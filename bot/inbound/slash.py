@@ -133,8 +133,7 @@ class SlashDesk:
         if why_unwelcome(facts):
             return Content(text=refusal(facts))
         desk = self._around.desk
-        rules = await desk.rules(self._place(command))
-        view = desk.screens.agent_form(facts.agent, command.channel_id, rules=len(rules))
+        view = await desk.agent_form(facts.agent, self._place(command))
         try:
             async with asyncio.timeout(OPEN_S):
                 await self._around.talk.open_view(command.trigger_id, view)

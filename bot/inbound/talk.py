@@ -97,6 +97,14 @@ class SlackTalk(Protocol):
         """Open a modal and return its id. The trigger lives for three seconds."""
         ...
 
+    async def push_view(self, trigger_id: str, view: JsonObject) -> None:
+        """Open a modal above the one that was clicked in."""
+        ...
+
+    async def update_view(self, view_id: str, view: JsonObject) -> None:
+        """Replace what an open modal shows."""
+        ...
+
     async def publish_home(self, user_id: UserId, view: JsonObject) -> None:
         """Show this as the person's Home tab."""
         ...

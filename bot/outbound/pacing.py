@@ -80,6 +80,7 @@ _RATES = {
     "files.completeUploadExternal": _T4,
     "views.open": _T4,
     "views.publish": _T4,
+    "views.push": _T4,
     "views.update": _T4,
 }
 _LEFT_FOR_OTHERS = {("agents.sessions.setStatus", Urgency.BACKGROUND): 10}

@@ -401,6 +401,13 @@ class SlackClient:
         )
         return str(_object(said, "view").get("id", ""))
 
+    async def push_view(self, trigger_id: str, view: JsonObject) -> None:
+        """Open a modal above the one that was clicked in."""
+        await self._calls.make(
+            Call(method="views.push", patience_s=2.0, repeatable=False),
+            lambda: self._web.views_push(trigger_id=trigger_id, view=dict(view)),
+        )
+
     async def update_view(self, view_id: str, view: JsonObject) -> None:
         """Replace what an open modal shows."""
         await self._calls.make(

@@ -61,6 +61,7 @@ SCOPES_OF_METHODS = {
     "views_open": set(),
     "views_update": set(),
     "views_publish": set(),
+    "views_push": set(),
 }
 SCOPES_OF_EVENTS = {
     "app_mention": {"app_mentions:read"},

@@ -41,3 +41,23 @@ async def test_a_language_model_uses_the_tool_of_the_example():
     assert "'success': True" in said
     assert said.strip().endswith("They are rolled.")
     assert "Rolls dice." in str(server.bodies[0])
+
+
+async def test_the_tour_shows_what_is_remembered_learned_and_done_better():
+    code, said = await example()
+    assert code == 0, said
+    before, after = said.split("Lesson for next time: Check what you calculate.")
+    assert "- the kiln runs on Tuesdays" in before
+    assert "`17 * 23` = **391**" in before
+    assert "for a lesson says so" not in before
+    assert "2. Check 19 * 21, for a lesson says so: {'success': True" in after
+    assert "Lessons applied: 1" in after
+    assert "learning_capability=True" in after
+
+
+async def test_what_the_example_is_told_it_knows_in_another_process(tmp_path):
+    at = ("--memory", str(tmp_path / "agent.db"))
+    assert (await example(*at, "remember that the kiln runs on Tuesdays"))[0] == 0
+    code, said = await example(*at, "what do you know about the kiln?")
+    assert code == 0
+    assert "the kiln runs on Tuesdays (" in said

@@ -9,6 +9,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.inbound.forms import FormDesk
 from bot.inbound.lanes import Underway
+from bot.inbound.memory_browser import NewView
 from bot.inbound.read_slack import read_view
 from bot.inbound.slack_events import Unreadable
 from bot.logs import log_context
@@ -28,9 +29,11 @@ def attach_views(app: AsyncApp, desk: FormDesk, underway: Underway) -> None:
             await ack()
             return
         with underway.one(), log_context(delivery_id=f"view:{view.view_id}"):
-            errors = await desk.submit(view)
-        if errors:
-            await ack(response_action="errors", errors=dict(errors))
+            said = await desk.submit(view)
+        if isinstance(said, NewView):
+            await ack(response_action="update", view=dict(said.view))
+        elif said:
+            await ack(response_action="errors", errors=dict(said))
         else:
             await ack()
 

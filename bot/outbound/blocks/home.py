@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from agent_engine.commands import TaskLine
+from agent_engine.places import RatedWeek
 from agent_engine.types import AgentProfile, ChannelId
 from bot.outbound.blocks import ids
 from bot.outbound.blocks.parts import button, header, quiet, section
+from bot.outbound.blocks.ratings import ratings_line
 from bot.outbound.blocks.tasks_list import task_blocks
 from bot.outbound.content import Block
 from bot.outbound.text import count, escape, money, one_line
@@ -23,6 +25,8 @@ class AgentLine:
     profile: AgentProfile
     channels: tuple[ChannelId, ...]
     may_edit: bool = False
+    weeks: tuple[RatedWeek, ...] = ()
+    """How people rated it of late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +80,8 @@ def _agent(line: AgentLine) -> Block:
     tools = line.profile.tools
     has = "all tools" if tools is None else count(len(tools), "tool")
     name = escape(one_line(line.profile.name, 80)) or "agent"
-    block = dict(section(f"*{name}* · {has}\n{places or 'in no channel yet'}"))
+    lines = [f"*{name}* · {has}", places or "in no channel yet", ratings_line(line.weeks)]
+    block = dict(section("\n".join(text for text in lines if text)))
     if line.may_edit and line.channels:
         edit = ids.EditAgent(agent_id=line.profile.id, channel_id=line.channels[0])
         block["accessory"] = button("Edit", edit)

@@ -253,7 +253,9 @@ class CorrectForm:
 CallForm = ChangeForm | DenyForm | ReplyForm
 """The forms about something that a run waits for people to decide."""
 PlainForm = AgentForm | StepRatingForm | WhyForm
-Form = PlainForm | CallForm | CorrectForm | memory_ids.CorrectMemoryForm
+MemoryForm = memory_ids.CorrectMemoryForm | memory_ids.BrowseForm
+"""The modals about memories."""
+Form = PlainForm | CallForm | CorrectForm | MemoryForm
 
 _ACTIONS: dict[str, type[Any]] = {
     "stop": StopRun,
@@ -284,6 +286,7 @@ _FORMS: dict[str, type[Any]] = {
     "other": ReplyForm,
     "correct": CorrectForm,
     "memory": memory_ids.CorrectMemoryForm,
+    "memories": memory_ids.BrowseForm,
 }
 _WORDS = {kind: word for table in (_ACTIONS, _FORMS) for word, kind in table.items()}
 

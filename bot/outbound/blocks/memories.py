@@ -57,10 +57,10 @@ def page_content(page: MemoryPage) -> Content:
     """List what is remembered: what waits for people's word, then what is held."""
     name = escape(one_line(page.agent_name, 80))
     if not page.tally:
-        text = f"*{name}* remembers nothing here yet. {_how(page.command)}"
+        text = f"*{name}* remembers nothing here yet. {how_to_tell(page.command)}"
         return Content(text=text, blocks=(section(text),))
-    text = f"*{name}* remembers here: {_counts(page.tally)}."
-    blocks = [section(text), quiet(_listed(page))]
+    text = f"*{name}* remembers here: {counts(page.tally)}."
+    blocks = [section(text), quiet(listed(page))]
     for memory in page.memories:
         blocks += entry_blocks(memory)
     if not page.memories:
@@ -75,11 +75,11 @@ def found_content(
     asked = escape(one_line(words, 80))
     if not memories:
         text = f"Nothing that is remembered here fits “{asked}”."
-        return Content(text=text, blocks=(section(text), quiet(_mode(mode))))
+        return Content(text=text, blocks=(section(text), quiet(mode_words(mode))))
     found = count(len(memories), "memory", "memories")
     head = f"{found} for “{asked}”"
     text = f"{head}: which is to go?" if to_forget else f"{head}, best first."
-    blocks: list[Block] = [section(text), quiet(_mode(mode))]
+    blocks: list[Block] = [section(text), quiet(mode_words(mode))]
     for memory in memories:
         blocks += entry_blocks(memory)
     return Content(text=text, blocks=tuple(blocks))
@@ -100,10 +100,7 @@ def one_content(history: Sequence[StoredMemory], *, thread_url: str | None) -> C
     """Show one memory whole, with what it said before, newest first."""
     memory = history[0]
     text = f"Memory {memory.id}, a {memory.kind}."
-    facts = [f"used {count(memory.access_count, 'time')}"]
-    facts.append("a person's word" if memory.trust is Trust.PERSON else "the agent's own finding")
-    if thread_url is not None:
-        facts.append(f"<{escape(thread_url)}|its thread>")
+    facts = [f"used {count(memory.access_count, 'time')}", source(memory, thread_url)]
     if memory.expires_at is not None:
         facts.append(f"until {when(memory.expires_at)}")
     blocks: list[Block] = [rich(_shown(memory, LONG)), context(_facts(memory))]
@@ -127,7 +124,7 @@ def to_forget_content(history: Sequence[StoredMemory]) -> Content:
 
 def forget_scope_content(agent_id: AgentId, *, tally: Mapping[MemoryKind, int]) -> Content:
     """Ask once more before everything goes that an agent remembers in a channel."""
-    text = f"All that is remembered here would go for good: {_counts(tally)}."
+    text = f"All that is remembered here would go for good: {counts(tally)}."
     asked = _confirm("Forget everything here?", text, yes="Forget everything")
     forget = _red_button("Forget everything here", memory_ids.ForgetScope(agent_id=agent_id))
     return Content(text=text, blocks=(section(text), actions([{**forget, "confirm": asked}])))
@@ -192,12 +189,18 @@ def read_correction(values: JsonObject) -> str:
     return read_text(values, _WORDS)
 
 
-def entry_blocks(memory: StoredMemory) -> list[Block]:
-    """Return a memory with what is known of it and what can be done about it."""
+def source(memory: StoredMemory, thread_url: str | None) -> str:
+    """Say who stands behind a memory, with the address of its task's thread; safe mrkdwn."""
+    stands = "a person's word" if memory.trust is Trust.PERSON else "the agent's own finding"
+    return stands if thread_url is None else f"{stands} · <{escape(thread_url)}|its thread>"
+
+
+def entry_blocks(memory: StoredMemory, *, more: str = "") -> list[Block]:
+    """Return a memory with what is known of it, some ``more``, and what can be done about it."""
     return [
         {"type": "divider"},
         rich(_shown(memory)),
-        context(_facts(memory)),
+        context(" · ".join(part for part in (_facts(memory), more) if part)),
         actions(_buttons(memory)),
     ]
 
@@ -256,7 +259,8 @@ def _facts(memory: StoredMemory) -> str:
     return " · ".join([*(["📌"] if memory.pinned else []), *parts])
 
 
-def _counts(tally: Mapping[MemoryKind, int]) -> str:
+def counts(tally: Mapping[MemoryKind, int]) -> str:
+    """Say how many of each kind there are."""
     words = {MemoryKind.EXAMPLE: "example plan"}
     return ", ".join(
         count(tally[kind], words.get(kind, str(kind))) for kind in MemoryKind if tally.get(kind)
@@ -271,19 +275,22 @@ def _turning(page: MemoryPage) -> tuple[Block, ...]:
     newer = [turn("Newer", page.page - 1)] if page.page else []
     is_more = (page.page + 1) * PAGE < page.of_how_many
     older = [turn("Older", page.page + 1)] if is_more else []
+    browse = actions([*newer, *older, turn("Browse and search", page.page)])
     if not newer and not older:
-        return ()
+        return (browse,)
     pages = -(-page.of_how_many // PAGE)
-    return (quiet(f"Page {page.page + 1} of {pages}"), actions([*newer, *older]))
+    return (quiet(f"Page {page.page + 1} of {pages}"), browse)
 
 
-def _how(command: str) -> str:
+def how_to_tell(command: str) -> str:
+    """Say how an agent is told something to remember."""
     return f"`{escape(command)} remember <fact>` tells it something.".replace(
         "<fact>", "&lt;fact&gt;"
     )
 
 
-def _listed(page: MemoryPage) -> str:
+def listed(page: MemoryPage) -> str:
+    """Say which kinds a list has, and how others are found."""
     how = "words and meaning" if page.by_meaning else "words"
     listed = f"{page.kind}s only" if page.kind else "facts, lessons and notes"
     return f"Listed: {listed}. Search finds every kind, by {how}."
@@ -293,5 +300,6 @@ def _search_words(*, by_meaning: bool) -> str:
     return f"Searched {'by words and meaning' if by_meaning else 'by words'}."
 
 
-def _mode(mode: SearchMode) -> str:
+def mode_words(mode: SearchMode) -> str:
+    """Say how memories were searched."""
     return _search_words(by_meaning=mode is not SearchMode.KEYWORD)

@@ -74,7 +74,8 @@ class UsedMemories:
     run_id: RunId
 
 
-AboutOne = ForgetMemory | ConfirmMemory | CorrectMemory | PinMemory
+Change = ForgetMemory | ConfirmMemory | PinMemory
+AboutOne = Change | CorrectMemory
 MemoryAction = AboutOne | ListMemories | ForgetScope | ForgetPerson | UsedMemories
 
 
@@ -86,6 +87,26 @@ class CorrectMemoryForm:
     memory_id: int
     channel_id: str
     thread_ts: str
+    view_id: str = ""
+    """The modal of memories below this form; empty where there is none."""
+    browsing: str = ""
+    """What that modal carries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowseForm:
+    """The modal of memories: where, and which of them it shows."""
+
+    agent_id: AgentId
+    channel_id: str
+    thread_ts: str
+    run_id: str = ""
+    """Shows what this run was told; empty for what the agent remembers."""
+    kind: str = ""
+    """One kind only; empty for those listed by themselves."""
+    words: str = ""
+    """What is searched for; empty to list."""
+    page: int = 0
 
 
 ACTIONS: dict[str, type[MemoryAction]] = {

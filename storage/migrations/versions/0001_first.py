@@ -77,6 +77,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
             name=op.f("uq_feedback_workspace_id_channel_id_message_ts_person_step_choice"),
         ),
     )
+    op.create_index("ix_feedback_recent", "feedback", ["workspace_id", "given_at"], unique=False)
     op.create_index(op.f("ix_feedback_run_id"), "feedback", ["run_id"], unique=False)
     op.create_table(
         "people",

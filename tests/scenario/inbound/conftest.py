@@ -11,6 +11,7 @@ import pytest
 
 from agent_engine.engine import Engine
 from agent_engine.memories import Findings
+from agent_engine.places import Tally
 from agent_engine.tools.policy import ToolPolicy
 from agent_engine.types import WorkspaceId
 from bot.agents_file import AgentsFile
@@ -60,6 +61,16 @@ class NoMemories:
         return Findings()
 
     async def history(self, *_args, **_options):
+        return []
+
+
+class NoFigures:
+    """Nothing was rated."""
+
+    async def figures(self, *_args, **_options):
+        return Tally()
+
+    async def ratings(self, *_args, **_options):
         return []
 
 
@@ -128,6 +139,7 @@ class World:
                 tool_facts=KnownTools(guarded([]), ToolPolicy()),
                 approvals=RememberedApprovals(),
                 memories=NoMemories(),
+                figures=NoFigures(),
             )
             entrance = build_entrance(needs)
             entrance = replace(entrance, catch_up=replace(entrance.catch_up, sleep=_at_once))

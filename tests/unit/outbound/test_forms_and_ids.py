@@ -57,6 +57,18 @@ FORMS = st.one_of(
         memory_id=st.integers(),
         channel_id=TEXT,
         thread_ts=TEXT,
+        view_id=TEXT,
+        browsing=TEXT,
+    ),
+    st.builds(
+        memory_ids.BrowseForm,
+        agent_id=TEXT,
+        channel_id=TEXT,
+        thread_ts=TEXT,
+        run_id=TEXT,
+        kind=TEXT,
+        words=TEXT,
+        page=st.integers(),
     ),
 )
 

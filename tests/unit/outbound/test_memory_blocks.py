@@ -105,9 +105,9 @@ def test_a_list_says_how_many_of_what_and_turns_its_pages():
     tally = {MemoryKind.FACT: 9, MemoryKind.LESSON: 1, MemoryKind.EPISODE: 40}
     first = memories.page_content(a_page(KILN, tally=tally))
     assert "9 facts, 40 episodes, 1 lesson" in first.text
-    assert labels(first.blocks)[-1] == "Older"
+    assert labels(first.blocks)[-2:] == ["Older", "Browse and search"]
     last = memories.page_content(a_page(KILN, tally=tally, page=1))
-    assert labels(last.blocks)[-1] == "Newer"
+    assert labels(last.blocks)[-2:] == ["Newer", "Browse and search"]
     assert "Page 2 of 2" in all_texts(last)
 
 

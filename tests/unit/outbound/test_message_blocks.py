@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_engine.commands import TaskLine
+from agent_engine.places import RATED_WEEKS, RatedWeek
 from agent_engine.types import (
     AgentObservation,
     Answer,
@@ -27,6 +28,7 @@ from bot.outbound.blocks.home import AgentLine, Figures, HomeFacts, home_view
 from bot.outbound.blocks.notice import end_content, sentence_content
 from bot.outbound.blocks.plan import plan_content
 from bot.outbound.blocks.question import closed_content, question_content
+from bot.outbound.blocks.ratings import GAP, ratings_line
 from bot.outbound.blocks.tasks_list import tasks_content, thread_url
 from tests.fakes.blocks import all_texts, check_content, check_view
 from tests.fakes.runs import (
@@ -321,6 +323,41 @@ def test_slack_takes_the_home_tab(number):
     view = home_view(facts)
     check_view(view)
     assert "75 % 👍" in str(view)
+
+
+def a_week(ago, mean, *, ratings=2, good=2, low=0):
+    return RatedWeek(
+        agent_id=PROFILE.id, weeks_ago=ago, ratings=ratings, good=good, low=low, mean=mean
+    )
+
+
+def test_slack_takes_a_home_tab_of_two_hundred_rated_agents():
+    weeks = tuple(a_week(ago, 5.0 - ago / 2) for ago in range(RATED_WEEKS))
+    line = AgentLine(profile=PROFILE, channels=tuple(f"C{n}" for n in range(200)), weeks=weeks)
+    tasks = tuple(a_line(n) for n in range(50))
+    view = home_view(HomeFacts(workspace_url=URL, now=AT, agents=(line,) * 200, tasks=tasks))
+    check_view(view)
+    shown = view["blocks"][-3]["text"]["text"]
+    assert GAP.join("▂▃▄▅▅▆▇█") in shown
+    assert "and 180 more agents" in str(view)
+
+
+@pytest.mark.parametrize(
+    ("weeks", "line"),
+    [
+        ([], ""),
+        ([a_week(0, 1.0, good=0, low=2)], "·······▁  *1.0* of 5 this week"),
+        ([a_week(0, 5.0), a_week(3, 3.0, good=0)], "····▅··█  *5.0* of 5 this week, 3.0 before"),
+        ([a_week(1, 4.0, ratings=1, good=1), a_week(2, 1.0, ratings=3, good=0, low=3)], "1.8* of"),
+        (
+            [a_week(7, 4.5)],
+            "▇·······  *4.5* of 5, none this week · 2 ratings in 8 weeks: 2 👍, 0 👎",
+        ),
+    ],
+)
+def test_weeks_of_ratings_are_bars_and_figures(weeks, line):
+    assert line in ratings_line(weeks).replace(GAP, "")
+    assert bool(ratings_line(weeks)) == bool(line)
 
 
 def test_channels_that_the_home_tab_leaves_out_are_counted():
