@@ -50,6 +50,8 @@ class PastRun:
     rated_well: int = 0
     """How many people think well of the whole; of each one the newest choice counts."""
     rated_low: int = 0
+    example: int | None = None
+    """The memory that holds its plan as an example; None: none does, or it was forgotten."""
 
     @property
     def is_good(self) -> bool:

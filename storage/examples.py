@@ -24,7 +24,7 @@ from storage.memory.changing import change, one, settle
 from storage.memory.keeping import keep
 from storage.memory.searching import Indexes
 from storage.opinions import Opinions, opinions
-from storage.past_runs import past_runs
+from storage.past_runs import EXAMPLE_KEY, past_runs
 from storage.snapshots import read_snapshot
 from storage.tables import memories, memory_origins, memory_shelves, runs
 
@@ -72,16 +72,11 @@ def exemplify(connection: Connection, indexes: Indexes, run_id: str, *, before: 
         _keep(connection, indexes, scope, run, now)
 
 
-def example_key(run_id: str) -> str:
-    """Return the key of the example that a run's plan is."""
-    return f"example_{run_id}"
-
-
 # ------------------------------------------------------------------------------------------------
 
 
 def _example(connection: Connection, scope: MemoryScope, run_id: str) -> StoredMemory | None:
-    found = fetch_values(connection, _OF_RUN, {"run": run_id, "of_key": example_key(run_id)})
+    found = fetch_values(connection, _OF_RUN, {"run": run_id, "of_key": EXAMPLE_KEY + run_id})
     return one(connection, scope, found[0]) if found else None
 
 
@@ -110,9 +105,10 @@ def _memory(run: RunSnapshot, past: PastRun, now: Opinions) -> NewMemory:
     said = [message.id for message in run.messages if message.steers]
     return NewMemory(
         kind=MemoryKind.EXAMPLE,
-        key=example_key(run.run_id),
+        key=EXAMPLE_KEY + run.run_id,
         content={"problem": run.subject, "steps": [_told(step) for step in past.steps]},
         text=plan_words(run.subject, past),
+        heading=run.subject,
         origin=Origin(
             task_id=run.task.id,
             run_id=run.run_id,

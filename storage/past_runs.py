@@ -7,18 +7,20 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 
-from sqlalchemy import bindparam, null, select, union_all
+from sqlalchemy import bindparam, case, literal, null, select, union_all
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import BindParameter
 
-from agent_engine.memories import MemoryScope
+from agent_engine.memories import MemoryScope, MemoryState, OriginOf
 from agent_engine.past_plans import PastRun, PastStep, is_step
 from agent_engine.types import EndReason, RunId, StepStatus
 from storage.compiled import fetch_all
 from storage.mapping import AnyRow, action_from, observation_from
 from storage.opinions import opinions_in
-from storage.tables import feedback, runs, steps
+from storage.tables import feedback, memories, memory_origins, runs, steps
 
+EXAMPLE_KEY = "example_"
+"""The key of the example that a run's plan is, before the run's id."""
 _TOGETHER = 24
 """More than one planner is told of."""
 _NO_RUN = ""
@@ -34,7 +36,7 @@ _parts = union_all(
         _S.status,
         _S.started_at,
         _S.ended_at,
-        _S.observation,
+        case((_S.status == str(StepStatus.FAILED), _S.observation)).label("seen"),
         null().label("channel_id"),
         null().label("message_ts"),
         null().label("person"),
@@ -59,18 +61,31 @@ _parts = union_all(
     ).where(_F.run_id.in_(_THESE), _F.retracted_at.is_(None)),
 ).subquery("parts")
 _P = _parts.c
+_example = (
+    select(memories.c.id)
+    .join(memory_origins, memory_origins.c.memory_id == memories.c.id)
+    .where(
+        memory_origins.c.what == str(OriginOf.RUN),
+        memory_origins.c.ref == _R.id,
+        memories.c.key == literal(EXAMPLE_KEY) + _R.id,
+        memories.c.state == str(MemoryState.HELD),
+    )
+    .limit(1)
+    .scalar_subquery()
+)
 _PAST = (
     select(
         _R.id,
         _R.end_reason,
         _R.seconds,
+        _example.label("example"),
         _P.number,
         _P.number.label("step"),
         _P.action,
         _P.status,
         _P.started_at,
         _P.ended_at,
-        _P.observation,
+        _P.seen,
         _P.channel_id,
         _P.message_ts,
         _P.person,
@@ -121,11 +136,12 @@ def _run(rows: Sequence[AnyRow]) -> PastRun:
         steps=tuple(step for step in past if is_step(step.action, step.status)),
         rated_well=rated.well,
         rated_low=rated.badly,
+        example=run.example,
     )
 
 
 def _step(row: AnyRow, low: set[int]) -> PastStep:
-    seen = None if row.observation is None else observation_from(row.observation, None)
+    seen = None if row.seen is None else observation_from(row.seen, None)
     took = None
     if row.started_at is not None and row.ended_at is not None:
         took = max((row.ended_at - row.started_at).total_seconds(), 0.0)

@@ -43,6 +43,8 @@ TOLD = (MemoryKind.FACT, MemoryKind.NOTE, MemoryKind.EPISODE)
 MOST_MEMORIES = 5
 MOST_LESSONS = 3
 MOST_PLANS = 3
+MOST_RUNS = MOST_MEMORIES + 2 * MOST_PLANS
+"""Earlier runs that are looked at to choose what is told of them."""
 LONGEST_LINE = 600
 """Characters of one memory that a model is told."""
 LONGEST_RESULT = 800
@@ -58,7 +60,7 @@ _WORD = re.compile(r"[^\W_]{3,}|\d+")
 class ToldPlan:
     """A similar plan of an earlier task."""
 
-    memory: StoredMemory
+    use: MemoryUse
     words: str
     """As a planner is told of it, with its figures; data."""
 
@@ -73,9 +75,9 @@ class Recollection:
 
     def event(self, at: datetime) -> Recalled | None:
         """Return what is to be stored about the telling; None when there was nothing to tell."""
-        plans = (plan.memory for plan in self.plans)
-        told = {memory.id: memory for memory in (*self.lessons, *plans, *self.memories)}
-        uses = tuple(MemoryUse(id=memory.id, kind=str(memory.kind)) for memory in told.values())
+        plans = (plan.use for plan in self.plans)
+        told = (*map(_use, self.lessons), *plans, *map(_use, self.memories))
+        uses = tuple(dict.fromkeys(told))
         return Recalled(uses=uses, at=at) if uses else None
 
 
@@ -99,7 +101,9 @@ class LongTermMemory:
         kinds = (*TOLD, MemoryKind.LESSON, MemoryKind.EXAMPLE)
         most = 2 * (MOST_MEMORIES + MOST_LESSONS + MOST_PLANS)
         findings = await find(self.store, scopes_of(run), goal, kinds, most, embedder=self.embedder)
-        found = [one.memory for one in findings.found if not _is_of_task(one.memory, run)]
+        found = _with_few_runs(
+            [one.memory for one in findings.found if not _is_of_task(one.memory, run)]
+        )
         lessons = [memory for memory in found if memory.kind is MemoryKind.LESSON]
         past = await self._past(run, found)
         others = [one for one in found if one.kind in TOLD and not _went_badly(one, past)]
@@ -203,6 +207,12 @@ def _is_of_task(memory: StoredMemory, run: RunSnapshot) -> bool:
     return memory.kind in _OF_RUNS and memory.origin.task_id == run.task.id
 
 
+def _with_few_runs(found: Sequence[StoredMemory]) -> list[StoredMemory]:
+    """Leave out what tells of more runs than are looked at; the best come first."""
+    too_many = [memory.id for memory in found if memory.kind in _OF_RUNS][MOST_RUNS:]
+    return [memory for memory in found if memory.id not in too_many]
+
+
 def _past_of(memory: StoredMemory, past: _Past) -> PastRun | None:
     return past.get(memory.origin.run_id) if memory.origin.run_id else None
 
@@ -219,22 +229,35 @@ def _plans(found: Iterable[StoredMemory], past: _Past) -> tuple[ToldPlan, ...]:
     plans.sort(key=lambda memory: memory.kind is not MemoryKind.EXAMPLE)
     told: dict[RunId | int, ToldPlan] = {}
     for memory in plans:
-        words = _plan_words(memory, _past_of(memory, past))
-        if words:
-            told.setdefault(memory.origin.run_id or memory.id, ToldPlan(memory=memory, words=words))
-    return tuple(told.values())[:MOST_PLANS]
+        plan = _plan(memory, _past_of(memory, past))
+        if plan is not None:
+            told.setdefault(memory.origin.run_id or memory.id, plan)
+    return tuple(sorted(told.values(), key=lambda plan: not _is_example(plan)))[:MOST_PLANS]
 
 
-def _plan_words(memory: StoredMemory, known: PastRun | None) -> str:
-    """Return the plan as a planner is told of it; empty for what is none."""
+def _plan(memory: StoredMemory, known: PastRun | None) -> ToldPlan | None:
+    """Return the plan as a planner is told of it; None for what is none, or was forgotten."""
+    at = memory.created_at
     if memory.kind is MemoryKind.EXAMPLE:
-        return told_plan(memory.created_at, memory.text, known)
+        return ToldPlan(use=_use(memory), words=told_plan(at, memory.text, known))
     if known is None:
-        return ""
-    problem = _problem(memory)
+        return None
     if known.is_warning:
-        return told_warning(memory.created_at, problem, known)
-    return told_plan(memory.created_at, plan_words(problem, known), known) if known.steps else ""
+        return ToldPlan(use=_use(memory), words=told_warning(at, _problem(memory), known))
+    if not known.steps or (known.is_good and known.example is None):
+        return None
+    words = told_plan(at, plan_words(_problem(memory), known), known)
+    if known.example is None:
+        return ToldPlan(use=_use(memory), words=words)
+    return ToldPlan(use=MemoryUse(id=known.example, kind=str(MemoryKind.EXAMPLE)), words=words)
+
+
+def _is_example(plan: ToldPlan) -> bool:
+    return plan.use.kind == MemoryKind.EXAMPLE
+
+
+def _use(memory: StoredMemory) -> MemoryUse:
+    return MemoryUse(id=memory.id, kind=str(memory.kind))
 
 
 def _problem(memory: StoredMemory) -> str:

@@ -20,6 +20,7 @@ from agent_engine.types import (
     Answer,
     ChannelId,
     EndReason,
+    MemoryUse,
     RunEnd,
     RunId,
     RunSnapshot,
@@ -198,6 +199,7 @@ async def test_an_example_that_was_forgotten_stays_forgotten_when_others_rate_we
     await store.forget(example.scope, [example.id])
     await rate(house, by=BOB)
     assert await examples(store, run) == []
+    assert (await told(house, memory)).plans == ()
 
 
 async def test_what_was_answered_at_once_and_what_did_not_end_well_are_no_examples(
@@ -249,7 +251,7 @@ async def test_a_similar_task_is_told_of_the_plan_once_with_its_figures_and_rati
     await rate(house)
     recalled = await told(house, memory)
     [plan] = recalled.plans
-    assert plan.memory.kind is MemoryKind.EXAMPLE
+    assert plan.use.kind == MemoryKind.EXAMPLE
     assert "rated well by 1" in plan.words
     assert "2.5 s: use_tool orders" in plan.words
     assert [one.kind for one in recalled.memories] == [MemoryKind.EPISODE]
@@ -301,6 +303,20 @@ async def test_another_channel_is_told_nothing_and_reads_no_runs_of_this_one(
     here = MemoryScope.of_channel(run.scope)
     assert list(await store.past_runs(here, [run.run_id, RunId("none")])) == [run.run_id]
     assert await store.past_runs(replace(here, channel_id=OTHER), [run.run_id]) == {}
+
+
+async def test_an_example_is_told_where_only_the_episode_of_its_run_is_found(
+    house: House, store: SqlMemoryStore, memory: LongTermMemory
+) -> None:
+    run = await done(house, memory)
+    await rate(house)
+    [example] = await examples(store, run)
+    asker = await begun(house, "9.0", said="the answer It is 12.")
+    [plan] = (await memory.recall(asker, "12.")).plans
+    assert plan.use == MemoryUse(id=example.id, kind="example")
+    assert "rated well by 1" in plan.words
+    await store.forget(example.scope, [example.id])
+    assert (await memory.recall(asker, "12.")).plans == ()
 
 
 async def test_any_number_of_runs_is_read_in_one_statement_and_none_for_nothing(
