@@ -40,6 +40,7 @@ def planning_context(  # noqa: PLR0913  # all that a planner is told
         conversation=run.messages,
         memories=_remembered(run, recalled),
         lessons=tuple(line(lesson) for lesson in recalled.lessons),
+        past_plans=tuple(plan.words for plan in recalled.plans),
         remembers=remembers,
         steps=tuple(step for step in run.steps if step.observation is not None),
         earlier_answers=run.earlier_answers,

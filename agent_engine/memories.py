@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from agent_engine.past_plans import PastRun
 from agent_engine.types import (
     AgentId,
     ChannelId,
@@ -307,6 +308,15 @@ class MemoryStore(Protocol):
 
     async def forget_from(self, workspace_id: WorkspaceId, what: OriginOf, ref: str) -> Forgotten:
         """Delete all memories of the workspace that come from there, in every scope."""
+        ...
+
+    async def past_runs(
+        self, scope: MemoryScope, run_ids: Sequence[RunId]
+    ) -> Mapping[RunId, PastRun]:
+        """Return how these runs of the scope went; those that are not there are left out.
+
+        At once for all that one planner is told of.
+        """
         ...
 
     async def unembedded(self, model: str, *, limit: int, after: int = 0) -> Sequence[StoredMemory]:

@@ -401,6 +401,8 @@ class PlanningContext:
     """The thread, oldest first."""
     memories: tuple[str, ...] = ()
     lessons: tuple[str, ...] = ()
+    past_plans: tuple[str, ...] = ()
+    """Similar plans of earlier tasks with their figures, what went badly as a warning."""
     remembers: bool = False
     """Whether what is remembered outlives the task."""
     steps: tuple[Step, ...] = ()

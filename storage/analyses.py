@@ -1,7 +1,6 @@
 """Starting the analyses of runs that people rated low: with the rating, or with the run's end."""
 
 import hashlib
-from collections.abc import Mapping
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.engine import Connection
@@ -16,9 +15,9 @@ from agent_engine.feedback import (
 from agent_engine.types import AgentId, EndReason, RunId, Task, UserId, new_id
 from storage.compiled import execute, fetch_one
 from storage.endings import stop
-from storage.learning import opinions
 from storage.mapping import AnyRow, scope_from
 from storage.new_runs import NewRun, Place, add_run, add_task
+from storage.opinions import Opinions
 from storage.tables import lessons, runs
 from storage.upsert import insert_or_ignore
 
@@ -50,10 +49,9 @@ def analyse(connection: Connection, run: AnyRow, mine: AnyRow | None, analysis: 
     execute(connection, _DRAWN, {**whose, "by": drawn["analysis_id"], "of": drawn["analysed"]})
 
 
-def analyse_what_was_rated(connection: Connection, run: AnyRow) -> None:
+def analyse_what_was_rated(connection: Connection, run: AnyRow, rated: Opinions) -> None:
     """Start the analyses of a run that ends and was rated low while it was under way."""
-    low: Mapping[str, tuple[Remark, ...]] = opinions(connection, run.id).low
-    for person, remarks in sorted(low.items()):
+    for person, remarks in sorted(rated.low.items()):
         about = Analysis(run_id=RunId(run.id), person=UserId(person), remarks=remarks)
         analyse(connection, run, None, about)
 

@@ -39,6 +39,7 @@ from agent_engine.types import (
 from storage.analyses import analyse_what_was_rated
 from storage.compiled import execute, execute_many, fetch_one, fetch_values
 from storage.endings import EndedRun, write_end
+from storage.examples import exemplify
 from storage.learning import is_drawn_from_another_run, write_lesson
 from storage.mapping import (
     AnyRow,
@@ -51,6 +52,7 @@ from storage.mapping import (
 )
 from storage.memory.of_runs import logged_of, write_memory
 from storage.memory.searching import Indexes
+from storage.opinions import opinions
 from storage.snapshots import read_steps_whole
 from storage.sub_tasks import start_sub_task
 from storage.tables import events, outputs, plans, reservations, runs, steps, tasks, usage, waits
@@ -186,7 +188,15 @@ def _write(
         case Ended():
             ended = EndedRun(run_id=run.id, task_id=run.task_id, show_thread_id=run.show_thread_id)
             write_end(connection, ended, event)
-            analyse_what_was_rated(connection, run)
+            _learn_from_end(connection, run, indexes)
+
+
+def _learn_from_end(connection: Connection, run: AnyRow, indexes: Indexes) -> None:
+    """Learn from how people rated the run while it was under way."""
+    rated = opinions(connection, run.id)
+    analyse_what_was_rated(connection, run, rated)
+    if rated.favour > 0:
+        exemplify(connection, indexes, run.id, before=0)
 
 
 def _write_memory(

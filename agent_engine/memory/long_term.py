@@ -6,7 +6,7 @@ text that tools fetched is nobody's word.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -26,10 +26,12 @@ from agent_engine.memory.base import MemoryResult, result_from, words_for
 from agent_engine.memory.book import MemoryBook
 from agent_engine.memory.embeddings import Embedder
 from agent_engine.memory.stored import embedding_of, find
+from agent_engine.past_plans import PastRun, plan_words, told_plan, told_warning
 from agent_engine.types import (
     Answer,
     JsonObject,
     MemoryUse,
+    RunId,
     RunSnapshot,
     Step,
 )
@@ -40,12 +42,27 @@ TOLD = (MemoryKind.FACT, MemoryKind.NOTE, MemoryKind.EPISODE)
 """Kinds that a planner is told of as memories; lessons are told apart."""
 MOST_MEMORIES = 5
 MOST_LESSONS = 3
+MOST_PLANS = 3
+MOST_RUNS = MOST_MEMORIES + 2 * MOST_PLANS
+"""Earlier runs that are looked at to choose what is told of them."""
 LONGEST_LINE = 600
 """Characters of one memory that a model is told."""
 LONGEST_RESULT = 800
 OWN_WORDS = 0.6
 """The share of a fact's telling words that people must have said for it to be their word."""
+_OF_RUNS = (MemoryKind.EPISODE, MemoryKind.EXAMPLE)
+"""Kinds that tell of a run."""
+_Past = Mapping[RunId, PastRun]
 _WORD = re.compile(r"[^\W_]{3,}|\d+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldPlan:
+    """A similar plan of an earlier task."""
+
+    use: MemoryUse
+    words: str
+    """As a planner is told of it, with its figures; data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +71,13 @@ class Recollection:
 
     memories: tuple[StoredMemory, ...] = ()
     lessons: tuple[StoredMemory, ...] = ()
+    plans: tuple[ToldPlan, ...] = ()
 
     def event(self, at: datetime) -> Recalled | None:
         """Return what is to be stored about the telling; None when there was nothing to tell."""
-        told = (*self.lessons, *self.memories)
-        uses = tuple(MemoryUse(id=memory.id, kind=str(memory.kind)) for memory in told)
+        plans = (plan.use for plan in self.plans)
+        told = (*map(_use, self.lessons), *plans, *map(_use, self.memories))
+        uses = tuple(dict.fromkeys(told))
         return Recalled(uses=uses, at=at) if uses else None
 
 
@@ -75,18 +94,23 @@ class LongTermMemory:
         return MemoryBook(self.store, embedder=self.embedder)
 
     async def recall(self, run: RunSnapshot, goal: str) -> Recollection:
-        """Return what fits the goal best: lessons, and memories of other kinds.
+        """Return what fits the goal best: lessons, memories of other kinds, and similar plans.
 
         Raises StorageError.
         """
-        kinds = (*TOLD, MemoryKind.LESSON)
-        most = 2 * (MOST_MEMORIES + MOST_LESSONS)
+        kinds = (*TOLD, MemoryKind.LESSON, MemoryKind.EXAMPLE)
+        most = 2 * (MOST_MEMORIES + MOST_LESSONS + MOST_PLANS)
         findings = await find(self.store, scopes_of(run), goal, kinds, most, embedder=self.embedder)
-        found = [one.memory for one in findings.found if not _is_of_task(one.memory, run)]
+        found = _with_few_runs(
+            [one.memory for one in findings.found if not _is_of_task(one.memory, run)]
+        )
         lessons = [memory for memory in found if memory.kind is MemoryKind.LESSON]
-        others = [memory for memory in found if memory.kind is not MemoryKind.LESSON]
+        past = await self._past(run, found)
+        others = [one for one in found if one.kind in TOLD and not _went_badly(one, past)]
         return Recollection(
-            lessons=tuple(lessons[:MOST_LESSONS]), memories=tuple(others[:MOST_MEMORIES])
+            lessons=tuple(lessons[:MOST_LESSONS]),
+            memories=tuple(others[:MOST_MEMORIES]),
+            plans=_plans(found, past),
         )
 
     async def search(self, run: RunSnapshot, query: str, limit: int) -> tuple[MemoryResult, ...]:
@@ -96,7 +120,9 @@ class LongTermMemory:
         findings = await find(
             self.store, scopes_of(run), query, TOLD, limit, embedder=self.embedder
         )
-        return tuple(result_from(found) for found in findings.found)
+        past = await self._past(run, [found.memory for found in findings.found])
+        good = (one for one in findings.found if not _went_badly(one.memory, past))
+        return tuple(result_from(found) for found in good)
 
     async def fact(self, run: RunSnapshot, step: Step, key: str, value: object) -> Remembered:
         """Draft what a step was to remember.
@@ -134,6 +160,14 @@ class LongTermMemory:
         )
         return Remembered(scope=MemoryScope.of_channel(run.scope), memory=memory)
 
+    async def _past(self, run: RunSnapshot, found: Sequence[StoredMemory]) -> _Past:
+        """Return how the runs went that these memories tell of; nothing is read for none."""
+        run_ids = [one.origin.run_id for one in found if one.kind in _OF_RUNS]
+        named = list(dict.fromkeys(run_id for run_id in run_ids if run_id))
+        if not named:
+            return {}
+        return await self.store.past_runs(MemoryScope.of_channel(run.scope), named)
+
     async def _newest(self, run: RunSnapshot, limit: int) -> tuple[MemoryResult, ...]:
         found: list[StoredMemory] = []
         for scope in scopes_of(run):
@@ -170,7 +204,65 @@ def _words(texts: Iterable[str]) -> set[str]:
 
 def _is_of_task(memory: StoredMemory, run: RunSnapshot) -> bool:
     """What this very task left is in its thread and need not be told again."""
-    return memory.kind is MemoryKind.EPISODE and memory.origin.task_id == run.task.id
+    return memory.kind in _OF_RUNS and memory.origin.task_id == run.task.id
+
+
+def _with_few_runs(found: Sequence[StoredMemory]) -> list[StoredMemory]:
+    """Leave out what tells of more runs than are looked at; the best come first."""
+    too_many = [memory.id for memory in found if memory.kind in _OF_RUNS][MOST_RUNS:]
+    return [memory for memory in found if memory.id not in too_many]
+
+
+def _past_of(memory: StoredMemory, past: _Past) -> PastRun | None:
+    return past.get(memory.origin.run_id) if memory.origin.run_id else None
+
+
+def _went_badly(memory: StoredMemory, past: _Past) -> bool:
+    """Say whether it is the result of a run that people rated low: no memory to go by."""
+    known = _past_of(memory, past) if memory.kind is MemoryKind.EPISODE else None
+    return known is not None and known.is_bad
+
+
+def _plans(found: Iterable[StoredMemory], past: _Past) -> tuple[ToldPlan, ...]:
+    """Return the best of what people thought well of, then of the rest; each run once."""
+    plans = [memory for memory in found if memory.kind in _OF_RUNS]
+    plans.sort(key=lambda memory: memory.kind is not MemoryKind.EXAMPLE)
+    told: dict[RunId | int, ToldPlan] = {}
+    for memory in plans:
+        plan = _plan(memory, _past_of(memory, past))
+        if plan is not None:
+            told.setdefault(memory.origin.run_id or memory.id, plan)
+    return tuple(sorted(told.values(), key=lambda plan: not _is_example(plan)))[:MOST_PLANS]
+
+
+def _plan(memory: StoredMemory, known: PastRun | None) -> ToldPlan | None:
+    """Return the plan as a planner is told of it; None for what is none, or was forgotten."""
+    at = memory.created_at
+    if memory.kind is MemoryKind.EXAMPLE:
+        return ToldPlan(use=_use(memory), words=told_plan(at, memory.text, known))
+    if known is None:
+        return None
+    if known.is_warning:
+        return ToldPlan(use=_use(memory), words=told_warning(at, _problem(memory), known))
+    if not known.steps or (known.is_good and known.example is None):
+        return None
+    words = told_plan(at, plan_words(_problem(memory), known), known)
+    if known.example is None:
+        return ToldPlan(use=_use(memory), words=words)
+    return ToldPlan(use=MemoryUse(id=known.example, kind=str(MemoryKind.EXAMPLE)), words=words)
+
+
+def _is_example(plan: ToldPlan) -> bool:
+    return plan.use.kind == MemoryKind.EXAMPLE
+
+
+def _use(memory: StoredMemory) -> MemoryUse:
+    return MemoryUse(id=memory.id, kind=str(memory.kind))
+
+
+def _problem(memory: StoredMemory) -> str:
+    told = memory.content.get("problem") if isinstance(memory.content, dict) else None
+    return told if isinstance(told, str) else memory.text
 
 
 def _origin(run: RunSnapshot, step: Step | None = None) -> Origin:

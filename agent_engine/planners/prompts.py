@@ -82,6 +82,7 @@ def render_context(  # noqa: PLR0913  # every part is optional and named
     conversation: Sequence[PersonMessage] = (),
     memories: Sequence[str] = (),
     lessons: Sequence[str] = (),
+    past_plans: Sequence[str] = (),
     earlier_answers: Sequence[str] = (),
     files: Sequence[str] = (),
     older_steps: Sequence[str] = (),
@@ -90,11 +91,12 @@ def render_context(  # noqa: PLR0913  # every part is optional and named
 ) -> str:
     """Return the data of a request as fenced sections that together fit the budget.
 
-    What can best be missed is shortened first: memories, files and how they begin, old answers and
-    messages, then steps long past; the newest results and the goal last.
+    What can best be missed is shortened first: past plans, memories, files and how they begin,
+    old answers and messages, then steps long past; the newest results and the goal last.
     """
     said = [_spoken(m) for m in conversation if m.text != goal or m.files]
     sections = [
+        _Section("past_plans", _PAST_PLANS, list(past_plans)),
         _Section("memories", "What you remember", list(memories)),
         _Section("files", "Files in the task folder", _listed(files)),
         _Section("attached_files", "How attached files begin", _beginnings(conversation)),
@@ -112,9 +114,12 @@ def render_context(  # noqa: PLR0913  # every part is optional and named
 
 
 _DISPLAY_ORDER = (
-    "task", "lessons", "memories", "files", "attached_files", "earlier_answers", "conversation",
-    "older_steps", "results", "pending",
+    "task", "lessons", "memories", "past_plans", "files", "attached_files", "earlier_answers",
+    "conversation", "older_steps", "results", "pending",
 )  # fmt: skip
+_PAST_PLANS = (
+    "Similar plans of earlier tasks; follow what was rated well where it fits, avoid what failed"
+)
 _SECTION_TOKENS = 30
 """What the marks and the title of a section cost."""
 
@@ -285,6 +290,7 @@ def context_parts(context: PlanningContext) -> dict[str, Any]:
         "conversation": context.conversation,
         "memories": context.memories,
         "lessons": context.lessons,
+        "past_plans": context.past_plans,
         "earlier_answers": context.earlier_answers,
         "files": context.files,
     }

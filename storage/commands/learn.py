@@ -1,4 +1,4 @@
-"""What a rating leads to: an analysis, lessons retired or brought back, and lessons' weight."""
+"""What a rating leads to: an analysis; lessons and examples kept, retired, brought back; weight."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +12,13 @@ from agent_engine.types import RunId, UserId
 from storage.analyses import analyse
 from storage.compiled import fetch_one
 from storage.endings import stop
-from storage.learning import Opinions, opinions, rated_lessons, settle_lesson
+from storage.examples import exemplify
+from storage.learning import rated_lessons, settle_lesson
 from storage.lessons import mark_run
 from storage.mapping import AnyRow, scope_from
 from storage.memory.changing import weigh
 from storage.memory.searching import Indexes
+from storage.opinions import Opinions, opinions
 from storage.tables import runs
 
 HELPED = 1.25
@@ -56,6 +58,7 @@ def learn(connection: Connection, indexes: Indexes, change: Change) -> None:
         mine = next((row for row in rows if row.person == change.by), None)
         about = Analysis(run_id=RunId(run.id), person=change.by, remarks=remarks)
         analyse(connection, run, mine, about)
+    exemplify(connection, indexes, run.id, before=change.before.favour)
 
 
 def _weigh_used(connection: Connection, run: AnyRow, *, by: int) -> None:

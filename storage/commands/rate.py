@@ -7,9 +7,9 @@ from agent_engine.commands import Declined, Outcome, Rate, Rated, Unrate
 from agent_engine.places import PostKind
 from agent_engine.types import RunId, TaskId
 from storage.commands.learn import Change, learn
-from storage.learning import opinions
 from storage.mapping import AnyRow, Values
 from storage.memory.searching import Indexes
+from storage.opinions import opinions
 from storage.tables import feedback, posts
 from storage.upsert import insert_or_update
 

@@ -22,12 +22,14 @@ from agent_engine.memories import (
     Query,
     StoredMemory,
 )
-from agent_engine.types import WorkspaceId, now_utc
+from agent_engine.past_plans import PastRun
+from agent_engine.types import RunId, WorkspaceId, now_utc
 from storage.database import Database
 from storage.memory import changing, embedded, finding, forgetting, keeping, listing
 from storage.memory.rows import memory_from
 from storage.memory.searching import Indexes
 from storage.memory.shelves import shelves_of
+from storage.past_runs import past_runs
 from storage.tables import memories
 
 _MERGED = (MemoryKind.FACT, MemoryKind.LESSON)
@@ -121,6 +123,12 @@ class SqlMemoryStore:
         return await self._database.write(
             lambda c: forgetting.forget_from(c, self._indexes, workspace_id, what, ref)
         )
+
+    async def past_runs(
+        self, scope: MemoryScope, run_ids: Sequence[RunId]
+    ) -> Mapping[RunId, PastRun]:
+        """Return how these runs of the scope went; those that are not there are left out."""
+        return await self._database.read(lambda c: past_runs(c, scope, run_ids))
 
     async def unembedded(self, model: str, *, limit: int, after: int = 0) -> Sequence[StoredMemory]:
         """Return memories of any scope without a vector of this model, oldest first."""

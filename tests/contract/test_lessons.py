@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-import storage.learning
+import storage.opinions
 from agent_engine.analysis import lesson_memory
 from agent_engine.commands import (
     CorrectLesson,
@@ -347,7 +347,7 @@ async def test_a_lesson_and_the_withdrawal_of_its_rating_at_once_leave_it_retire
     await rate(house)
     [run_id] = await woken(house)
     run = await house.begin(run_id)
-    seen = meeting(storage.learning.opinions)
+    seen = meeting(storage.opinions.opinions)
     monkeypatch.setattr("storage.learning.opinions", seen)
     monkeypatch.setattr("storage.commands.learn.opinions", seen)
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
