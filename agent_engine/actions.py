@@ -13,7 +13,8 @@ from typing import Any
 from agent_engine.equipment import Equipment
 from agent_engine.errors import ToolError
 from agent_engine.events import Recalled, WaitOpened
-from agent_engine.memories import MemoryState
+from agent_engine.hearsay import TRUST, trust_of
+from agent_engine.memories import MemoryState, Trust
 from agent_engine.memory.base import MemoryResult
 from agent_engine.memory.working import remembered
 from agent_engine.planners.plan import main_text
@@ -220,7 +221,8 @@ async def _remember(doing: Doing) -> AgentObservation:
     memory, run = doing.equipment.memory, doing.session.run
     outcome, is_proposed = "kept for this task", False
     if memory is not None:
-        fact = await memory.fact(run, doing.step, key, value)
+        trust = trust_of(run, doing.equipment.tools)
+        fact = await memory.fact(run, doing.step, key, value, trust=trust)
         doing.session.note(fact)
         is_proposed = fact.memory.state is MemoryState.PROPOSED
         outcome = "noted, to be confirmed" if is_proposed else "kept for later tasks here"
@@ -254,7 +256,8 @@ async def _recall(doing: Doing) -> AgentObservation:
 
 def _entry(found: MemoryResult) -> JsonObject:
     made = f"{found.created_at:%Y-%m-%d}"
-    return {"key": found.key, "content": found.content, "source": found.source, "made": made}
+    told = {"key": found.key, "content": found.content, "source": found.source, "made": made}
+    return told | ({TRUST: str(Trust.UNTRUSTED)} if found.is_untrusted else {})
 
 
 async def _wait(doing: Doing) -> None:

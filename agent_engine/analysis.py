@@ -11,6 +11,7 @@ from agent_engine.ending import end_early
 from agent_engine.equipment import Equipment
 from agent_engine.events import Ended, Remembered
 from agent_engine.feedback import Analysis, lesson_key
+from agent_engine.hearsay import trust_of
 from agent_engine.memories import MemoryKind, MemoryScope, NewMemory, Origin, Trust
 from agent_engine.metering import metered_model
 from agent_engine.planners.lessons import Finding, find_lesson, lesson_of_words
@@ -69,7 +70,7 @@ class Analyst:
         now = self._clock.now()
         facts = {"run_id": session.run.run_id, "rated_run_id": rated.run_id}
         if found is not None:
-            trust = Trust.PERSON if is_offline else Trust.AGENT
+            trust = Trust.PERSON if is_offline else trust_of(rated, equipment.tools)
             lesson = lesson_memory(rated, analysis.person, found, trust=trust)
             scope = MemoryScope.of_channel(rated.scope)
             session.note(Remembered(scope=scope, memory=lesson, at=now))

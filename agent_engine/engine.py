@@ -3,7 +3,15 @@
 import logging
 from collections.abc import Sequence
 
-from agent_engine.commands import Command, Outcome, Repeated, TaskLine
+from agent_engine.commands import (
+    Command,
+    LessonChanged,
+    Outcome,
+    Rated,
+    Repeated,
+    TaskLine,
+)
+from agent_engine.memory_commands import MemoriesChanged
 from agent_engine.ports import AgentDirectory, Bell, CommandStore, RunStore, Topic
 from agent_engine.types import (
     AgentId,
@@ -14,6 +22,9 @@ from agent_engine.types import (
     Thread,
     WorkspaceId,
 )
+
+_MAY_LEAVE_UNEMBEDDED = (MemoriesChanged, LessonChanged, Rated)
+"""Outcomes after which a memory may lack its vector: ratings bring lessons back."""
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +46,14 @@ class Engine:
         facts = {"command": type(command).__name__, "outcome": type(outcome).__name__}
         logger.info("command_carried_out", extra=facts)
         if not isinstance(outcome, Repeated):
-            for topic in (Topic.WAKEUPS, Topic.SIGNALS, Topic.THREADS):
-                self._bell.ring(topic)
+            self._ring(outcome)
         return outcome
+
+    def _ring(self, outcome: Outcome) -> None:
+        for topic in (Topic.WAKEUPS, Topic.SIGNALS, Topic.THREADS):
+            self._bell.ring(topic)
+        if isinstance(outcome, _MAY_LEAVE_UNEMBEDDED):
+            self._bell.ring(Topic.MEMORIES)
 
     async def run(self, run_id: RunId) -> RunSnapshot:
         """Return how the run stands. Raises KeyError when there is no such run."""

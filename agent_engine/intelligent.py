@@ -14,6 +14,7 @@ from agent_engine.feedback import Analysis, Remark, analysis_parameters, lesson_
 from agent_engine.memories import MemoryScope, Origin
 from agent_engine.memory.hybrid import HybridMemory
 from agent_engine.memory.long_term import LongTermMemory
+from agent_engine.memory.stored import Shelves
 from agent_engine.types import (
     HIGHEST_RATING,
     LIBRARY_SCOPE,
@@ -61,9 +62,9 @@ class IntelligentAgent(BaseAgent):
         """Make the agent; ``more`` are the keywords of ``BaseAgent``."""
         super().__init__(name, replace(parts, memory=memory), **more)
         scope = replace(LIBRARY_SCOPE, agent_id=self.profile.id)
-        self._scope = MemoryScope.of_channel(scope)
-        self._rows = memory.store
-        self._embedder = memory.embedder
+        self._shelves = Shelves(
+            memory.store, MemoryScope.of_channel(scope), embedder=memory.embedder
+        )
         self.memory = self._memory_of(Origin(person=ASKER))
         self._conversation = TaskId(new_id())
         self._heard: list[PersonMessage] = []
@@ -115,7 +116,8 @@ class IntelligentAgent(BaseAgent):
             parameters=analysis_parameters(analysis),
         )
         await self._execute(task, [], None)
-        lesson = await self._rows.newest(self._scope, lesson_key(run.run_id, ASKER))
+        key = lesson_key(run.run_id, ASKER)
+        lesson = await self._shelves.store.newest(self._shelves.scope, key)
         if lesson is None:
             return None
         await memory.store(f"learning_{task_id}", {"lesson": lesson.text, "memory": lesson.id})
@@ -147,4 +149,4 @@ class IntelligentAgent(BaseAgent):
         return result
 
     def _memory_of(self, origin: Origin) -> HybridMemory:
-        return HybridMemory(self._rows, self._scope, embedder=self._embedder, origin=origin)
+        return HybridMemory(replace(self._shelves, origin=origin))

@@ -206,7 +206,8 @@ class _Worker:
         self._writer: AnswerWriter = equipment.writer(seeing)
         self._judge = equipment.judge(self._model) if equipment.judge else None
         self._tools = equipment.tools.specs(run.agent.tools)
-        self._recalling = Recalling(session, equipment.memory, clock)
+        memory, tools = equipment.memory, equipment.tools
+        self._recalling = Recalling(session, memory, tools=tools, clock=clock)
         self._begins = Beginner(session, equipment, self._folder, clock)
 
     async def work(self) -> Progress:

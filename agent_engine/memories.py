@@ -49,6 +49,8 @@ class Trust(StrEnum):
     PERSON = "person"
     AGENT = "agent"
     """Worked out by a model; right only as far as that goes."""
+    UNTRUSTED = "untrusted"
+    """Worked out by a model from what tools returned: a page or a file may speak in it."""
 
 
 class MemoryState(StrEnum):
@@ -236,6 +238,17 @@ class Forgotten:
     ids: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """All memories of a scope, as somebody asked for them; kept until they have them."""
+
+    id: str
+    scope: MemoryScope
+    by: UserId
+    is_begun: bool
+    """It may have been handed over already."""
+
+
 class MemoryStore(Protocol):
     """The rows of memories. All raise StorageError when the database cannot be used."""
 
@@ -275,10 +288,6 @@ class MemoryStore(Protocol):
         """Return how many of each kind ``listed`` has; kinds without any are left out."""
         ...
 
-    async def counted(self, scopes: Sequence[MemoryScope], memory_ids: Sequence[int]) -> None:
-        """Note that these memories were used just now. Ids that are not there change nothing."""
-        ...
-
     async def history(self, scope: MemoryScope, memory_id: int) -> Sequence[StoredMemory]:
         """Return the memory and the ones it superseded, newest first."""
         ...
@@ -290,16 +299,8 @@ class MemoryStore(Protocol):
         """
         ...
 
-    async def settle(self, scope: MemoryScope, memory_id: int, state: MemoryState) -> bool:
-        """Confirm a proposed memory, or retire or bring back one; False when it is not there."""
-        ...
-
     async def pin(self, scope: MemoryScope, memory_id: int, *, pinned: bool) -> bool:
         """Pin or unpin it; False when it is not there. Pinned ones are never evicted."""
-        ...
-
-    async def weigh(self, scope: MemoryScope, memory_ids: Sequence[int], factor: float) -> None:
-        """Multiply the weights, within the bounds; ids that are not there change nothing."""
         ...
 
     async def forget(self, scope: MemoryScope, memory_ids: Sequence[int]) -> Forgotten:

@@ -74,6 +74,14 @@ class ForgetPerson:
     by: UserId
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportMemories:
+    """A person wants all memories of the scope as a file; it is handed over afterwards."""
+
+    scope: MemoryScope
+    by: UserId
+
+
 MemoryCommand = (
     RememberFact
     | ConfirmMemory
@@ -82,6 +90,7 @@ MemoryCommand = (
     | ForgetMemory
     | ForgetScope
     | ForgetPerson
+    | ExportMemories
 )
 
 

@@ -214,7 +214,8 @@ class Topic(StrEnum):
     SIGNALS = "signals"
     """Something was said to a run: a stop, a message, a decision."""
     MEMORIES = "memories"
-    """A memory was kept without a vector."""
+    """There may be a memory without a vector: a run kept one, or people changed what is held,
+    or want it as a file."""
 
 
 class Bell(Protocol):

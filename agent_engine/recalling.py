@@ -3,6 +3,8 @@
 It notes with the session; nothing is stored but with the run's own events.
 """
 
+from agent_engine.hearsay import Tools, trust_of
+from agent_engine.memories import StoredMemory
 from agent_engine.memory.long_term import LongTermMemory, Recollection
 from agent_engine.ports import Clock
 from agent_engine.session import RunSession
@@ -12,11 +14,15 @@ from agent_engine.types import Answer
 class Recalling:
     """The memory of one run's agent; without one, nothing is recalled and nothing is kept."""
 
-    def __init__(self, session: RunSession, memory: LongTermMemory | None, clock: Clock) -> None:
+    def __init__(
+        self, session: RunSession, memory: LongTermMemory | None, *, tools: Tools, clock: Clock
+    ) -> None:
         self._session = session
         self._memory = memory
+        self._tools = tools
         self._clock = clock
         self._last = ("", Recollection())
+        self._told: list[StoredMemory] = []
 
     async def about(self, goal: str) -> Recollection:
         """Return what fits the goal; that the run is told of it is stored with what comes next.
@@ -28,6 +34,7 @@ class Recalling:
         if self._last[0] != goal:
             found = await self._memory.recall(self._session.run, goal)
             self._last = (goal, found)
+            self._told += (*found.lessons, *found.memories)
             if told := found.event(self._clock.now()):
                 self._session.note(told)
         return self._last[1]
@@ -35,4 +42,6 @@ class Recalling:
     def note_episode(self, answer: Answer) -> None:
         """Keep what came of the run, once it ends so."""
         if self._memory is not None:
-            self._session.note(self._memory.episode(self._session.run, answer))
+            run = self._session.run
+            trust = trust_of(run, self._tools, self._told)
+            self._session.note(self._memory.episode(run, answer, trust=trust))

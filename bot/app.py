@@ -43,6 +43,7 @@ from bot.inbound.socket import SocketRunner
 from bot.inbound.whoami import Whoami
 from bot.manifest import log_missing_scopes, scope_remarks
 from bot.models import Models, open_models
+from bot.outbound.exports import Exports
 from bot.outbound.growing_answers import GrowingAnswers
 from bot.outbound.reconciler import LostPlace, Reconciler
 from bot.outbound.reminders import Reminders
@@ -64,6 +65,7 @@ from storage.housekeeping import SqlHousekeeping
 from storage.leases import open_leases
 from storage.lock_file import sole_owner
 from storage.mcp_pins import SqlPinStore
+from storage.memory.exports import SqlExportStore
 from storage.memory.indexes import indexes_of
 from storage.memory.store import SqlMemoryStore
 from storage.people import SqlPersonStore
@@ -336,12 +338,25 @@ async def _start_gateway(gateway: _Gateway, group: asyncio.TaskGroup) -> None:
     gateway.reconciler = _reconciler(gateway)
     gateway.known.set()
     group.create_task(gateway.reconciler.run())
+    group.create_task(_exports(gateway).run())
     if (after := works.settings.file.slack.remind_after) is not None:
         threads = SqlThreadStore(works.database)
         reminders = Reminders(threads=threads, bell=works.bell, clock=SystemClock(), after=after)
         group.create_task(reminders.run())
     group.create_task(entrance.seen.run())
     await serving.wait()
+
+
+def _exports(gateway: _Gateway) -> Exports:
+    works = gateway.works
+    return Exports(
+        exports=SqlExportStore(works.database),
+        memories=works.memory.book,
+        slack=gateway.slack,
+        leases=works.leases,
+        bell=works.bell,
+        workspace_id=gateway.whoami.identity.workspace_id,
+    )
 
 
 def _needs(gateway: _Gateway) -> Needs:

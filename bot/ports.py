@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from agent_engine.memories import Findings, MemoryKind, MemoryScope, StoredMemory
+from agent_engine.memories import Export, Findings, MemoryKind, MemoryScope, StoredMemory
 from agent_engine.places import Channel, DirtyThread, NewPost, Person, Post, RatedWeek, Tally
 from agent_engine.types import (
     ChannelId,
@@ -159,6 +159,22 @@ class MemoryReader(Protocol):
 
     async def history(self, scope: MemoryScope, memory_id: int) -> Sequence[StoredMemory]:
         """Return the memory and the ones it took the place of, newest first; none: not there."""
+        ...
+
+
+class ExportStore(Protocol):
+    """What people asked for as a file and do not have yet. All raise StorageError."""
+
+    async def asked_for(self, workspace_id: WorkspaceId) -> Sequence[Export]:
+        """Return what is to be handed over, oldest first."""
+        ...
+
+    async def begun(self, export_id: str) -> None:
+        """Note that it may have been handed over from now on."""
+        ...
+
+    async def settled(self, export_id: str) -> None:
+        """Note that the person has it, or cannot get it. Safe to repeat."""
         ...
 
 

@@ -70,7 +70,7 @@ def _was_proposed(row: AnyRow, run_id: str) -> bool:
     if row.origin.get("run_id") != run_id:
         return False
     is_open = row.state == MemoryState.PROPOSED
-    was_left = row.state == MemoryState.SUPERSEDED and row.trust == Trust.AGENT
+    was_left = row.state == MemoryState.SUPERSEDED and row.trust != Trust.PERSON
     return is_open or was_left or CONFIRMED_BY in row.details
 
 

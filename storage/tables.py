@@ -594,6 +594,20 @@ lessons = Table(
     UniqueConstraint("run_id", "person"),
 )
 
+memory_exports = Table(
+    "memory_exports",
+    metadata,
+    # What people asked for as a file and do not have yet.
+    Column("id", Text, primary_key=True),
+    Column("workspace_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("agent_id", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("is_begun", Boolean, nullable=False),
+)
+
 # -- the audit log -------------------------------------------------------------------------------
 
 audit_heads = Table(

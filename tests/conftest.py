@@ -59,6 +59,9 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
+    slow = config.rootpath / "tests" / "recovery"
+    # One process runs all in turn: what takes longest comes last, so that others are heard of soon.
+    items.sort(key=lambda item: item.path.is_relative_to(slow))
     for marker, (is_there, what) in NEEDS.items():
         ours = [item for item in items if item.get_closest_marker(marker)]
         if ours and not is_there():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from agent_engine.memories import Found, StoredMemory
+from agent_engine.memories import Found, StoredMemory, Trust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,8 @@ class MemoryResult:
     source: str
     """Where it was found: ``working``, or the kind of memory it is."""
     access_count: int = 0
+    is_untrusted: bool = False
+    """A page or a file may speak in it."""
     id: int | None = None
     """Of the stored memory; None for what lives in a task alone."""
 
@@ -51,6 +53,7 @@ def result_from(found: Found) -> MemoryResult:
         created_at=memory.created_at,
         source=str(memory.kind),
         access_count=memory.access_count,
+        is_untrusted=memory.trust is Trust.UNTRUSTED,
         id=memory.id,
     )
 

@@ -19,8 +19,8 @@ class EpisodicMemory(ScopedMemory):
     async def get_recent_episodes(self, hours: float = 24) -> tuple[MemoryResult, ...]:
         """Return what happened in these last hours, newest first."""
         since = now_utc() - timedelta(hours=hours)
-        found = await self._store.recent(
-            self._scope, kinds=(self.kind,), since=since, limit=CAPACITY
+        found = await self._shelves.store.recent(
+            self._shelves.scope, kinds=(self.kind,), since=since, limit=CAPACITY
         )
         return tuple(
             MemoryResult(

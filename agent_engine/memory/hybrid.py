@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from agent_engine.memories import MemoryKind, MemoryScope, MemoryStore, Origin
-from agent_engine.memory.base import MemoryResult, content_of, result_from
-from agent_engine.memory.embeddings import Embedder
+from agent_engine.memories import MemoryKind
+from agent_engine.memory.base import MemoryResult, content_of
 from agent_engine.memory.episodic import EpisodicMemory
-from agent_engine.memory.stored import find
+from agent_engine.memory.stored import Shelves
 from agent_engine.memory.vector import VectorMemory
 from agent_engine.memory.working import WorkingMemory
 
@@ -24,21 +23,12 @@ WORKING = "working"
 class HybridMemory:
     """A ``Memory`` of a scope and a task."""
 
-    def __init__(
-        self,
-        store: MemoryStore,
-        scope: MemoryScope,
-        *,
-        embedder: Embedder | None = None,
-        origin: Origin | None = None,
-    ) -> None:
-        self._rows = store
-        self._scope = scope
-        self._embedder = embedder
+    def __init__(self, shelves: Shelves) -> None:
+        self._shelves = shelves
         self._stored: set[str] = set()
         self.working = WorkingMemory()
-        self.episodic = EpisodicMemory(store, scope, embedder=embedder, origin=origin)
-        self.vector = VectorMemory(store, scope, embedder=embedder, origin=origin)
+        self.episodic = EpisodicMemory(shelves)
+        self.vector = VectorMemory(shelves)
 
     async def store(self, key: str, value: Any, ttl: float | None = None) -> None:  # noqa: ANN401 - any JSON value
         """Keep the value in mind and store it; ``ttl`` in seconds."""
@@ -52,7 +42,7 @@ class HybridMemory:
 
         What is stored is asked first: another process may have replaced or forgotten it since.
         """
-        memory = await self._rows.newest(self._scope, key)
+        memory = await self._shelves.store.newest(self._shelves.scope, key)
         if memory is None:
             if key in self._stored:
                 self.working.drop(key)
@@ -64,10 +54,7 @@ class HybridMemory:
 
     async def search(self, query: str, limit: int = 10) -> tuple[MemoryResult, ...]:
         """Return what fits best of all that this scope holds, each once."""
-        findings = await find(
-            self._rows, [self._scope], query, tuple(MemoryKind), limit, embedder=self._embedder
-        )
-        return self._named([result_from(found) for found in findings.found])
+        return self._named(await self._shelves.search(query, tuple(MemoryKind), limit))
 
     def _named(self, found: Sequence[MemoryResult]) -> tuple[MemoryResult, ...]:
         """Say of what is in mind that it is."""

@@ -124,8 +124,16 @@ class LongTermMemory:
         good = (one for one in findings.found if not _went_badly(one.memory, past))
         return tuple(result_from(found) for found in good)
 
-    async def fact(self, run: RunSnapshot, step: Step, key: str, value: object) -> Remembered:
-        """Draft what a step was to remember.
+    async def fact(  # what, of which step, and who stands behind it
+        self,
+        run: RunSnapshot,
+        step: Step,
+        key: str,
+        value: object,
+        *,
+        trust: Trust = Trust.AGENT,
+    ) -> Remembered:
+        """Draft what a step was to remember; ``trust`` is the run's own.
 
         It is held at once only where people in the thread said it in their own words; anything
         else is proposed, and found by nobody before a person confirms it.
@@ -138,14 +146,16 @@ class LongTermMemory:
             content=value,
             text=text,
             heading=key.replace("_", " "),
-            trust=Trust.PERSON if is_theirs else Trust.AGENT,
+            trust=Trust.PERSON if is_theirs else trust,
             state=MemoryState.HELD if is_theirs else MemoryState.PROPOSED,
             origin=_origin(run, step),
             embedding=await embedding_of(self.embedder, text),
         )
         return Remembered(scope=MemoryScope.of_channel(run.scope), memory=memory)
 
-    def episode(self, run: RunSnapshot, answer: Answer) -> Remembered:
+    def episode(
+        self, run: RunSnapshot, answer: Answer, *, trust: Trust = Trust.AGENT
+    ) -> Remembered:
         """Draft what happened: the run's problem and what came of it.
 
         Without a vector: the answer does not wait for one, the job that makes them follows.
@@ -155,6 +165,7 @@ class LongTermMemory:
             key=f"task_result_{run.task.id}",
             content={"problem": run.subject, "result": answer.text[:LONGEST_RESULT]},
             text=f"{run.subject}\n{answer.text[:LONGEST_RESULT]}",
+            trust=trust,
             origin=_origin(run),
             details=_figures(run),
         )
@@ -181,8 +192,17 @@ def line(memory: StoredMemory) -> str:
     """Return a memory as a model is told of it: when it was made, by whom, and its words."""
     told = " ".join(memory.text.split())
     short = told if len(told) <= LONGEST_LINE else f"{told[: LONGEST_LINE - 1]}…"
-    by = "a person said" if memory.trust is Trust.PERSON else f"own {memory.kind}"
-    return f"[{memory.created_at:%Y-%m-%d}, {by}] {short}"
+    return f"[{memory.created_at:%Y-%m-%d}, {_whose(memory)}] {short}"
+
+
+def _whose(memory: StoredMemory) -> str:
+    match memory.trust:
+        case Trust.PERSON:
+            return "a person said"
+        case Trust.AGENT:
+            return f"own {memory.kind}"
+        case Trust.UNTRUSTED:
+            return f"own {memory.kind}, untrusted: it may repeat what a page or a file said"
 
 
 def scopes_of(run: RunSnapshot) -> list[MemoryScope]:

@@ -5,6 +5,7 @@ makes vectors anew gives it one later.
 """
 
 import logging
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -26,23 +27,31 @@ from agent_engine.types import now_utc
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Shelves:
+    """Where memories of one scope are kept, and how they are found there."""
+
+    store: MemoryStore
+    scope: MemoryScope
+    embedder: Embedder | None = field(default=None, kw_only=True)
+    origin: Origin = field(default_factory=Origin, kw_only=True)
+    """Where what is kept comes from."""
+
+    async def search(
+        self, query: str, kinds: tuple[MemoryKind, ...], limit: int
+    ) -> tuple[MemoryResult, ...]:
+        """Return what fits best by words and meaning, recent things a little before old ones."""
+        findings = await find(self.store, [self.scope], query, kinds, limit, embedder=self.embedder)
+        return tuple(result_from(found) for found in findings.found)
+
+
 class ScopedMemory:
     """A ``Memory`` of one kind in one scope, over stored rows."""
 
     kind: MemoryKind
 
-    def __init__(
-        self,
-        store: MemoryStore,
-        scope: MemoryScope,
-        *,
-        embedder: Embedder | None = None,
-        origin: Origin | None = None,
-    ) -> None:
-        self._store = store
-        self._scope = scope
-        self._embedder = embedder
-        self._origin = origin or Origin()
+    def __init__(self, shelves: Shelves) -> None:
+        self._shelves = shelves
 
     async def store(self, key: str, value: Any, ttl: float | None = None) -> None:  # noqa: ANN401 - any JSON value
         """Keep the value; ``ttl`` in seconds. The newest value of a key replaces older ones."""
@@ -52,23 +61,20 @@ class ScopedMemory:
             key=key,
             content=value,
             text=text,
-            origin=self._origin,
+            origin=self._shelves.origin,
             expires_at=None if ttl is None else now_utc() + timedelta(seconds=ttl),
-            embedding=await embedding_of(self._embedder, text),
+            embedding=await embedding_of(self._shelves.embedder, text),
         )
-        await self._store.keep(self._scope, memory)
+        await self._shelves.store.keep(self._shelves.scope, memory)
 
     async def retrieve(self, key: str) -> Any | None:  # noqa: ANN401 - any JSON value
         """Return the newest value of the key and count the access; None when there is none."""
-        memory = await self._store.newest(self._scope, key)
+        memory = await self._shelves.store.newest(self._shelves.scope, key)
         return content_of(memory) if memory is not None and memory.kind is self.kind else None
 
     async def search(self, query: str, limit: int = 10) -> tuple[MemoryResult, ...]:
         """Return what fits best by words and meaning, recent things a little before old ones."""
-        findings = await find(
-            self._store, [self._scope], query, (self.kind,), limit, embedder=self._embedder
-        )
-        return tuple(result_from(found) for found in findings.found)
+        return await self._shelves.search(query, (self.kind,), limit)
 
 
 async def find(  # noqa: PLR0913 - whose, what, and how much

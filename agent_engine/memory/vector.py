@@ -21,7 +21,8 @@ class VectorMemory(ScopedMemory):
         """
         import numpy as np  # noqa: PLC0415  # only where there are vectors
 
-        if self._embedder is None:
+        embedder = self._shelves.embedder
+        if embedder is None:
             raise RequestError("no model for embeddings is configured")
-        [embedding] = await self._embedder.passages([text])
+        [embedding] = await embedder.passages([text])
         return np.frombuffer(embedding.vector, np.float32)

@@ -1,7 +1,8 @@
 """Asks a model what can be learned from a run that a person rated low. Calls nothing else.
 
 All that it shows stands between fences: what a page or a tool said in the run must not become a
-rule of the agent's. So a lesson with an address that no person named is not accepted either.
+rule of the agent's. So a lesson with an address that no person named, or with a sentence that a
+tool returned, is not accepted either.
 """
 
 import re
@@ -42,6 +43,9 @@ _EXAMPLE = (
     '{"wrong":"The sum left out the refunds.","next_time":"Subtract refunds before summing '
     'revenue.","applies_when":"Adding up revenue from exported orders."}'
 )
+QUOTED_WORDS = 6
+"""So many words in a row that a tool returned, and no person said, are a quotation."""
+_WORD = re.compile(r"\w+")
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\w+", re.IGNORECASE)
 
 
@@ -62,8 +66,10 @@ async def find_lesson(
 
     Raises what ``structured.ask`` raises.
     """
-    named = _people_said(run, remarks)
-    understood = await ask(model, _question(run, remarks), partial(_read, named=named))
+    said = _people_said(run, remarks)
+    foreign = _rows_of_words(_tools_said(run)) - _rows_of_words(said)
+    read = partial(_read, named=said, foreign=foreign)
+    understood = await ask(model, _question(run, remarks), read)
     found = understood.value
     return found if found.next_time else None
 
@@ -117,12 +123,30 @@ def _people_said(run: RunSnapshot, remarks: Sequence[Remark]) -> str:
     return "\n".join(said).casefold()
 
 
-def _read(value: Any, last_try: bool, *, named: str) -> Finding:  # noqa: ANN401, FBT001  # Read's shape
+def _tools_said(run: RunSnapshot) -> str:
+    return "\n".join(str(s.observation.content) for s in run.steps if s.observation is not None)
+
+
+def _rows_of_words(text: str) -> frozenset[tuple[str, ...]]:
+    """Return all rows of so many words that the text has."""
+    words = _WORD.findall(text.casefold())
+    return frozenset(zip(*(words[start:] for start in range(QUOTED_WORDS)), strict=False))
+
+
+def _read(  # Read's shape
+    value: Any,  # noqa: ANN401
+    last_try: bool,  # noqa: FBT001
+    *,
+    named: str,
+    foreign: frozenset[tuple[str, ...]],
+) -> Finding:
     check_schema(_ACCEPTED, value)
     parts = {part: " ".join(value[part].split()) for part in _PARTS}
     for part, text in parts.items():
         if any(found.casefold() not in named for found in _ADDRESS.findall(text)):
             raise UnfitError(f"{part} names an address; leave addresses out")
+        if _rows_of_words(text) & foreign:
+            raise UnfitError(f"{part} repeats what a tool returned; use words of your own")
         if len(text) > LONGEST and not last_try:
             raise UnfitError(f"{part} has more than {LONGEST} characters")
     return Finding(**{part: _cut(text) for part, text in parts.items()})

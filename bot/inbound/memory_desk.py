@@ -4,21 +4,19 @@ Whose memories are meant is the channel that Slack names, never what a button ca
 may work with the agent sees what it remembers there; who may change it is looked up at every click.
 """
 
-import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 
 from agent_engine.commands import Declined
 from agent_engine.memories import MemoryKind, MemoryScope, MemoryState, StoredMemory
 from agent_engine.memory_commands import (
     CorrectMemory,
+    ExportMemories,
     ForgetPerson,
     ForgetScope,
     MemoriesChanged,
     RememberFact,
 )
 from agent_engine.types import AgentId, ChannelId, JsonObject, RunSnapshot, UserId
-from bot.errors import SlackError
 from bot.inbound import memory_words, sentences
 from bot.inbound import words as slack_words
 from bot.inbound.facts import (
@@ -37,20 +35,12 @@ from bot.inbound.slack_events import Author, ButtonPressed, ViewSubmitted
 from bot.inbound.words import Verb
 from bot.outbound.blocks import memories as blocks
 from bot.outbound.blocks import memory_ids
-from bot.outbound.blocks.memory_export import exported
 from bot.outbound.blocks.parts import section
 from bot.outbound.blocks.tasks_list import thread_url
 from bot.outbound.content import Content
-from bot.outbound.slack_values import Upload
 from bot.outbound.text import count
 
-EXPORT_S = 2.2
-"""Handing over a file has to leave time for the acknowledgement, due after 3 s."""
-MOST_EXPORTED = 100_000
-"""More than the places that one scope has."""
 _IDS = range(1, 2**31)
-
-logger = logging.getLogger(__name__)
 
 
 class MemoryDesk:
@@ -73,7 +63,7 @@ class MemoryDesk:
             case memory_words.Unclear(said=said):
                 return self._unclear(said)
             case memory_words.Export():
-                return await self._export(scope, place)
+                return await self._export(scope, place, keys)
             case memory_words.ListThem(kind=kind):
                 return await self._page(scope, facts.agent.name, kind=kind, page=0)
             case memory_words.Remember(text=text):
@@ -269,20 +259,12 @@ class MemoryDesk:
         found = [await self._versions(scope, use.id) for use in run.memories_used]
         return [history[0] for history in found if history]
 
-    async def _export(self, scope: MemoryScope, place: Place) -> Content:
-        talk = self._around.talk
-        try:
-            async with asyncio.timeout(EXPORT_S):
-                kinds = tuple(MemoryKind)
-                memories = await self._around.memories.page(
-                    scope, kinds=kinds, offset=0, limit=MOST_EXPORTED
-                )
-                file = Upload(name="memories.json", content=exported(memories))
-                await talk.upload_file(await talk.open_dm(place.user_id), file)
-        except (SlackError, TimeoutError) as error:
-            logger.warning("memories_not_exported", extra={"error": repr(error)[:200]})
-            return Content(text=sentences.MEMORIES_NOT_EXPORTED)
-        told = count(len(memories), "memory", "memories")
+    async def _export(self, scope: MemoryScope, place: Place, keys: tuple[str, ...]) -> Content:
+        command = ExportMemories(scope=scope, by=place.user_id)
+        outcome = await self._around.engine.carry_out(command, keys=keys)
+        if not isinstance(outcome, MemoriesChanged):
+            return Content(text=sentences.EXPORT_UNDERWAY)
+        told = count(outcome.count, "memory", "memories")
         return Content(text=sentences.MEMORIES_EXPORTED.format(count=told))
 
     # -- what is done ----------------------------------------------------------------------------
@@ -318,7 +300,8 @@ class MemoryDesk:
         outcome = await self._around.engine.carry_out(command, keys=click_keys(event))
         if isinstance(outcome, MemoriesChanged):
             gone = count(outcome.count, "memory", "memories")
-            await self._say(place, sentences.ALL_FORGOTTEN.format(count=gone))
+            said = sentences.ALL_FORGOTTEN.format(count=gone)
+            await self._say(place, said if outcome.count else sentences.NOTHING_LEFT)
 
     async def _press_one(
         self, event: ButtonPressed, action: memory_ids.AboutOne, place: Place, facts: Facts

@@ -27,6 +27,7 @@ NO_MEMORY = "That is not remembered any more, or has been put differently since.
 NO_SUCH_MEMORY = "Nothing that is remembered here has the number {number}."
 NOTHING_REMEMBERED = "Nothing is remembered here, so there is nothing to forget."
 EMPTY_MEMORY = "Say in a sentence what is right, or use Forget."
+NOTHING_LEFT = "Nothing of it is remembered any more."
 REMEMBERED = "Remembered."
 MEMORY_FORGOTTEN = "Forgotten, with what it said before and what was derived from it."
 MEMORY_CORRECTED = "Corrected. What it said before is kept as its history."
@@ -40,8 +41,8 @@ ADMINS_FORGET_EVERYTHING = "Only an admin can have everything forgotten that is 
 ADMINS_FORGET_OTHERS = (
     "Only an admin can have forgotten what comes from somebody else; `forget me` is about you."
 )
-MEMORIES_EXPORTED = "I have sent you {count} as a file, in our direct messages."
-MEMORIES_NOT_EXPORTED = "I could not send you the file just now. Please try again."
+MEMORIES_EXPORTED = "I am sending you {count} as a file, in our direct messages."
+EXPORT_UNDERWAY = "The file comes in our direct messages."
 MEMORIES_NOT_SEARCHED = "I could not look that up just now. Please try again."
 ALREADY_ENDED = "That task has already ended."
 STILL_RUNNING = "That task is still running."

@@ -23,7 +23,7 @@ from bot.agents_file import DEFAULT_AGENT, DEFAULT_NAME
 from bot.outbound.asked import approvals, proposed, reminders, whole_calls
 from bot.outbound.blocks.answer import ANSWER_FILE, AnswerMessages, answer_messages, resent
 from bot.outbound.blocks.ending import is_unhappy, needs_notice
-from bot.outbound.blocks.lesson import lesson_content
+from bot.outbound.blocks.lesson import lesson_content, lessons_told
 from bot.outbound.blocks.notice import end_content
 from bot.outbound.blocks.plan import has_real_steps, plan_content, plan_hash, waits_for_people
 from bot.outbound.blocks.question import closed_content, question_content
@@ -276,14 +276,17 @@ class _RunView:
             return
         if is_new and not self._is_plan_worth_posting():
             return
+        is_late = self._has_last_words and not self._is_posted("plan")
+        must_say = is_late and bool(lessons_told(run))
+        calm = Urgency.PLAN if run.end is None else Urgency.NOTICE
         yield Wanted(
             post=self._post("plan", PostKind.PLAN),
             content=plan_content(run, scale=self.scale),
             body_hash=plan_hash(run, scale=self.scale),
-            urgency=Urgency.PLAN if run.end is None else Urgency.NOTICE,
+            urgency=Urgency.REPLY if must_say else calm,
             patient=run.end is not None,
             is_last=run.end is not None,
-            only_if_free=self._has_last_words and not self._is_posted("plan"),
+            only_if_free=is_late and not must_say,
         )
 
     @property
@@ -295,7 +298,7 @@ class _RunView:
         run = self.run
         if self._has_last_words:
             is_told = self._is_known("answer:0") or self._is_known("end")
-            return has_real_steps(run.plan) and not is_told
+            return has_real_steps(run.plan) and (not is_told or bool(lessons_told(run)))
         if run.end is not None:
             return has_real_steps(run.plan)
         return has_real_steps(run.plan) or run.queue_place is not None or self.early_plan

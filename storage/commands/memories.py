@@ -19,6 +19,7 @@ from agent_engine.memories import (
 from agent_engine.memory_commands import (
     ConfirmMemory,
     CorrectMemory,
+    ExportMemories,
     ForgetMemory,
     ForgetPerson,
     ForgetScope,
@@ -33,8 +34,10 @@ from storage.audit_rows import put_out
 from storage.commands.on_record import Redact
 from storage.lessons import mark_lessons
 from storage.memory.changing import change, confirm, correct, history, one
+from storage.memory.exports import ask_for
 from storage.memory.forgetting import forget, forget_all, forget_from
 from storage.memory.keeping import keep, note_origin
+from storage.memory.listing import tally
 from storage.memory.searching import Indexes
 from storage.proposed import CONFIRMED_BY, mark_proposed
 
@@ -53,6 +56,9 @@ def change_memories(
         case ForgetPerson(workspace_id=workspace_id, person=person):
             gone = forget_from(connection, indexes, workspace_id, OriginOf.PERSON, person)
             outcome = MemoriesChanged(count=gone.memories)
+        case ExportMemories(scope=scope, by=by):
+            ask_for(connection, scope, by, now=now_utc())
+            outcome = MemoriesChanged(count=sum(tally(connection, scope).values()))
         case _:
             outcome = _change_one(connection, command, indexes, redact)
     if isinstance(outcome, MemoriesChanged):
@@ -185,6 +191,8 @@ def _told(command: MemoryCommand, outcome: MemoriesChanged) -> tuple[str, str]:
             return "all memories here", "forgotten"
         case ForgetPerson(person=person):
             return f"memories from {person}", "forgotten"
+        case ExportMemories():
+            return "all memories here", "exported"
 
 
 def _scope(command: MemoryCommand) -> Scope:

@@ -6,7 +6,7 @@ Rows, words and vectors of a memory change in one transaction.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import or_, update
+from sqlalchemy import or_
 from sqlalchemy.engine import Connection
 
 from agent_engine.memories import (
@@ -81,11 +81,6 @@ class SqlMemoryStore:
         """Return how many of each kind ``listed`` has; kinds without any are left out."""
         return await self._database.read(lambda c: listing.tally(c, scope))
 
-    async def counted(self, scopes: Sequence[MemoryScope], memory_ids: Sequence[int]) -> None:
-        """Note that these memories were used just now. Ids that are not there change nothing."""
-        if memory_ids:
-            await self._database.write(lambda c: _count(c, scopes, memory_ids))
-
     async def history(self, scope: MemoryScope, memory_id: int) -> Sequence[StoredMemory]:
         """Return the memory and the ones it superseded, newest first."""
         return await self._database.read(lambda c: changing.history(c, scope, memory_id))
@@ -96,21 +91,11 @@ class SqlMemoryStore:
             lambda c: changing.correct(c, self._indexes, scope, memory_id, memory)
         )
 
-    async def settle(self, scope: MemoryScope, memory_id: int, state: MemoryState) -> bool:
-        """Confirm a proposed memory, or retire or bring back one; False when it is not there."""
-        return await self._database.write(
-            lambda c: changing.settle(c, self._indexes, scope, memory_id, state)
-        )
-
     async def pin(self, scope: MemoryScope, memory_id: int, *, pinned: bool) -> bool:
         """Pin or unpin it; False when it is not there. Pinned ones are never evicted."""
         return await self._database.write(
             lambda c: changing.change(c, scope, memory_id, pinned=pinned)
         )
-
-    async def weigh(self, scope: MemoryScope, memory_ids: Sequence[int], factor: float) -> None:
-        """Multiply the weights, within the bounds; ids that are not there change nothing."""
-        await self._database.write(lambda c: changing.weigh(c, scope, memory_ids, factor))
 
     async def forget(self, scope: MemoryScope, memory_ids: Sequence[int]) -> Forgotten:
         """Delete them, what they superseded, and all that was derived. Safe to repeat."""
@@ -155,14 +140,11 @@ class SqlMemoryStore:
         )
 
 
-def _shelf_ids(connection: Connection, scopes: Sequence[MemoryScope]) -> list[int]:
-    return [shelf.id for shelf in shelves_of(connection, scopes, tuple(MemoryKind))]
-
-
 def _newest(connection: Connection, scope: MemoryScope, key: str) -> StoredMemory | None:
+    shelves = [shelf.id for shelf in shelves_of(connection, [scope], tuple(MemoryKind))]
     statement = (
         finding.ROW.where(
-            memories.c.shelf_id.in_(_shelf_ids(connection, [scope])),
+            memories.c.shelf_id.in_(shelves),
             memories.c.key == key,
             memories.c.state == _HELD,
             or_(memories.c.expires_at.is_(None), memories.c.expires_at > now_utc()),
@@ -173,7 +155,7 @@ def _newest(connection: Connection, scope: MemoryScope, key: str) -> StoredMemor
     row = connection.execute(statement).first()
     if row is None:
         return None
-    _count(connection, [scope], [row.id])
+    keeping.count_uses(connection, [row.id])
     return memory_from(row)
 
 
@@ -196,14 +178,3 @@ def _recent(
         .limit(limit)
     )
     return [memory_from(row) for row in connection.execute(statement)]
-
-
-def _count(
-    connection: Connection, scopes: Sequence[MemoryScope], memory_ids: Sequence[int]
-) -> None:
-    statement = update(memories).where(
-        memories.c.id.in_(list(memory_ids)),
-        memories.c.shelf_id.in_(_shelf_ids(connection, scopes)),
-    )
-    more = memories.c.access_count + 1
-    connection.execute(statement.values(access_count=more, used_at=now_utc()))

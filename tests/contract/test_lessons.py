@@ -38,6 +38,7 @@ from agent_engine.types import (
     UserId,
 )
 from storage.figures import SqlFigureStore
+from storage.memory.changing import weigh
 from storage.memory.indexes import indexes_of
 from storage.memory.store import SqlMemoryStore
 from storage.tables import audit_entries
@@ -517,7 +518,7 @@ async def test_of_two_that_fit_equally_the_lesson_that_helped_is_told_first(
     helped = await held(house, memories)
     newer = NewMemory(kind=MemoryKind.LESSON, text="Subtract refunds!", key="other")
     await memories.keep(scope_of(house), newer)
-    await memories.weigh(scope_of(house), [helped.id], 1.25)
+    await house.database.write(lambda c: weigh(c, scope_of(house), [helped.id], 1.25))
     assert (await applied(house, memories))[0] == helped.text
 
 

@@ -17,6 +17,7 @@ from agent_engine.memories import (
 )
 from agent_engine.memory.hybrid import HybridMemory
 from agent_engine.memory.long_term import LongTermMemory, line, said_by_people
+from agent_engine.memory.stored import Shelves
 from agent_engine.memory.vector import VectorMemory
 from agent_engine.ports import Fence
 from agent_engine.types import Answer, ChannelId, MemoryUse, UserId
@@ -130,6 +131,27 @@ async def test_what_came_of_a_task_is_an_episode_for_other_tasks(house, memory) 
     assert line(episode).startswith(f"[{episode.created_at:%Y-%m-%d}, own episode] ")
 
 
+async def test_what_a_run_made_of_pages_is_told_and_recalled_as_untrusted(house, memory) -> None:
+    run = await begun(house, said="How many bricks does the kiln hold?")
+    answer = Answer(text="The page says 400 bricks.")
+    await commit(house, run, memory.episode(run, answer, trust=Trust.UNTRUSTED))
+    later = await begun(house, "2.0")
+    [episode] = (await memory.recall(later, "bricks in the kiln")).memories
+    assert "own episode, untrusted: it may repeat what a page" in line(episode)
+    [result] = await memory.search(later, "bricks in the kiln", 9)
+    assert result.is_untrusted
+
+
+async def test_what_a_run_proposes_after_reading_pages_is_untrusted_until_a_person_keeps_it(
+    house, memory
+) -> None:
+    run, (step,) = await begun(house, said="remember the page"), plan_of(think()).steps
+    told = await memory.fact(run, step, "k", "approve all", trust=Trust.UNTRUSTED)
+    assert (told.memory.state, told.memory.trust) == (MemoryState.PROPOSED, Trust.UNTRUSTED)
+    said = await memory.fact(run, step, "k", "remember the page", trust=Trust.UNTRUSTED)
+    assert said.memory.trust is Trust.PERSON
+
+
 async def test_what_a_run_was_told_is_stored_with_it_and_counted(house, store, memory) -> None:
     run, (step,) = await begun(house), plan_of(think()).steps
     await commit(house, run, await memory.fact(run, step, "kiln", "the kiln runs on Tuesdays"))
@@ -168,10 +190,10 @@ async def test_people_said_it_only_in_words_of_the_thread(house) -> None:
 async def test_a_hybrid_memory_stores_where_it_belongs_and_ranks_as_one(house, store) -> None:
     run = await begun(house)
     scope = MemoryScope.of_channel(run.scope)
-    mine = HybridMemory(store, scope, origin=Origin(person=UserId("U1")))
+    mine = HybridMemory(Shelves(store, scope, origin=Origin(person=UserId("U1"))))
     await mine.store("task_result_1", {"kiln": "fired"})
     await mine.store("kiln_colour", "the kiln is green")
-    others = HybridMemory(store, scope)
+    others = HybridMemory(Shelves(store, scope))
     assert await others.retrieve("kiln_colour") == "the kiln is green"
     sources = {one.key: one.source for one in await others.search("kiln")}
     assert sources == {"kiln_colour": "working", "task_result_1": "episode"}
@@ -187,7 +209,7 @@ async def test_a_hybrid_memory_stores_where_it_belongs_and_ranks_as_one(house, s
 
 async def test_a_vector_memory_without_a_model_says_so(house, store) -> None:
     run = await begun(house)
-    notes = VectorMemory(store, MemoryScope.of_channel(run.scope))
+    notes = VectorMemory(Shelves(store, MemoryScope.of_channel(run.scope)))
     await notes.store("k", [1, 2])
     assert await notes.retrieve("k") == [1, 2]
     with pytest.raises(Exception, match="no model for embeddings"):

@@ -20,7 +20,7 @@ from agent_engine.memories import (
 from agent_engine.types import AgentId, ChannelId, TaskId, UserId, WorkspaceId, now_utc
 from storage.database import Dialect
 from storage.housekeeping import SqlHousekeeping
-from storage.memory import keeping
+from storage.memory import changing, keeping
 from storage.memory.indexes import indexes_of
 from storage.memory.store import SqlMemoryStore
 from tests.contract.house import CHANNEL, WORKSPACE
@@ -48,6 +48,19 @@ def fact(text, **more):
 def vector(*numbers, model="m@3"):
     array = np.array(numbers, np.float32)
     return Embedding(model, (array / np.linalg.norm(array)).tobytes())
+
+
+async def settle(house, scope, memory_id, state):
+    """Confirm, retire or bring back, as commands do within their transaction."""
+    indexes = indexes_of(house.database)
+    return await house.database.write(
+        lambda c: changing.settle(c, indexes, scope, memory_id, state)
+    )
+
+
+async def weigh(house, scope, memory_id, factor):
+    """Change the weight, as ratings do within their transaction."""
+    await house.database.write(lambda c: changing.weigh(c, scope, [memory_id], factor))
 
 
 async def texts(store, query, scopes=(HERE,), **more):
@@ -89,7 +102,7 @@ async def test_scripts_without_spaces_are_searched_as_well(store) -> None:
     assert await texts(store, "火曜日") == ["会議は火曜日の午後に開かれます"]
 
 
-async def test_nothing_of_another_scope_is_ever_found_or_changed(store) -> None:
+async def test_nothing_of_another_scope_is_ever_found_or_changed(store, house) -> None:
     kept = await store.keep(
         HERE, fact("the safe word is heron", key="word", embedding=vector(1, 0, 0))
     )
@@ -101,10 +114,9 @@ async def test_nothing_of_another_scope_is_ever_found_or_changed(store) -> None:
         assert not await store.recent(scope, kinds=tuple(MemoryKind), since=ever(), limit=9)
         assert not await store.history(scope, kept.id)
         assert await store.correct(scope, kept.id, fact("the safe word is mine")) is None
-        assert not await store.settle(scope, kept.id, MemoryState.RETIRED)
+        assert not await settle(house, scope, kept.id, MemoryState.RETIRED)
         assert not await store.pin(scope, kept.id, pinned=True)
-        await store.counted([scope], [kept.id])
-        await store.weigh(scope, [kept.id], 2.0)
+        await weigh(house, scope, kept.id, 2.0)
         assert (await store.forget(scope, [kept.id])).memories == 0
         await store.keep(scope, fact("another word is crane"))
     memory = await store.get(HERE, kept.id)
@@ -249,9 +261,9 @@ async def test_what_has_expired_is_not_found_and_goes_first(store, monkeypatch) 
     await store.keep(HERE, fact("stale rule", key="stale", expires_at=past))
     assert await store.newest(HERE, "stale") is None
     assert await texts(store, "rule") == []
-    used = await store.keep(HERE, fact("used rule"))
+    await store.keep(HERE, fact("used rule", key="used"))
     await store.keep(HERE, fact("unused rule"))
-    await store.counted([HERE], [used.id])
+    await store.newest(HERE, "used")
     assert (await store.keep(HERE, fact("next rule"))).evicted == 1
     assert set(await texts(store, "rule")) == {"used rule", "unused rule", "next rule"}
 
@@ -261,8 +273,8 @@ async def test_a_full_shelf_loses_what_was_used_least_but_nothing_that_is_pinned
 ) -> None:
     monkeypatch.setitem(keeping.PLACES, MemoryKind.FACT, 2)
     await store.keep(HERE, fact("pinned rule", pinned=True, embedding=vector(1, 0, 0)))
-    used = await store.keep(HERE, fact("used rule", embedding=vector(0, 1, 0)))
-    await store.counted([HERE], [used.id])
+    await store.keep(HERE, fact("used rule", key="used", embedding=vector(0, 1, 0)))
+    await store.newest(HERE, "used")
     assert (await store.keep(HERE, fact("new rule", embedding=vector(0, 0, 1)))).evicted == 1
     found = await texts(store, "rule", embedding=vector(0, 0, 1))
     assert set(found) == {"pinned rule", "used rule"}
@@ -317,15 +329,15 @@ async def test_a_person_who_said_very_much_is_forgotten_as_well(store, monkeypat
     assert await texts(store, "fact made") == ["fact of somebody else"]
 
 
-async def test_what_is_proposed_or_retired_is_found_only_once_it_is_held(store) -> None:
+async def test_what_is_proposed_or_retired_is_found_only_once_it_is_held(store, house) -> None:
     kept = await store.keep(HERE, fact("lunch is at one", state=MemoryState.PROPOSED))
     assert await texts(store, "lunch") == []
-    assert await store.settle(HERE, kept.id, MemoryState.HELD)
+    assert await settle(house, HERE, kept.id, MemoryState.HELD)
     assert await texts(store, "lunch") == ["lunch is at one"]
-    assert await store.settle(HERE, kept.id, MemoryState.RETIRED)
+    assert await settle(house, HERE, kept.id, MemoryState.RETIRED)
     assert await texts(store, "lunch") == []
-    assert await store.settle(HERE, kept.id, MemoryState.HELD)
-    assert await store.settle(HERE, kept.id, MemoryState.HELD)
+    assert await settle(house, HERE, kept.id, MemoryState.HELD)
+    assert await settle(house, HERE, kept.id, MemoryState.HELD)
     assert await texts(store, "lunch") == ["lunch is at one"]
 
 
@@ -339,10 +351,10 @@ async def test_recent_ones_come_newest_first_and_only_of_the_kinds_asked_for(sto
     assert await store.recent(HERE, kinds=[MemoryKind.EPISODE], since=later, limit=2) == []
 
 
-async def test_weights_stay_within_their_bounds(store) -> None:
+async def test_weights_stay_within_their_bounds(store, house) -> None:
     kept = await store.keep(HERE, fact("often right"))
     for factor, weight in ((2.0, 2.0), (100.0, 10.0), (0.0001, 0.1)):
-        await store.weigh(HERE, [kept.id], factor)
+        await weigh(house, HERE, kept.id, factor)
         assert (await store.get(HERE, kept.id)).weight == pytest.approx(weight)
 
 

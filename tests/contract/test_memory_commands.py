@@ -17,6 +17,7 @@ from agent_engine.memories import (
 from agent_engine.memory_commands import (
     ConfirmMemory,
     CorrectMemory,
+    ExportMemories,
     ForgetMemory,
     ForgetPerson,
     ForgetScope,
@@ -25,7 +26,8 @@ from agent_engine.memory_commands import (
     RememberFact,
 )
 from agent_engine.places import NewPost, PostKind
-from agent_engine.types import AgentId, ChannelId
+from agent_engine.types import AgentId, ChannelId, WorkspaceId
+from storage.memory.exports import SqlExportStore
 from storage.memory.indexes import indexes_of
 from storage.memory.store import SqlMemoryStore
 from storage.tables import audit_entries, audit_texts
@@ -230,3 +232,21 @@ async def test_a_forgotten_proposal_is_gone_and_its_thread_is_shown_anew(house):
     assert [dirty.thread for dirty in await house.threads.dirty(limit=9)] == [thread()]
     [shown] = await house.threads.runs(thread())
     assert shown.proposed == ()
+
+
+async def test_an_export_is_asked_for_once_and_kept_until_it_is_handed_over(house, store):
+    await told(house)
+    exports, command = SqlExportStore(house.database), ExportMemories(scope=HERE, by=BOB)
+    assert (await do(house, command, "d1")).count == 1
+    assert isinstance(await do(house, command, "d1"), Repeated)
+    assert await exports.asked_for(WorkspaceId("T2")) == []
+    [asked] = await exports.asked_for(WORKSPACE)
+    assert (asked.scope, asked.by, asked.is_begun) == (HERE, BOB, False)
+    await exports.begun(asked.id)
+    [asked] = await exports.asked_for(WORKSPACE)
+    assert asked.is_begun
+    assert ("memory", "all memories here", "exported") in await on_record(house)
+    await exports.settled(asked.id)
+    await exports.settled(asked.id)
+    assert await exports.asked_for(WORKSPACE) == []
+    assert await found(store) == [KILN]

@@ -15,6 +15,7 @@ from agent_engine.memories import MemoryKind, MemoryScope, MemoryState, NewMemor
 from agent_engine.memory import reembedding
 from agent_engine.memory.reembedding import BATCH, IDLE_S, STANDBY_S, Reembedding
 from agent_engine.types import AgentId
+from storage.memory import changing
 from storage.memory.indexes import indexes_of
 from storage.memory.store import SqlMemoryStore
 from tests.contract.house import CHANNEL, WORKSPACE
@@ -109,10 +110,12 @@ async def test_many_are_made_in_batches_with_pauses_between_and_progress_is_told
     assert BATCH == 64
 
 
-async def test_what_is_proposed_is_made_once_it_is_held(store) -> None:
+async def test_what_is_proposed_is_made_once_it_is_held(store, house) -> None:
     [proposed] = await keep(store, "aaa", state=MemoryState.PROPOSED)
     assert await store.embedded((await Job(store, NEW).run()).embedder.model) == (0, 0)
-    await store.settle(HERE, proposed, MemoryState.HELD)
+    await house.database.write(
+        lambda c: changing.settle(c, indexes_of(house.database), HERE, proposed, MemoryState.HELD)
+    )
     await Job(store, NEW).run()
     assert await store.embedded(NEW.model) == (1, 1)
 

@@ -16,6 +16,7 @@ from storage.tables import (
     feedback,
     lessons,
     memories,
+    memory_exports,
     plans,
     posts,
     reservations,
@@ -104,6 +105,7 @@ async def is_settled(database: Database, *, tasks_at_least: int) -> bool:
             and none(select(runs.c.id).where(runs.c.end_reason.is_(None)))
             and none(select(wakeups.c.id))
             and none(select(audit_outbox.c.id))
+            and none(select(memory_exports.c.id))
             and none(select(posts.c.seq).where(posts.c.state == "intended"))
             and none(select(threads.c.id).where(threads.c.dirty_seq > threads.c.shown_seq))
         )

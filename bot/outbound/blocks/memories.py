@@ -27,6 +27,11 @@ LONG = 2_900
 FORGOTTEN = "Forgotten."
 _WORDS = "words"
 _VERSIONS = 5
+_BEHIND = {
+    Trust.PERSON: "a person's word",
+    Trust.AGENT: "the agent's own finding",
+    Trust.UNTRUSTED: "the agent's own finding from pages, files or programs",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +196,7 @@ def read_correction(values: JsonObject) -> str:
 
 def source(memory: StoredMemory, thread_url: str | None) -> str:
     """Say who stands behind a memory, with the address of its task's thread; safe mrkdwn."""
-    stands = "a person's word" if memory.trust is Trust.PERSON else "the agent's own finding"
+    stands = _BEHIND[memory.trust]
     return stands if thread_url is None else f"{stands} · <{escape(thread_url)}|its thread>"
 
 
@@ -256,6 +261,8 @@ def _facts(memory: StoredMemory) -> str:
     }.get(memory.kind, f"a task of {by}")
     kind = "*proposed*" if memory.state is MemoryState.PROPOSED else f"{memory.kind}"
     parts = [kind, whose, when(memory.created_at), f"no. {memory.id}"]
+    if memory.trust is Trust.UNTRUSTED:
+        parts.insert(2, "may repeat a page or a file")
     return " · ".join([*(["📌"] if memory.pinned else []), *parts])
 
 

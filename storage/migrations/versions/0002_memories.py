@@ -15,6 +15,7 @@ def upgrade() -> None:
     _create_memories()
     _create_origins()
     _create_lessons()
+    _create_exports()
     for statement in _searched_on_sqlite() if _on_sqlite() else _searched_on_postgres():
         op.execute(statement)
 
@@ -124,6 +125,21 @@ def _create_lessons() -> None:
     )
     op.create_index(op.f("ix_lessons_analysis_id"), "lessons", ["analysis_id"])
     op.create_index(op.f("ix_lessons_memory_id"), "lessons", ["memory_id"])
+
+
+def _create_exports() -> None:
+    op.create_table(
+        "memory_exports",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("channel_id", sa.Text(), nullable=False),
+        sa.Column("agent_id", sa.Text(), nullable=False),
+        sa.Column("person", sa.Text(), nullable=False),
+        sa.Column("asked_by", sa.Text(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("is_begun", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_memory_exports")),
+    )
 
 
 def _on_sqlite() -> bool:

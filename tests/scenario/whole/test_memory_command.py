@@ -168,11 +168,19 @@ async def test_no_button_reaches_into_another_channel(town):
     assert "vault" in shown(await memory(town, person="grace", channel="data"))
 
 
+async def test_what_came_of_a_task_that_worked_with_files_says_that_it_may_repeat_them(town):
+    await answered(town, "calculate 17*23")
+    assert "may repeat a page or a file" not in shown(await memory(town, "episodes"))
+    await answered(town, "calculate 17*23 then save the result to answer.txt")
+    assert "may repeat a page or a file" in shown(await memory(town, "episodes"))
+
+
 async def test_the_export_comes_as_a_file_to_the_person_alone(town):
     await memory(town, "remember the kiln runs on Tuesdays")
     said = await memory(town, "export")
-    assert "sent you 1 memory" in said.text
-    [call] = town.workspace.traffic.calls("files.completeUploadExternal")
+    assert "sending you 1 memory" in said.text
+    calls = town.workspace.traffic.calls
+    [call] = await town.until(lambda: calls("files.completeUploadExternal"))
     assert call.args["channel_id"].startswith("D")
 
 

@@ -19,17 +19,21 @@ from agent_engine.in_memory import InMemoryRunStore
 from agent_engine.loop import AgentLoop
 from agent_engine.memories import MemoryKind, MemoryScope, Trust
 from agent_engine.models.scripted import After, ScriptedModel
+from agent_engine.ports import ToolTraits
 from agent_engine.states import AgentStates
 from agent_engine.types import (
     LIBRARY_SCOPE,
     AgentId,
+    AgentObservation,
     EndReason,
     Scope,
+    StepStatus,
     Task,
     TaskStatus,
     UserId,
 )
 from agent_engine.watch import SignalWatch
+from tests.fakes.runs import a_plan, a_step
 from tests.fakes.snapshots import an_agent
 
 RATER = UserId("U2")
@@ -41,7 +45,7 @@ SCOPE = replace(LIBRARY_SCOPE, agent_id=AgentId("a1"))
 class Office:
     """One rated run, the run that analyses it, and what that stores."""
 
-    def __init__(self, *script, planner="llm", remark=REASON, scope: Scope = SCOPE):
+    def __init__(self, *script, planner="llm", remark=REASON, scope: Scope = SCOPE, tools=None):
         self.store = InMemoryRunStore()
         self.model = ScriptedModel(*script)
         self.stored = []
@@ -57,7 +61,7 @@ class Office:
             planner_name=planner,
             writer=None,
             judge=None,
-            tools=None,
+            tools=tools,
             folders=None,
         )
         self.loop = AgentLoop(
@@ -167,3 +171,28 @@ def test_what_an_analysis_is_about_survives_its_parameters():
     task = Task(description="why", parameters=analysis_parameters(analysis))
     assert analysis_of(task) == analysis
     assert analysis_of(Task(description="anything")) is None
+
+
+class Pages:
+    """Tools whose results others write."""
+
+    def traits(self, _name):
+        return ToolTraits()
+
+
+async def test_the_lesson_of_a_run_that_read_pages_is_untrusted():
+    office = Office(LESSON, tools=Pages())
+    load = office.store.load
+    step = a_step(1, "Read", StepStatus.DONE)
+    seen = AgentObservation(observation_type="tool_result", content={"success": True})
+    action = replace(step.action, tool_name="api_call")
+    plan = a_plan(replace(step, action=action, observation=seen))
+
+    async def with_plan(run_id):
+        run = await load(run_id)
+        return replace(run, plan=plan) if run_id == office.rated else run
+
+    office.store.load = with_plan
+    await office.work()
+    [lesson] = office.kept
+    assert lesson.memory.trust is Trust.UNTRUSTED

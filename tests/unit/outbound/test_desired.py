@@ -9,6 +9,7 @@ from agent_engine.places import Post, PostKind, PostState
 from agent_engine.types import (
     ActionType,
     EndReason,
+    MemoryUse,
     PersonMessage,
     Resolution,
     StepStatus,
@@ -180,6 +181,17 @@ def test_only_a_plan_that_will_change_again_is_not_waited_for():
 def test_an_end_that_is_told_elsewhere_waits_for_no_plan_that_was_never_shown():
     plan, end = desired([ended(PLANNED, EndReason.FAILED)], {}, shown_status=None).messages
     assert (plan.only_if_free, end.only_if_free) == (True, False)
+
+
+def test_a_plan_made_with_lessons_is_shown_however_quick_the_answer_came():
+    run = replace(answered(PLANNED), memories_used=(MemoryUse(id=1, kind="lesson"),))
+    plan, answer = desired([run], {}, shown_status=None).messages
+    assert (plan.post.kind, answer.post.kind) == (PostKind.PLAN, PostKind.ANSWER)
+    assert not plan.only_if_free
+    assert keys(desired([run], posted("answer:0"), shown_status=None)) == ["plan", "answer:0"]
+    others = replace(run, memories_used=(MemoryUse(id=1, kind="fact"),))
+    assert desired([others], {}, shown_status=None).messages[0].only_if_free
+    assert keys(desired([others], posted("answer:0"), shown_status=None)) == ["answer:0"]
 
 
 @pytest.mark.parametrize(
