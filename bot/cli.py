@@ -13,6 +13,7 @@ import sys
 from collections.abc import Coroutine
 from enum import IntEnum
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -50,6 +51,7 @@ class ExitCode(IntEnum):
     WAITING = 3
 
 
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 _KILLED = 128
 """What a shell adds to the number of the signal that ended a command."""
 
@@ -313,7 +315,8 @@ async def _interruptible(main: Coroutine[Any, Any, Any]) -> tuple[int | None, An
         if current is not None:
             current.cancel()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    # Only the main thread may listen; signals are no other's business.
+    for number in _ENDING if current_thread() is main_thread() else ():
         loop.add_signal_handler(number, stop, number)
     try:
         return None, await main
