@@ -34,5 +34,5 @@ class Recalling:
 
     def note_episode(self, answer: Answer) -> None:
         """Keep what came of the run, once it ends so."""
-        if self._memory is not None:
+        if self._memory is not None and self._memory.rules.episodes:
             self._session.note(self._memory.episode(self._session.run, answer))

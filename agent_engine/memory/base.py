@@ -23,6 +23,8 @@ class MemoryResult:
     access_count: int = 0
     id: int | None = None
     """Of the stored memory; None for what lives in a task alone."""
+    is_own: bool = False
+    """A person's own memory, which belongs to no channel."""
 
 
 class Memory(Protocol):
@@ -52,6 +54,7 @@ def result_from(found: Found) -> MemoryResult:
         source=str(memory.kind),
         access_count=memory.access_count,
         id=memory.id,
+        is_own=bool(memory.scope.person),
     )
 
 

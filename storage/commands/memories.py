@@ -26,6 +26,7 @@ from agent_engine.memory_commands import (
     MemoryCommand,
     PinMemory,
     RememberFact,
+    UsePersonal,
 )
 from agent_engine.safeguards import AuditAction, AuditEntry
 from agent_engine.types import AgentId, ChannelId, Scope, new_id, now_utc
@@ -35,6 +36,7 @@ from storage.lessons import mark_lessons
 from storage.memory.changing import change, confirm, correct, history, one
 from storage.memory.forgetting import forget, forget_all, forget_from
 from storage.memory.keeping import keep, note_origin
+from storage.memory.personal import end_all, set_use
 from storage.memory.searching import Indexes
 from storage.proposed import CONFIRMED_BY, mark_proposed
 
@@ -52,7 +54,11 @@ def change_memories(
             outcome = MemoriesChanged(count=forget_all(connection, indexes, scope).memories)
         case ForgetPerson(workspace_id=workspace_id, person=person):
             gone = forget_from(connection, indexes, workspace_id, OriginOf.PERSON, person)
+            end_all(connection, workspace_id, person)
             outcome = MemoriesChanged(count=gone.memories)
+        case UsePersonal(scope=scope, by=person, use=use):
+            set_use(connection, scope, person, use)
+            outcome = MemoriesChanged(count=0)
         case _:
             outcome = _change_one(connection, command, indexes, redact)
     if isinstance(outcome, MemoriesChanged):
@@ -185,6 +191,8 @@ def _told(command: MemoryCommand, outcome: MemoriesChanged) -> tuple[str, str]:
             return "all memories here", "forgotten"
         case ForgetPerson(person=person):
             return f"memories from {person}", "forgotten"
+        case UsePersonal(use=use):
+            return "own memories here", str(use)
 
 
 def _scope(command: MemoryCommand) -> Scope:

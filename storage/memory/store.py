@@ -6,7 +6,7 @@ Rows, words and vectors of a memory change in one transaction.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import or_, update
+from sqlalchemy import or_
 from sqlalchemy.engine import Connection
 
 from agent_engine.memories import (
@@ -19,12 +19,13 @@ from agent_engine.memories import (
     MemoryState,
     NewMemory,
     OriginOf,
+    PersonalUse,
     Query,
     StoredMemory,
 )
-from agent_engine.types import WorkspaceId, now_utc
+from agent_engine.types import UserId, WorkspaceId, now_utc
 from storage.database import Database
-from storage.memory import changing, embedded, finding, forgetting, keeping, listing
+from storage.memory import changing, embedded, finding, forgetting, keeping, listing, personal
 from storage.memory.rows import memory_from
 from storage.memory.searching import Indexes
 from storage.memory.shelves import shelves_of
@@ -82,7 +83,11 @@ class SqlMemoryStore:
     async def counted(self, scopes: Sequence[MemoryScope], memory_ids: Sequence[int]) -> None:
         """Note that these memories were used just now. Ids that are not there change nothing."""
         if memory_ids:
-            await self._database.write(lambda c: _count(c, scopes, memory_ids))
+            await self._database.write(lambda c: keeping.count_uses(c, scopes, memory_ids))
+
+    async def personal_use(self, scope: MemoryScope, person: UserId) -> PersonalUse:
+        """Say whether this person's own memories are used in the channel of this scope."""
+        return await self._database.read(lambda c: personal.use_of(c, scope, person))
 
     async def history(self, scope: MemoryScope, memory_id: int) -> Sequence[StoredMemory]:
         """Return the memory and the ones it superseded, newest first."""
@@ -165,7 +170,7 @@ def _newest(connection: Connection, scope: MemoryScope, key: str) -> StoredMemor
     row = connection.execute(statement).first()
     if row is None:
         return None
-    _count(connection, [scope], [row.id])
+    keeping.count_uses(connection, [scope], [row.id])
     return memory_from(row)
 
 
@@ -188,14 +193,3 @@ def _recent(
         .limit(limit)
     )
     return [memory_from(row) for row in connection.execute(statement)]
-
-
-def _count(
-    connection: Connection, scopes: Sequence[MemoryScope], memory_ids: Sequence[int]
-) -> None:
-    statement = update(memories).where(
-        memories.c.id.in_(list(memory_ids)),
-        memories.c.shelf_id.in_(_shelf_ids(connection, scopes)),
-    )
-    more = memories.c.access_count + 1
-    connection.execute(statement.values(access_count=more, used_at=now_utc()))
