@@ -12,7 +12,7 @@ from typing import Any
 
 from agent_engine.equipment import Equipment
 from agent_engine.errors import ToolError
-from agent_engine.events import Recalled, WaitOpened
+from agent_engine.events import Recalled, Remembered, WaitOpened
 from agent_engine.hearsay import TRUST, trust_of
 from agent_engine.memories import MemoryState, Trust
 from agent_engine.memory.base import MemoryResult
@@ -223,13 +223,20 @@ async def _remember(doing: Doing) -> AgentObservation:
     if memory is not None:
         trust = trust_of(run, doing.equipment.tools)
         fact = await memory.fact(run, doing.step, key, value, trust=trust)
-        doing.session.note(fact)
-        is_proposed = fact.memory.state is MemoryState.PROPOSED
-        outcome = "noted, to be confirmed" if is_proposed else "kept for later tasks here"
+        if fact is not None:
+            doing.session.note(fact)
+            is_proposed = fact.memory.state is MemoryState.PROPOSED
+            outcome = _kept_for(fact)
     told: dict[str, object] = {"key": key, "value": value}
     if is_proposed:
         told["note"] = "kept for this task; for later tasks once a person confirms it"
     return success("memory", source=Source.AGENT, outcome=outcome, **told)
+
+
+def _kept_for(fact: Remembered) -> str:
+    if fact.memory.state is MemoryState.PROPOSED:
+        return "noted, to be confirmed"
+    return "kept for you" if fact.scope.person else "kept for later tasks here"
 
 
 async def _recall(doing: Doing) -> AgentObservation:
@@ -244,9 +251,14 @@ async def _recall(doing: Doing) -> AgentObservation:
     if memory is not None:
         in_mind = {entry.key for entry in found}
         stored = await memory.search(run, query, limit)
-        uses = tuple(MemoryUse(id=one.id, kind=one.source) for one in stored if one.id is not None)
+        uses = tuple(
+            MemoryUse(id=one.id, kind=one.source, is_own=one.is_own)
+            for one in stored
+            if one.id is not None
+        )
         if uses:
-            doing.session.note(Recalled(uses=uses, at=doing.clock.now()))
+            scopes = tuple(await memory.scopes_of(run))
+            doing.session.note(Recalled(uses=uses, scopes=scopes, at=doing.clock.now()))
         found = (*found, *(one for one in stored if one.key not in in_mind))[:limit]
     entries = [_entry(one) for one in found]
     told: dict[str, object] = {"query": query, "entries": entries}

@@ -84,6 +84,8 @@ class Recalled:
     """The planner was told of memories, besides those that it was told of before."""
 
     uses: tuple[MemoryUse, ...]
+    scopes: tuple[MemoryScope, ...]
+    """Whose memories they are; an id of another scope is the id of nothing."""
     at: datetime = field(default_factory=now_utc)
 
 

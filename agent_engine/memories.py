@@ -94,6 +94,28 @@ class MemoryScope:
         return cls(workspace_id=workspace_id, person=person)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryRules:
+    """What an operator wants of memories."""
+
+    episodes: bool = True
+    """Whether what came of a task is kept for later ones."""
+    proposes_facts: bool = True
+    """Whether people are asked about facts that they did not say themselves."""
+    tokens_told: int = 2_000
+    """About how many of memories and lessons a planner is told at once."""
+
+
+class PersonalUse(StrEnum):
+    """Whether a person's own memories are used in a channel, by that person's word."""
+
+    OFF = "off"
+    TOLD = "told"
+    """The tasks that the person asks for there are told of them."""
+    KEPT = "kept"
+    """And what the person asks to remember there is one of them: nobody else is there."""
+
+
 class OriginOf(StrEnum):
     """What a memory can come from."""
 
@@ -286,6 +308,10 @@ class MemoryStore(Protocol):
 
     async def tally(self, scope: MemoryScope) -> Mapping[MemoryKind, int]:
         """Return how many of each kind ``listed`` has; kinds without any are left out."""
+        ...
+
+    async def personal_use(self, scope: MemoryScope, person: UserId) -> PersonalUse:
+        """Say whether this person's own memories are used in the channel of this scope."""
         ...
 
     async def history(self, scope: MemoryScope, memory_id: int) -> Sequence[StoredMemory]:

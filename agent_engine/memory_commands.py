@@ -6,7 +6,7 @@ of another scope is the id of nothing.
 
 from dataclasses import dataclass
 
-from agent_engine.memories import MemoryScope
+from agent_engine.memories import MemoryScope, PersonalUse
 from agent_engine.types import UserId, WorkspaceId
 
 
@@ -82,6 +82,15 @@ class ExportMemories:
     by: UserId
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsePersonal:
+    """A person says whether their own memories are used in the channel of this scope."""
+
+    scope: MemoryScope
+    use: PersonalUse
+    by: UserId
+
+
 MemoryCommand = (
     RememberFact
     | ConfirmMemory
@@ -91,6 +100,7 @@ MemoryCommand = (
     | ForgetScope
     | ForgetPerson
     | ExportMemories
+    | UsePersonal
 )
 
 

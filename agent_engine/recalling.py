@@ -41,7 +41,7 @@ class Recalling:
 
     def note_episode(self, answer: Answer) -> None:
         """Keep what came of the run, once it ends so."""
-        if self._memory is not None:
+        if self._memory is not None and self._memory.rules.episodes:
             run = self._session.run
             trust = trust_of(run, self._tools, self._told)
             self._session.note(self._memory.episode(run, answer, trust=trust))

@@ -482,6 +482,8 @@ class MemoryUse:
     id: int
     kind: str
     """``fact``, ``lesson`` …"""
+    is_own: bool = False
+    """It is one of the requester's own, so what came of it is told to nobody else's tasks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

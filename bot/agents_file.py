@@ -21,7 +21,7 @@ from agent_engine.safeguards import Budget
 from agent_engine.types import AgentId, AgentProfile, Limits, WorkspaceId
 from bot.tables.agents import AgentTable, LimitsTable, problems_of_places
 from bot.tables.budgets import BudgetsTable
-from bot.tables.kept import FilesTable, RetentionTable
+from bot.tables.kept import FilesTable, MemoryTable, RetentionTable
 from bot.tables.mcp_servers import McpServerTable, same_names
 from bot.tables.models import ModelTable, PriceTable, problems_of_names
 from bot.tables.slack import SlackTable
@@ -55,6 +55,7 @@ class AgentsFile(Table):
     limits: LimitsTable = LimitsTable()
     prices: Mapping[str, PriceTable] = Field(default_factory=dict)
     tools: ToolsTable = ToolsTable()
+    memory: MemoryTable = MemoryTable()
     retention: RetentionTable = RetentionTable()
     budgets: BudgetsTable = BudgetsTable()
     files: FilesTable = FilesTable()

@@ -147,7 +147,7 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
     stack.enter_context(sole_owner(database))
     bell = await stack.enter_async_context(open_bell(database))
     leases = await stack.enter_async_context(open_leases(database))
-    indexes = indexes_of(database)
+    indexes = indexes_of(database, cache_bytes=settings.file.memory.cache_bytes)
     runs = SqlRunStore(database, indexes=indexes)
     engine = Engine(
         commands=SqlCommandStore(database, indexes=indexes),
@@ -158,6 +158,7 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
     models = await stack.enter_async_context(open_models(settings))
     toolbox = await stack.enter_async_context(open_toolbox(settings, _records(database)))
     embeddings = embedding_source(settings, models.source)
+    rules = settings.file.memory.kept()
     embedder = open_embedder(embeddings, toolbox.redaction.redact)
     return Works(
         settings=settings,
@@ -166,7 +167,7 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
         engine=engine,
         runs=runs,
         memory=LongTermMemory(
-            SqlMemoryStore(database, indexes), await stack.enter_async_context(embedder)
+            SqlMemoryStore(database, indexes), await stack.enter_async_context(embedder), rules
         ),
         embeddings=embeddings,
         leases=leases,

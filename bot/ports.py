@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from agent_engine.memories import Export, Findings, MemoryKind, MemoryScope, StoredMemory
+from agent_engine.memories import (
+    Export,
+    Findings,
+    MemoryKind,
+    MemoryScope,
+    PersonalUse,
+    StoredMemory,
+)
 from agent_engine.places import Channel, DirtyThread, NewPost, Person, Post, RatedWeek, Tally
 from agent_engine.types import (
     ChannelId,
@@ -155,6 +162,10 @@ class MemoryReader(Protocol):
         kinds: Sequence[MemoryKind] = tuple(MemoryKind),
     ) -> Findings:
         """Return the held memories that fit the words best, of any kind or of these."""
+        ...
+
+    async def personal_use(self, scope: MemoryScope, person: UserId) -> PersonalUse:
+        """Say whether this person's own memories are used in the channel of this scope."""
         ...
 
     async def history(self, scope: MemoryScope, memory_id: int) -> Sequence[StoredMemory]:

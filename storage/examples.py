@@ -94,6 +94,8 @@ def _keep(
     if not past.steps:
         return
     snapshot = read_snapshot(connection, run.id, full_outputs=False)
+    if any(use.is_own for use in snapshot.memories_used):  # it may hold their words
+        return
     keep(connection, indexes, scope, _memory(snapshot, past, now), now=now_utc())
 
 

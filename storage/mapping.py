@@ -421,7 +421,9 @@ def snapshot_from(  # noqa: PLR0913  # one argument for each table that a run li
         answer=answer_from(row.answer),
         end=_end_from(row),
         warned_of=tuple(row.warned_of),
-        memories_used=tuple(MemoryUse(id=at, kind=kind) for at, kind in row.memories_used),
+        memories_used=tuple(
+            MemoryUse(id=at, kind=kind, is_own=own) for at, kind, own in row.memories_used
+        ),
         queue_place=queue_place,
         earlier_answers=tuple(earlier_answers),
         lessons=tuple(lessons),

@@ -579,6 +579,18 @@ memory_origins = Table(
     Index("ix_memory_origins_ref", "what", "ref"),
 )
 
+personal_memory_uses = Table(
+    "personal_memory_uses",
+    metadata,
+    # Where people let their own memories be used; a channel without a row is not one of them.
+    Column("workspace_id", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("use", Text, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "person", "channel_id"),
+    CheckConstraint("use IN ('told', 'kept')", name="use"),
+)
+
 lessons = Table(
     "lessons",
     metadata,

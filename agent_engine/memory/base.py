@@ -25,6 +25,8 @@ class MemoryResult:
     """A page or a file may speak in it."""
     id: int | None = None
     """Of the stored memory; None for what lives in a task alone."""
+    is_own: bool = False
+    """A person's own memory, which belongs to no channel."""
 
 
 class Memory(Protocol):
@@ -55,6 +57,7 @@ def result_from(found: Found) -> MemoryResult:
         access_count=memory.access_count,
         is_untrusted=memory.trust is Trust.UNTRUSTED,
         id=memory.id,
+        is_own=bool(memory.scope.person),
     )
 
 

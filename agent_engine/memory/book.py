@@ -2,9 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
-from agent_engine.memories import Findings, MemoryKind, MemoryScope, MemoryStore, StoredMemory
+from agent_engine.memories import (
+    Findings,
+    MemoryKind,
+    MemoryScope,
+    MemoryStore,
+    PersonalUse,
+    StoredMemory,
+)
 from agent_engine.memory.embeddings import Embedder
 from agent_engine.memory.stored import find
+from agent_engine.types import UserId
 
 
 class MemoryBook:
@@ -39,6 +47,10 @@ class MemoryBook:
     ) -> Findings:
         """Return the held memories that fit the words best, of any kind or of these."""
         return await find(self._store, [scope], words, tuple(kinds), limit, embedder=self._embedder)
+
+    async def personal_use(self, scope: MemoryScope, person: UserId) -> PersonalUse:
+        """Say whether this person's own memories are used in the channel of this scope."""
+        return await self._store.personal_use(scope, person)
 
     async def history(self, scope: MemoryScope, memory_id: int) -> Sequence[StoredMemory]:
         """Return the memory and the ones it took the place of, newest first; none: not there."""

@@ -6,19 +6,22 @@ text that tools fetched is nobody's word.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from agent_engine.events import Recalled, Remembered
 from agent_engine.memories import (
     Found,
     MemoryKind,
+    MemoryRules,
     MemoryScope,
     MemoryState,
     MemoryStore,
     NewMemory,
     Origin,
+    PersonalUse,
     StoredMemory,
     Trust,
 )
@@ -27,6 +30,7 @@ from agent_engine.memory.book import MemoryBook
 from agent_engine.memory.embeddings import Embedder
 from agent_engine.memory.stored import embedding_of, find
 from agent_engine.past_plans import PastRun, plan_words, told_plan, told_warning
+from agent_engine.tokens import estimate_tokens
 from agent_engine.types import (
     Answer,
     JsonObject,
@@ -54,6 +58,7 @@ _OF_RUNS = (MemoryKind.EPISODE, MemoryKind.EXAMPLE)
 """Kinds that tell of a run."""
 _Past = Mapping[RunId, PastRun]
 _WORD = re.compile(r"[^\W_]{3,}|\d+")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +77,15 @@ class Recollection:
     memories: tuple[StoredMemory, ...] = ()
     lessons: tuple[StoredMemory, ...] = ()
     plans: tuple[ToldPlan, ...] = ()
+    scopes: tuple[MemoryScope, ...] = ()
+    """Where it was looked for."""
 
     def event(self, at: datetime) -> Recalled | None:
         """Return what is to be stored about the telling; None when there was nothing to tell."""
         plans = (plan.use for plan in self.plans)
         told = (*map(_use, self.lessons), *plans, *map(_use, self.memories))
         uses = tuple(dict.fromkeys(told))
-        return Recalled(uses=uses, at=at) if uses else None
+        return Recalled(uses=uses, scopes=self.scopes, at=at) if uses else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,7 @@ class LongTermMemory:
 
     store: MemoryStore
     embedder: Embedder | None = field(default=None)
+    rules: MemoryRules = field(default_factory=MemoryRules)
 
     @property
     def book(self) -> MemoryBook:
@@ -100,26 +108,30 @@ class LongTermMemory:
         """
         kinds = (*TOLD, MemoryKind.LESSON, MemoryKind.EXAMPLE)
         most = 2 * (MOST_MEMORIES + MOST_LESSONS + MOST_PLANS)
-        findings = await find(self.store, scopes_of(run), goal, kinds, most, embedder=self.embedder)
+        scopes = await self.scopes_of(run)
+        findings = await find(self.store, scopes, goal, kinds, most, embedder=self.embedder)
         found = _with_few_runs(
             [one.memory for one in findings.found if not _is_of_task(one.memory, run)]
         )
         lessons = [memory for memory in found if memory.kind is MemoryKind.LESSON]
         past = await self._past(run, found)
         others = [one for one in found if one.kind in TOLD and not _went_badly(one, past)]
+        best = [*lessons[:MOST_LESSONS], *others[:MOST_MEMORIES]]
+        told, left = _fitting(best, line, self.rules.tokens_told)
+        plans, _ = _fitting(_plans(found, past), lambda plan: plan.words, left)
         return Recollection(
-            lessons=tuple(lessons[:MOST_LESSONS]),
-            memories=tuple(others[:MOST_MEMORIES]),
-            plans=_plans(found, past),
+            lessons=tuple(one for one in told if one.kind is MemoryKind.LESSON),
+            memories=tuple(one for one in told if one.kind is not MemoryKind.LESSON),
+            plans=tuple(plans),
+            scopes=tuple(scopes),
         )
 
     async def search(self, run: RunSnapshot, query: str, limit: int) -> tuple[MemoryResult, ...]:
         """Return what the run's scope holds about this, or what is newest when nothing is asked."""
         if not query.strip():
             return await self._newest(run, limit)
-        findings = await find(
-            self.store, scopes_of(run), query, TOLD, limit, embedder=self.embedder
-        )
+        scopes = await self.scopes_of(run)
+        findings = await find(self.store, scopes, query, TOLD, limit, embedder=self.embedder)
         past = await self._past(run, [found.memory for found in findings.found])
         good = (one for one in findings.found if not _went_badly(one.memory, past))
         return tuple(result_from(found) for found in good)
@@ -132,14 +144,17 @@ class LongTermMemory:
         value: object,
         *,
         trust: Trust = Trust.AGENT,
-    ) -> Remembered:
+    ) -> Remembered | None:
         """Draft what a step was to remember; ``trust`` is the run's own.
 
         It is held at once only where people in the thread said it in their own words; anything
-        else is proposed, and found by nobody before a person confirms it.
+        else is proposed, and found by nobody before a person confirms it. None where the operator
+        wants nothing proposed.
         """
         text = value if isinstance(value, str) else words_for(key, value)
         is_theirs = said_by_people(run, text)
+        if not is_theirs and not self.rules.proposes_facts:
+            return None
         memory = NewMemory(
             kind=MemoryKind.FACT,
             key=key,
@@ -151,25 +166,54 @@ class LongTermMemory:
             origin=_origin(run, step),
             embedding=await embedding_of(self.embedder, text),
         )
-        return Remembered(scope=MemoryScope.of_channel(run.scope), memory=memory)
+        scope = await self._scope_of_facts(run) if is_theirs else MemoryScope.of_channel(run.scope)
+        return Remembered(scope=scope, memory=memory)
+
+    async def scopes_of(self, run: RunSnapshot) -> list[MemoryScope]:
+        """Return whose memories a run may read: the channel's, and those that its requester let in.
+
+        Raises StorageError.
+        """
+        here = MemoryScope.of_channel(run.scope)
+        use, own = await self._personal(run)
+        return [here] if own is None or use is PersonalUse.OFF else [here, own]
 
     def episode(
         self, run: RunSnapshot, answer: Answer, *, trust: Trust = Trust.AGENT
     ) -> Remembered:
         """Draft what happened: the run's problem and what came of it.
 
-        Without a vector: the answer does not wait for one, the job that makes them follows.
+        Without a vector: the answer does not wait for one, the job that makes them follows. What
+        its requester's own memories had a part in becomes one of them, derived from those.
         """
+        own = tuple(use.id for use in run.memories_used if use.is_own)
+        scope = MemoryScope.of_channel(run.scope)
+        if own and run.requester is not None:
+            scope = MemoryScope.of_person(run.scope.workspace_id, run.requester)
         memory = NewMemory(
             kind=MemoryKind.EPISODE,
             key=f"task_result_{run.task.id}",
             content={"problem": run.subject, "result": answer.text[:LONGEST_RESULT]},
             text=f"{run.subject}\n{answer.text[:LONGEST_RESULT]}",
             trust=trust,
-            origin=_origin(run),
+            origin=replace(_origin(run), memories=own),
             details=_figures(run),
         )
-        return Remembered(scope=MemoryScope.of_channel(run.scope), memory=memory)
+        return Remembered(scope=scope, memory=memory)
+
+    async def _scope_of_facts(self, run: RunSnapshot) -> MemoryScope:
+        """Return whose what people said becomes; what is to be confirmed is the channel's."""
+        use, own = await self._personal(run)
+        if own is not None and use is PersonalUse.KEPT:
+            return own
+        return MemoryScope.of_channel(run.scope)
+
+    async def _personal(self, run: RunSnapshot) -> tuple[PersonalUse, MemoryScope | None]:
+        if run.requester is None:
+            return PersonalUse.OFF, None
+        own = MemoryScope.of_person(run.scope.workspace_id, run.requester)
+        here = MemoryScope.of_channel(run.scope)
+        return await self.store.personal_use(here, run.requester), own
 
     async def _past(self, run: RunSnapshot, found: Sequence[StoredMemory]) -> _Past:
         """Return how the runs went that these memories tell of; nothing is read for none."""
@@ -181,7 +225,7 @@ class LongTermMemory:
 
     async def _newest(self, run: RunSnapshot, limit: int) -> tuple[MemoryResult, ...]:
         found: list[StoredMemory] = []
-        for scope in scopes_of(run):
+        for scope in await self.scopes_of(run):
             facts = (MemoryKind.FACT, MemoryKind.NOTE)
             found += await self.store.recent(scope, kinds=facts, since=_EVER, limit=limit)
         newest = sorted(found, key=lambda memory: memory.created_at, reverse=True)
@@ -205,9 +249,19 @@ def _whose(memory: StoredMemory) -> str:
             return f"own {memory.kind}, untrusted: it may repeat what a page or a file said"
 
 
-def scopes_of(run: RunSnapshot) -> list[MemoryScope]:
-    """Return whose memories a run may read."""
-    return [MemoryScope.of_channel(run.scope)]
+def _use(memory: StoredMemory) -> MemoryUse:
+    return MemoryUse(id=memory.id, kind=str(memory.kind), is_own=bool(memory.scope.person))
+
+
+def _fitting(told: Iterable[T], words: Callable[[T], str], tokens: int) -> tuple[list[T], int]:
+    """Return those that fit, in their order, and the tokens left: one too long leaves room."""
+    left, fitting = tokens, []
+    for one in told:
+        needed = estimate_tokens(words(one))
+        if needed <= left:
+            fitting.append(one)
+            left -= needed
+    return fitting, left
 
 
 def said_by_people(run: RunSnapshot, text: str) -> bool:
@@ -274,10 +328,6 @@ def _plan(memory: StoredMemory, known: PastRun | None) -> ToldPlan | None:
 
 def _is_example(plan: ToldPlan) -> bool:
     return plan.use.kind == MemoryKind.EXAMPLE
-
-
-def _use(memory: StoredMemory) -> MemoryUse:
-    return MemoryUse(id=memory.id, kind=str(memory.kind))
 
 
 def _problem(memory: StoredMemory) -> str:

@@ -19,6 +19,7 @@ from bot.inbound.facts import Facts, beside_field, refusal, why_unwelcome
 from bot.inbound.front_desk import OPEN_S, Place
 from bot.inbound.intake import Surroundings
 from bot.inbound.memory_desk import MemoryDesk
+from bot.inbound.personal_memory import scope_at
 from bot.inbound.slack_events import Author, ButtonPressed, ViewSubmitted
 from bot.inbound.words import Verb
 from bot.outbound.blocks import ids, memory_ids, memory_modal
@@ -219,14 +220,12 @@ class MemoryBrowser:
     async def _shelf(
         self, form: memory_ids.BrowseForm, place: Place, facts: Facts
     ) -> memory_modal.Shelf:
-        scope = MemoryScope(
-            workspace_id=place.workspace_id, channel_id=place.channel_id, agent_id=form.agent_id
-        )
+        scope = scope_at(place, form.agent_id)
         if form.run_id:
             run = await self._around.run(RunId(form.run_id), place)
             if run is None or MemoryScope.of_channel(run.scope) != scope:
                 return memory_modal.used_shelf(form, (), told=0)
-            there = await self._desk.used(run)
+            there = await self._desk.used(run, place)
             return memory_modal.used_shelf(form, there, told=len(run.memories_used))
         if form.words:
             return await self._found(form, scope)

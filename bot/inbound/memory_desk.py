@@ -31,6 +31,14 @@ from bot.inbound.facts import (
 from bot.inbound.front_desk import Place
 from bot.inbound.intake import Surroundings
 from bot.inbound.memory_changes import change_command
+from bot.inbound.personal_memory import (
+    choose,
+    is_conversation,
+    own_scope,
+    remembered,
+    scope_at,
+    scope_told,
+)
 from bot.inbound.slack_events import Author, ButtonPressed, ViewSubmitted
 from bot.inbound.words import Verb
 from bot.outbound.blocks import memories as blocks
@@ -55,19 +63,22 @@ class MemoryDesk:
         """Do what the words behind the verb say and return what the person is shown."""
         if why_unwelcome(facts):
             return Content(text=refusal(facts))
-        scope = _scope(place, facts.agent.id)
+        scope = scope_at(place, facts.agent.id)
         if argument.lower() == "help":
             return self._around.desk.screens.help(Verb.MEMORY)
         order = memory_words.read_order(argument)
         match order:
             case memory_words.Unclear(said=said):
                 return self._unclear(said)
-            case memory_words.Export():
-                return await self._export(scope, place, keys)
-            case memory_words.ListThem(kind=kind):
-                return await self._page(scope, facts.agent.name, kind=kind, page=0)
-            case memory_words.Remember(text=text):
-                return await self._remember(scope, slack_words.plain(text), place, keys)
+            case memory_words.Personal():
+                return await choose(order, scope, place, self._around, keys)
+            case memory_words.Export(is_own=is_own):
+                return await self._export(own_scope(place) if is_own else scope, place, keys)
+            case memory_words.ListThem(kind=kind, is_own=is_own):
+                whose = own_scope(place) if is_own else scope
+                return await self._page(whose, facts.agent.name, kind=kind, page=0)
+            case memory_words.Remember():
+                return await self._remember(order, scope, place, keys)
             case memory_words.Search() | memory_words.ShowOne():
                 return await self._look(order, scope, place)
             case _:
@@ -83,11 +94,11 @@ class MemoryDesk:
             return
         match action:
             case memory_ids.ListMemories(agent_id=agent_id, kind=kind, page=page):
-                await self._turn(_scope(place, agent_id), facts, place, kind=kind, page=page)
+                await self._turn(scope_at(place, agent_id), facts, place, kind=kind, page=page)
             case memory_ids.UsedMemories():
                 await self._used(action, place)
             case memory_ids.ForgetScope(agent_id=agent_id):
-                scope = _scope(place, agent_id)
+                scope = scope_at(place, agent_id)
                 command = ForgetScope(scope=scope, by=event.user_id)
                 is_allowed = _may_clear(place, facts)
                 await self._forget_all(command, event, place, may=is_allowed)
@@ -234,6 +245,7 @@ class MemoryDesk:
         self, scope: MemoryScope, memory_id: int, place: Place, *, to_forget: bool
     ) -> Content:
         history = await self._versions(scope, memory_id)
+        history = history or await self._versions(own_scope(place), memory_id)
         if not history:
             return Content(text=sentences.NO_SUCH_MEMORY.format(number=memory_id))
         if to_forget:
@@ -249,14 +261,15 @@ class MemoryDesk:
         if run is None or run.scope.channel_id != place.channel_id:
             await self._say(place, sentences.UNKNOWN_BUTTON)
             return
-        there = await self.used(run)
+        there = await self.used(run, place)
         content = blocks.used_content(there, gone=len(run.memories_used) - len(there))
         await self._around.desk.tell(place, content)
 
-    async def used(self, run: RunSnapshot) -> Sequence[StoredMemory]:
-        """Return what the run was told from memory, as far as it is still there."""
-        scope = MemoryScope.of_channel(run.scope)
-        found = [await self._versions(scope, use.id) for use in run.memories_used]
+    async def used(self, run: RunSnapshot, place: Place) -> Sequence[StoredMemory]:
+        """Return what the run was told that is still there, and may be seen by who asks."""
+        found = [
+            await self._versions(scope_told(run, use, place), use.id) for use in run.memories_used
+        ]
         return [history[0] for history in found if history]
 
     async def _export(self, scope: MemoryScope, place: Place, keys: tuple[str, ...]) -> Content:
@@ -270,16 +283,22 @@ class MemoryDesk:
     # -- what is done ----------------------------------------------------------------------------
 
     async def _remember(
-        self, scope: MemoryScope, text: str, place: Place, keys: tuple[str, ...]
+        self,
+        order: memory_words.Remember,
+        here: MemoryScope,
+        place: Place,
+        keys: tuple[str, ...],
     ) -> Content:
-        fact = RememberFact(scope=scope, text=self._around.redact(text), by=place.user_id)
+        scope, said = await remembered(order, here, place, self._around)
+        said = said.format(command=self._command)
+        text = self._around.redact(slack_words.plain(order.text))
+        fact = RememberFact(scope=scope, text=text, by=place.user_id)
         outcome = await self._around.engine.carry_out(fact, keys=keys)
         if not isinstance(outcome, MemoriesChanged) or outcome.memory_id is None:
-            return Content(text=sentences.REMEMBERED)
+            return Content(text=said)
         history = await self._versions(scope, outcome.memory_id)
         shown = blocks.entry_blocks(history[0]) if history else ()
-        said = section(sentences.REMEMBERED)
-        return Content(text=sentences.REMEMBERED, blocks=(said, *shown))
+        return Content(text=said, blocks=(section(said), *shown))
 
     async def _ask_everything(self, scope: MemoryScope, place: Place, facts: Facts) -> Content:
         if not _may_clear(place, facts):
@@ -321,7 +340,7 @@ class MemoryDesk:
         self, agent_id: AgentId, memory_id: int, place: Place, facts: Facts
     ) -> StoredMemory | str:
         """Return the memory when this person may change it, else a sentence that says why not."""
-        history = await self._versions(_scope(place, agent_id), memory_id)
+        history = await self._versions(scope_at(place, agent_id), memory_id)
         if not history:
             return sentences.NO_MEMORY
         memory = history[0]
@@ -332,7 +351,7 @@ class MemoryDesk:
 
     async def _versions(self, scope: MemoryScope, memory_id: int) -> Sequence[StoredMemory]:
         """Return the memory and what it said before; nothing when something took its place."""
-        if memory_id not in _IDS or not scope.agent_id:
+        if memory_id not in _IDS:
             return ()
         history = await self._around.memories.history(scope, memory_id)
         is_there = bool(history) and history[0].state is not MemoryState.SUPERSEDED
@@ -362,12 +381,6 @@ def _ask_person(person: UserId, facts: Facts) -> Content:
     return blocks.forget_person_content(person, is_self=is_self)
 
 
-def _scope(place: Place, agent_id: AgentId) -> MemoryScope:
-    return MemoryScope(
-        workspace_id=place.workspace_id, channel_id=place.channel_id, agent_id=agent_id
-    )
-
-
 def _may_clear(place: Place, facts: Facts) -> bool:
     """Say whether all that is remembered here is up to this person: their own conversation."""
-    return is_admin(facts) or place.channel_id.startswith("D")
+    return is_admin(facts) or is_conversation(place)

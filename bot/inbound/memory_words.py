@@ -10,9 +10,12 @@ _KINDS = {f"{kind}s": kind for kind in MemoryKind} | {str(kind): kind for kind i
 _PERSON = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 _NUMBER = re.compile(r"#?(\d{1,9})")
 _EVERYTHING = frozenset({"everything here", "all here", "everything"})
+_FOR_ME = re.compile(r"for me[,:]?\s+(?=\S)", re.IGNORECASE)
+_SWITCH = {"on": True, "off": False}
 UNDERSTOOD = (
     "search <words>, show <number>, remember <fact>, forget <words or number>, "
-    "forget everything here, forget me, export, facts, lessons, notes, episodes, examples"
+    "forget everything here, forget me, export, facts, lessons, notes, episodes, examples, "
+    "remember for me <fact>, mine, export mine, personal on, personal off"
 )
 
 
@@ -21,6 +24,8 @@ class ListThem:
     """Show what is remembered."""
 
     kind: MemoryKind | None = None
+    is_own: bool = False
+    """The person's own memories, which belong to no channel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,8 @@ class Remember:
     """Remember a fact."""
 
     text: str
+    is_own: bool = False
+    """For the person alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +82,16 @@ class ForgetFrom:
 class Export:
     """Hand over all memories here as a file."""
 
+    is_own: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Personal:
+    """Have the person's own memories used here, or no more."""
+
+    is_on: bool | None = None
+    """None to be told how it is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unclear:
@@ -84,7 +101,7 @@ class Unclear:
 
 
 Forgetting = ForgetOne | ForgetWords | ForgetEverything | ForgetFrom
-Order = ListThem | Search | ShowOne | Remember | Forgetting | Export | Unclear
+Order = ListThem | Search | ShowOne | Remember | Forgetting | Export | Personal | Unclear
 
 
 def read_order(argument: str) -> Order:
@@ -104,9 +121,13 @@ def read_order(argument: str) -> Order:
             number = _number(rest)
             return Unclear(said=argument) if number is None else ShowOne(memory_id=number)
         case "remember":
-            return Remember(text=_fact(rest))
+            return _remember(rest)
         case "forget":
             return _forget(rest)
+        case "personal" if rest.lower() in _SWITCH:
+            return Personal(is_on=_SWITCH[rest.lower()])
+        case "export" if rest.lower() == "mine":
+            return Export(is_own=True)
         case "list" if rest.lower() in _KINDS:
             return ListThem(kind=_KINDS[rest.lower()])
         case _:
@@ -130,7 +151,19 @@ def _alone(word: str, *, said: str) -> Order:
         return ListThem()
     if word in _KINDS:
         return ListThem(kind=_KINDS[word])
-    return Export() if word == "export" else Unclear(said=said)
+    return _WORDS.get(word) or Unclear(said=said)
+
+
+_WORDS: dict[str, Order] = {
+    "export": Export(),
+    "mine": ListThem(is_own=True),
+    "personal": Personal(),
+}
+
+
+def _remember(rest: str) -> Remember:
+    own = _FOR_ME.match(rest)
+    return Remember(text=_fact(rest[own.end() :] if own else rest), is_own=own is not None)
 
 
 def _forget(rest: str) -> Order:

@@ -29,6 +29,23 @@ NOTHING_REMEMBERED = "Nothing is remembered here, so there is nothing to forget.
 EMPTY_MEMORY = "Say in a sentence what is right, or use Forget."
 NOTHING_LEFT = "Nothing of it is remembered any more."
 REMEMBERED = "Remembered."
+REMEMBERED_FOR_YOU = "Remembered for you alone."
+REMEMBERED_UNUSED = (
+    "Remembered for you alone. It is used where you say `{command} personal on`; here you have not."
+)
+PERSONAL_HERE = (
+    "Your own memories are used here: what you ask me to remember in these direct messages is kept "
+    "for you, and the tasks that you ask for here are told of it. "
+)
+PERSONAL_THERE = (
+    "The tasks that you ask for here are told of your own memories. *Everyone in this channel can "
+    "read what comes of that, and can ask for more in your threads.* "
+)
+PERSONAL_OFF = "Your own memories are not used here. They are kept. "
+PERSONAL_HOW = (
+    "`{command} mine` lists them, `{command} remember for me …` adds one, "
+    "`{command} personal {other}` changes this."
+)
 MEMORY_FORGOTTEN = "Forgotten, with what it said before and what was derived from it."
 MEMORY_CORRECTED = "Corrected. What it said before is kept as its history."
 MEMORY_PINNED = "Pinned: it comes first, and is never dropped to make room."

@@ -53,6 +53,9 @@ MEMORY_HELP = (
     "forget everything here|the same for all of this channel; for admins",
     "forget me|the same for all that comes from you, in every channel",
     "export|sends you all of it as a file",
+    "remember for me <fact>|keeps it for you alone, wherever you let it be used",
+    "mine|lists what is kept for you alone; `export mine` sends it to you",
+    "personal on|lets your own memories be used in this channel; the same for off",
     "facts|lists facts only; the same for lessons, notes, episodes, examples",
 )
 """What can stand behind ``memory``, each with what it does."""

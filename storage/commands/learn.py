@@ -62,7 +62,7 @@ def learn(connection: Connection, indexes: Indexes, change: Change) -> None:
 
 
 def _weigh_used(connection: Connection, run: AnyRow, *, by: int) -> None:
-    used = [memory_id for memory_id, kind in run.memories_used if kind == MemoryKind.LESSON]
+    used = [memory_id for memory_id, kind, _ in run.memories_used if kind == MemoryKind.LESSON]
     if used and by:
         weigh(connection, MemoryScope.of_channel(scope_from(run)), used, HELPED**by)
 

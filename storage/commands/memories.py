@@ -27,6 +27,7 @@ from agent_engine.memory_commands import (
     MemoryCommand,
     PinMemory,
     RememberFact,
+    UsePersonal,
 )
 from agent_engine.safeguards import AuditAction, AuditEntry
 from agent_engine.types import AgentId, ChannelId, Scope, new_id, now_utc
@@ -38,6 +39,7 @@ from storage.memory.exports import ask_for
 from storage.memory.forgetting import forget, forget_all, forget_from
 from storage.memory.keeping import keep, note_origin
 from storage.memory.listing import tally
+from storage.memory.personal import end_all, set_use
 from storage.memory.searching import Indexes
 from storage.proposed import CONFIRMED_BY, mark_proposed
 
@@ -55,10 +57,14 @@ def change_memories(
             outcome = MemoriesChanged(count=forget_all(connection, indexes, scope).memories)
         case ForgetPerson(workspace_id=workspace_id, person=person):
             gone = forget_from(connection, indexes, workspace_id, OriginOf.PERSON, person)
+            end_all(connection, workspace_id, person)
             outcome = MemoriesChanged(count=gone.memories)
         case ExportMemories(scope=scope, by=by):
             ask_for(connection, scope, by, now=now_utc())
             outcome = MemoriesChanged(count=sum(tally(connection, scope).values()))
+        case UsePersonal(scope=scope, by=person, use=use):
+            set_use(connection, scope, person, use)
+            outcome = MemoriesChanged(count=0)
         case _:
             outcome = _change_one(connection, command, indexes, redact)
     if isinstance(outcome, MemoriesChanged):
@@ -193,6 +199,8 @@ def _told(command: MemoryCommand, outcome: MemoriesChanged) -> tuple[str, str]:
             return f"memories from {person}", "forgotten"
         case ExportMemories():
             return "all memories here", "exported"
+        case UsePersonal(use=use):
+            return "own memories here", str(use)
 
 
 def _scope(command: MemoryCommand) -> Scope:

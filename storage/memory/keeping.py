@@ -11,7 +11,7 @@ from agent_engine.types import now_utc
 from storage.compiled import execute, execute_many, fetch_values
 from storage.memory.rows import origins_of, values_of
 from storage.memory.searching import Indexes
-from storage.memory.shelves import rewrite, shelf_to_fill
+from storage.memory.shelves import rewrite, shelf_to_fill, shelves_of
 from storage.memory.words import likeness_of
 from storage.tables import memories, memory_origins
 from storage.upsert import insert_or_ignore
@@ -62,11 +62,6 @@ _CONFIRM = (
         trust=case((_M.trust == "person", "person"), else_=bindparam("by")),
         pinned=_M.pinned | bindparam("pin"),
     )
-)
-_USED = (
-    update(memories)
-    .where(_M.id == bindparam("memory"))
-    .values(access_count=_M.access_count + 1, used_at=bindparam("now"))
 )
 _COUNT = select(func.count()).where(_M.shelf_id == bindparam("shelf"))
 _WORST = (
@@ -132,13 +127,13 @@ def add(  # noqa: PLR0913  # as above
     return found
 
 
-def count_uses(connection: Connection, memory_ids: Sequence[int]) -> None:
-    """Note that these memories were used just now. Ids that are gone change nothing.
-
-    For the engine's own words alone: what it was told, it found in a scope of its own.
-    """
-    now = now_utc()
-    execute_many(connection, _USED, [{"memory": at, "now": now} for at in memory_ids])
+def count_uses(
+    connection: Connection, scopes: Sequence[MemoryScope], memory_ids: Sequence[int]
+) -> None:
+    """Note that these memories were used just now. Ids that are not there change nothing."""
+    shelves = [shelf.id for shelf in shelves_of(connection, scopes, tuple(MemoryKind))]
+    used = update(memories).where(_M.id.in_(list(memory_ids)), _M.shelf_id.in_(shelves))
+    connection.execute(used.values(access_count=_M.access_count + 1, used_at=now_utc()))
 
 
 def note_origin(connection: Connection, memory_id: int, origin: Origin) -> None:

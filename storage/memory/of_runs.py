@@ -1,12 +1,9 @@
 """What a run is told from memory and what it leaves there, as part of its own commits."""
 
-from collections.abc import Sequence
-
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.events import Recalled, Remembered
-from agent_engine.types import MemoryUse
 from storage.compiled import execute, fetch_values
 from storage.mapping import Values
 from storage.memory.keeping import count_uses, keep
@@ -22,8 +19,8 @@ def write_memory(
 ) -> None:
     """Write the event, but for the log."""
     match event:
-        case Recalled(uses=uses):
-            _note_uses(connection, run_id, uses)
+        case Recalled():
+            _note_uses(connection, run_id, event)
         case Remembered(scope=scope, memory=memory):
             keep(connection, indexes, scope, memory, now=event.at)
 
@@ -37,9 +34,9 @@ def logged_of(event: Recalled | Remembered) -> Values:
             return {"kind": str(memory.kind)}
 
 
-def _note_uses(connection: Connection, run_id: str, uses: Sequence[MemoryUse]) -> None:
+def _note_uses(connection: Connection, run_id: str, event: Recalled) -> None:
     [noted] = fetch_values(connection, _USES, {"run": run_id})
-    known = {memory_id for memory_id, _ in noted}
-    new = [[use.id, use.kind] for use in uses if use.id not in known]
+    known = {memory_id for memory_id, *_ in noted}
+    new = [[use.id, use.kind, use.is_own] for use in event.uses if use.id not in known]
     execute(connection, _USED, {"run": run_id, "uses": [*noted, *new]})
-    count_uses(connection, [use.id for use in uses])
+    count_uses(connection, event.scopes, [use.id for use in event.uses])

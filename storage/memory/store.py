@@ -19,13 +19,14 @@ from agent_engine.memories import (
     MemoryState,
     NewMemory,
     OriginOf,
+    PersonalUse,
     Query,
     StoredMemory,
 )
 from agent_engine.past_plans import PastRun
-from agent_engine.types import RunId, WorkspaceId, now_utc
+from agent_engine.types import RunId, UserId, WorkspaceId, now_utc
 from storage.database import Database
-from storage.memory import changing, embedded, finding, forgetting, keeping, listing
+from storage.memory import changing, embedded, finding, forgetting, keeping, listing, personal
 from storage.memory.rows import memory_from
 from storage.memory.searching import Indexes
 from storage.memory.shelves import shelves_of
@@ -80,6 +81,10 @@ class SqlMemoryStore:
     async def tally(self, scope: MemoryScope) -> Mapping[MemoryKind, int]:
         """Return how many of each kind ``listed`` has; kinds without any are left out."""
         return await self._database.read(lambda c: listing.tally(c, scope))
+
+    async def personal_use(self, scope: MemoryScope, person: UserId) -> PersonalUse:
+        """Say whether this person's own memories are used in the channel of this scope."""
+        return await self._database.read(lambda c: personal.use_of(c, scope, person))
 
     async def history(self, scope: MemoryScope, memory_id: int) -> Sequence[StoredMemory]:
         """Return the memory and the ones it superseded, newest first."""
@@ -155,7 +160,7 @@ def _newest(connection: Connection, scope: MemoryScope, key: str) -> StoredMemor
     row = connection.execute(statement).first()
     if row is None:
         return None
-    keeping.count_uses(connection, [row.id])
+    keeping.count_uses(connection, [scope], [row.id])
     return memory_from(row)
 
 

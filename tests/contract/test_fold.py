@@ -304,7 +304,9 @@ class Story:
 
     def recall(self) -> Recalled:
         ids = self.draw(st.lists(st.integers(1, 5), max_size=4))
-        return Recalled(uses=tuple(MemoryUse(id=n, kind="note") for n in dict.fromkeys(ids)))
+        return Recalled(
+            uses=tuple(MemoryUse(id=n, kind="note") for n in dict.fromkeys(ids)), scopes=()
+        )
 
     def sleep(self) -> Slept:
         self.asleep = True

@@ -63,7 +63,7 @@ async def answered_run(house: House, ts: str = "1.0", *uses: MemoryUse) -> RunId
     """Answer a task, with the answer posted half an hour after its question."""
     run = await house.begin(await house.start(ts))
     if uses:
-        await house.commit(run, Recalled(uses=uses))
+        await house.commit(run, Recalled(uses=uses, scopes=(scope_of(house),)))
     await house.commit(run, answered())
     await post(house, run, PostKind.ANSWER, ts=f"{ts}5")
     await house.woken()

@@ -161,7 +161,9 @@ async def test_what_a_run_was_told_is_stored_with_it_and_counted(house, store, m
     [held] = await found(store, run, "kiln")
     assert after.memories_used == (MemoryUse(id=held.id, kind="fact"),)
     assert held.access_count == 1
-    again = await commit(house, later, told, Recalled(uses=(MemoryUse(id=9_999, kind="note"),)))
+    again = await commit(
+        house, later, told, Recalled(uses=(MemoryUse(id=9_999, kind="note"),), scopes=told.scopes)
+    )
     assert [use.id for use in again.memories_used] == [held.id, 9_999]
 
 

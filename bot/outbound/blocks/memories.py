@@ -39,6 +39,7 @@ class MemoryPage:
     """One page of what an agent remembers in a channel."""
 
     agent_id: AgentId
+    """Empty for the own memories of whoever reads them."""
     agent_name: str
     tally: Mapping[MemoryKind, int]
     memories: Sequence[StoredMemory]
@@ -60,11 +61,10 @@ class MemoryPage:
 
 def page_content(page: MemoryPage) -> Content:
     """List what is remembered: what waits for people's word, then what is held."""
-    name = escape(one_line(page.agent_name, 80))
     if not page.tally:
-        text = f"*{name}* remembers nothing here yet. {how_to_tell(page.command)}"
-        return Content(text=text, blocks=(section(text),))
-    text = f"*{name}* remembers here: {counts(page.tally)}."
+        text = _empty(page)
+        return Content(text=text, blocks=(section(text), quiet(_searched(page))))
+    text = f"{_whose(page)}: {counts(page.tally)}."
     blocks = [section(text), quiet(listed(page))]
     for memory in page.memories:
         blocks += entry_blocks(memory)
@@ -97,7 +97,11 @@ def used_content(memories: Sequence[StoredMemory], *, gone: int) -> Content:
     for memory in memories[:PAGE]:
         blocks += entry_blocks(memory)
     if gone:
-        blocks.append(quiet(f"{count(gone, 'memory is', 'memories are')} gone since."))
+        blocks.append(
+            quiet(
+                f"{count(gone, 'memory is', 'memories are')} gone since, or for their owner alone."
+            )
+        )
     return Content(text=text, blocks=tuple(blocks))
 
 
@@ -266,6 +270,19 @@ def _facts(memory: StoredMemory) -> str:
     return " · ".join([*(["📌"] if memory.pinned else []), *parts])
 
 
+def _whose(page: MemoryPage) -> str:
+    if not page.agent_id:
+        return "Kept for you alone"
+    return f"*{escape(one_line(page.agent_name, 80))}* remembers here"
+
+
+def _empty(page: MemoryPage) -> str:
+    if page.agent_id:
+        name = escape(one_line(page.agent_name, 80))
+        return f"*{name}* remembers nothing here yet. {how_to_tell(page.command)}"
+    return f"Nothing is kept for you alone. `{escape(page.command)} remember for me …` adds to it."
+
+
 def counts(tally: Mapping[MemoryKind, int]) -> str:
     """Say how many of each kind there are."""
     words = {MemoryKind.EXAMPLE: "example plan"}
@@ -298,9 +315,13 @@ def how_to_tell(command: str) -> str:
 
 def listed(page: MemoryPage) -> str:
     """Say which kinds a list has, and how others are found."""
-    how = "words and meaning" if page.by_meaning else "words"
     listed = f"{page.kind}s only" if page.kind else "facts, lessons and notes"
-    return f"Listed: {listed}. Search finds every kind, by {how}."
+    return f"Listed: {listed}. {_searched(page)}"
+
+
+def _searched(page: MemoryPage) -> str:
+    how = "words and meaning" if page.by_meaning else "words"
+    return f"Search finds every kind, by {how}."
 
 
 def _search_words(*, by_meaning: bool) -> str:

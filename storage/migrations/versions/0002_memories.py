@@ -14,6 +14,7 @@ def upgrade() -> None:
     _create_shelves()
     _create_memories()
     _create_origins()
+    _create_personal_uses()
     _create_lessons()
     _create_exports()
     for statement in _searched_on_sqlite() if _on_sqlite() else _searched_on_postgres():
@@ -106,6 +107,20 @@ def _create_origins() -> None:
         sa.PrimaryKeyConstraint("memory_id", "what", "ref", name=op.f("pk_memory_origins")),
     )
     op.create_index("ix_memory_origins_ref", "memory_origins", ["what", "ref"])
+
+
+def _create_personal_uses() -> None:
+    op.create_table(
+        "personal_memory_uses",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("person", sa.Text(), nullable=False),
+        sa.Column("channel_id", sa.Text(), nullable=False),
+        sa.Column("use", sa.Text(), nullable=False),
+        sa.CheckConstraint("use IN ('told', 'kept')", name=op.f("ck_personal_memory_uses_use")),
+        sa.PrimaryKeyConstraint(
+            "workspace_id", "person", "channel_id", name=op.f("pk_personal_memory_uses")
+        ),
+    )
 
 
 def _create_lessons() -> None:
