@@ -299,7 +299,7 @@ async def test_another_channel_is_told_nothing_and_reads_no_runs_of_this_one(
 ) -> None:
     run = await done(house, memory)
     await rate(house)
-    assert await told(house, memory, channel=OTHER) == Recollection()
+    assert (await told(house, memory, channel=OTHER)).event(now_utc()) is None
     here = MemoryScope.of_channel(run.scope)
     assert list(await store.past_runs(here, [run.run_id, RunId("none")])) == [run.run_id]
     assert await store.past_runs(replace(here, channel_id=OTHER), [run.run_id]) == {}
@@ -331,7 +331,7 @@ async def test_any_number_of_runs_is_read_in_one_statement_and_none_for_nothing(
     fetch_all = storage.past_runs.fetch_all
     asker = await begun(house, "9.0", said=NEXT)
     monkeypatch.setattr("storage.past_runs.fetch_all", counted)
-    assert await memory.recall(asker, NEXT) == Recollection()
+    assert (await memory.recall(asker, NEXT)).event(now_utc()) is None
     assert read == []
     for at in range(1, 4):
         await done(house, memory, f"{at}.0")

@@ -52,7 +52,7 @@ def test_the_file_says_what_is_kept_and_an_empty_one_leaves_the_defaults() -> No
 async def test_episodes_are_kept_only_where_they_are_wanted(house, store, keeps) -> None:
     session = Session(await begun(house))
     memory = LongTermMemory(store, rules=MemoryRules(episodes=keeps))
-    Recalling(session, memory, clock=None).note_episode(Answer(text="done"))
+    Recalling(session, memory, tools=None, clock=None).note_episode(Answer(text="done"))
     assert [type(event) for event in session.noted] == [Remembered] * keeps
 
 
