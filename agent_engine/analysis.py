@@ -30,6 +30,8 @@ from agent_engine.watch import Interrupted, SignalWatch
 
 logger = logging.getLogger(__name__)
 
+LEARNED = "A lesson was learned."
+"""Not the lesson: it is to be nowhere but in memory, where it can be forgotten."""
 NOTHING_LEARNED = "Nothing was learned."
 
 
@@ -102,6 +104,6 @@ def lesson_memory(
 
 
 def _end(found: Finding | None, now: datetime) -> Ended:
-    text = found.next_time if found is not None else NOTHING_LEARNED
+    text = LEARNED if found is not None else NOTHING_LEARNED
     end = RunEnd(reason=EndReason.ANSWERED, at=now)
     return Ended(end=end, status=TaskStatus.COMPLETED, answer=Answer(text=text), at=now)

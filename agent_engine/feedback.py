@@ -56,6 +56,15 @@ def analysis_of(task: Task) -> Analysis | None:
     )
 
 
+def without_words(parameters: JsonObject) -> JsonObject:
+    """Return a task's parameters without what a person said in an analysis; others as they are."""
+    told: Any = parameters.get(_ANALYSIS)
+    if told is None:
+        return parameters
+    remarks = [{**remark, "text": ""} for remark in told["remarks"]]
+    return {**parameters, _ANALYSIS: {**told, "remarks": remarks}}
+
+
 def lesson_key(run_id: RunId, person: UserId) -> str:
     """Return the key of the lesson that this person's ratings of the run lead to."""
     return f"lesson_{run_id}_{person}"

@@ -111,3 +111,5 @@ class MemoriesChanged:
     count: int
     memory_id: int | None = None
     """The one that holds now what the person said."""
+    remarks: int = 0
+    """Ratings whose words went, too."""

@@ -1,6 +1,7 @@
 """Starting the analyses of runs that people rated low: with the rating, or with the run's end."""
 
 import hashlib
+from collections.abc import Iterable
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.engine import Connection
@@ -38,7 +39,7 @@ def analyse(connection: Connection, run: AnyRow, mine: AnyRow | None, analysis: 
     ``mine`` is the row of the person's lesson from this run; None while there is none.
     """
     known = [] if mine is None else list(mine.analysed)
-    told = [_digest(remark) for remark in analysis.remarks]
+    told = digests(analysis.remarks)
     if mine is not None:
         if set(told) <= set(known) and not _was_in_vain(connection, mine):
             return
@@ -47,6 +48,11 @@ def analyse(connection: Connection, run: AnyRow, mine: AnyRow | None, analysis: 
     drawn = {"analysis_id": _start(connection, run, analysis), "analysed": sorted({*known, *told})}
     insert_or_ignore(connection, lessons, [{"id": new_id(), **whose, **drawn}])
     execute(connection, _DRAWN, {**whose, "by": drawn["analysis_id"], "of": drawn["analysed"]})
+
+
+def digests(remarks: Iterable[Remark]) -> list[str]:
+    """Return what a lesson's row keeps of the remarks that it was drawn from."""
+    return [_digest(remark) for remark in remarks]
 
 
 def analyse_what_was_rated(connection: Connection, run: AnyRow, rated: Opinions) -> None:

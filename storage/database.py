@@ -171,7 +171,8 @@ def _sqlite_engine(url: URL) -> sa.Engine:
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # The driver's own BEGIN comes late and deferred; ours comes at once.
     connection.isolation_level = None
-    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
+    # What was forgotten is overwritten in the file, too; only some builds do so by themselves.
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
     _use_wal(connection)
 

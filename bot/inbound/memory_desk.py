@@ -152,8 +152,8 @@ class MemoryDesk:
             return memory
         command, done = change_command(action, memory, event.user_id)
         match await self._around.engine.carry_out(command, keys=click_keys(event)):
-            case MemoriesChanged():
-                return done
+            case MemoriesChanged(count=changed):
+                return done.format(count=count(changed, "memory", "memories"))
             case Declined():
                 return sentences.NO_MEMORY
             case _:
@@ -318,9 +318,7 @@ class MemoryDesk:
             return
         outcome = await self._around.engine.carry_out(command, keys=click_keys(event))
         if isinstance(outcome, MemoriesChanged):
-            gone = count(outcome.count, "memory", "memories")
-            said = sentences.ALL_FORGOTTEN.format(count=gone)
-            await self._say(place, said if outcome.count else sentences.NOTHING_LEFT)
+            await self._say(place, _all_forgotten(outcome))
 
     async def _press_one(
         self, event: ButtonPressed, action: memory_ids.AboutOne, place: Place, facts: Facts
@@ -384,3 +382,11 @@ def _ask_person(person: UserId, facts: Facts) -> Content:
 def _may_clear(place: Place, facts: Facts) -> bool:
     """Say whether all that is remembered here is up to this person: their own conversation."""
     return is_admin(facts) or is_conversation(place)
+
+
+def _all_forgotten(outcome: MemoriesChanged) -> str:
+    gone = count(outcome.count, "memory", "memories")
+    if outcome.remarks:
+        ratings = count(outcome.remarks, "rating")
+        return sentences.WORDS_FORGOTTEN.format(count=gone, ratings=ratings)
+    return sentences.ALL_FORGOTTEN.format(count=gone) if outcome.count else sentences.NOTHING_LEFT

@@ -21,6 +21,11 @@ RULE_IS_GONE = "That rule does not hold any more."
 RULE_REVOKED = "Revoked: {allowed}. Such calls are asked about again."
 ADMINS_EXTEND_BUDGETS = "Only an admin can add to a budget of the day."
 GOES_ON = "It goes on, with {room}."
+_LEFT = (
+    "Messages in Slack, the plans and results of earlier tasks, and files that were handed over "
+    "are left as they are: delete such messages in Slack."
+)
+"""What forgetting does not reach. The audit log has no words of what was remembered."""
 NO_LESSON = "That lesson is not applied any more: there is nothing to change."
 EMPTY_LESSON = "Say in a sentence what I should do next time, or use Forget."
 NO_MEMORY = "That is not remembered any more, or has been put differently since."
@@ -46,14 +51,14 @@ PERSONAL_HOW = (
     "`{command} mine` lists them, `{command} remember for me …` adds one, "
     "`{command} personal {other}` changes this."
 )
-MEMORY_FORGOTTEN = "Forgotten, with what it said before and what was derived from it."
+MEMORY_FORGOTTEN = (
+    "Forgotten: {count}, with what it said before and what was derived from it. " + _LEFT
+)
 MEMORY_CORRECTED = "Corrected. What it said before is kept as its history."
 MEMORY_PINNED = "Pinned: it comes first, and is never dropped to make room."
 MEMORY_UNPINNED = "Unpinned."
-ALL_FORGOTTEN = (
-    "Forgotten: {count}. I did not delete messages in Slack, the tasks themselves, nor the audit "
-    "log, which has no words of what was remembered."
-)
+ALL_FORGOTTEN = "Forgotten: {count}. " + _LEFT
+WORDS_FORGOTTEN = "Forgotten: {count}, and what was said with {ratings}. " + _LEFT
 ADMINS_FORGET_EVERYTHING = "Only an admin can have everything forgotten that is remembered here."
 ADMINS_FORGET_OTHERS = (
     "Only an admin can have forgotten what comes from somebody else; `forget me` is about you."

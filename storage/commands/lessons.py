@@ -47,7 +47,7 @@ def forget_lesson(connection: Connection, command: ForgetLesson, indexes: Indexe
         return Declined(why="no_lesson")
     scope, memory = found
     forget(connection, indexes, memory.scope, [memory.id])
-    _record(connection, command, scope, memory, text="")
+    _record(connection, command, scope, memory)
     return LessonChanged(lesson_id=command.lesson_id)
 
 
@@ -73,7 +73,7 @@ def correct_lesson(
     if correct(connection, indexes, memory.scope, memory.id, corrected) is None:
         return Declined(why="no_lesson")
     mark_run(connection, command.run_id)
-    _record(connection, command, scope, memory, text=text)
+    _record(connection, command, scope, memory)
     return LessonChanged(lesson_id=command.lesson_id)
 
 
@@ -95,9 +95,8 @@ def _record(
     command: ForgetLesson | CorrectLesson,
     scope: Scope,
     memory: StoredMemory,
-    *,
-    text: str,
 ) -> None:
+    """Put out that it happened, without the lesson's words: an audit log is never emptied."""
     decision = "forgotten" if isinstance(command, ForgetLesson) else "corrected"
     entry = AuditEntry(
         key=f"lesson:{memory.id}:{decision}",
@@ -108,6 +107,5 @@ def _record(
         subject=f"lesson {command.lesson_id}",
         decision=decision,
         decided_by=command.by,
-        text=text,
     )
     put_out(connection, entry)

@@ -42,6 +42,7 @@ from storage.memory.listing import tally
 from storage.memory.personal import end_all, set_use
 from storage.memory.searching import Indexes
 from storage.proposed import CONFIRMED_BY, mark_proposed
+from storage.remarks import forget_remarks
 
 _NOT_THERE = Declined(why="no_memory")
 
@@ -58,7 +59,8 @@ def change_memories(
         case ForgetPerson(workspace_id=workspace_id, person=person):
             gone = forget_from(connection, indexes, workspace_id, OriginOf.PERSON, person)
             end_all(connection, workspace_id, person)
-            outcome = MemoriesChanged(count=gone.memories)
+            remarks = forget_remarks(connection, workspace_id, person)
+            outcome = MemoriesChanged(count=gone.memories, remarks=remarks)
         case ExportMemories(scope=scope, by=by):
             ask_for(connection, scope, by, now=now_utc())
             outcome = MemoriesChanged(count=sum(tally(connection, scope).values()))
@@ -176,7 +178,7 @@ def _record(connection: Connection, command: MemoryCommand, outcome: MemoriesCha
         subject=subject,
         decision=decision,
         decided_by=command.by,
-        result=f"{outcome.count}",
+        result=f"{outcome.count}" + (f" and {outcome.remarks} remarks" if outcome.remarks else ""),
     )
     put_out(connection, entry)
 

@@ -130,6 +130,13 @@ class House:
         assert isinstance(begun, RunSnapshot), begun
         return begun
 
+    async def every_row(self) -> str:
+        """Return all that stands in the tables, as one text."""
+        found = []
+        for table in tables.metadata.sorted_tables:
+            found += await self.database.read(lambda c, of=table: c.execute(select(of)).all())
+        return str(found)
+
     async def commit(self, run: RunSnapshot, *events: RunEvent, worked_s: float = 0.0) -> int:
         return await self.runs.commit(Fence(run.run_id, run.epoch), events, worked_s=worked_s)
 

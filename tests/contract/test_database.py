@@ -365,3 +365,15 @@ async def test_a_held_lock_is_waited_for(tmp_path: Path) -> None:
             assert writing.done()
         other.dispose()
         assert await count_of(database) == 1
+
+
+async def test_what_is_deleted_is_overwritten_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "treadle.db"
+    async with open_database(f"sqlite:///{path}") as database:
+        await database.write(lambda c: add(c, "a word that is forgotten"))
+        await database.write(lambda c: add(c, "a word that stays"))
+        await database.write(
+            lambda c: c.execute(sa.delete(deliveries).where(deliveries.c.key.contains("forgotten")))
+        )
+    assert b"a word that stays" in path.read_bytes()
+    assert b"a word that is forgotten" not in path.read_bytes()

@@ -25,6 +25,7 @@ from agent_engine.memories import (
     Query,
     StoredMemory,
 )
+from agent_engine.memory_commands import ForgetPerson, MemoriesChanged
 from agent_engine.places import NewPost, PostKind
 from agent_engine.planners.lessons import Finding
 from agent_engine.ports import NotRunnable
@@ -463,6 +464,73 @@ async def test_what_people_do_to_lessons_is_on_record(house: House) -> None:
         lambda c: [tuple(row) for row in c.execute(entries.order_by(audit_entries.c.seq))]
     )
     assert found == [("corrected", BOB, rated), ("forgotten", ALICE, rated)]
+
+
+async def test_a_lessons_words_are_in_no_row_once_it_is_forgotten(house: House) -> None:
+    rated = await answered_run(house)
+    await rate(house)
+    await draw(house, rated)
+    await correct(house, rated, "Ask me about refunds.")
+    for words in (FOUND.next_time, FOUND.wrong, "Ask me about refunds."):
+        assert words in await house.every_row()
+    await forget(house, rated)
+    for words in (FOUND.next_time, FOUND.wrong, "Ask me about refunds."):
+        assert words not in await house.every_row()
+
+
+async def test_forgetting_a_person_leaves_no_word_of_what_they_said_with_ratings(
+    house: House,
+) -> None:
+    rated = await answered_run(house)
+    await rate(house, text="refunds are missing", by=ALICE)
+    [first] = await woken(house)
+    await finish(house, await house.begin(first), rated)
+    await rate(house, "one", text="sales tax counts twice", by=ALICE, step=1)
+    await rate(house, text="it took too long", by=BOB)
+    outcome = await house.commands.carry_out(
+        ForgetPerson(workspace_id=WORKSPACE, person=ALICE, by=ALICE), keys=["d1"]
+    )
+    assert outcome == MemoriesChanged(count=1, remarks=2)
+    left = await house.every_row()
+    for words in ("refunds are missing", "sales tax counts twice", FOUND.next_time):
+        assert words not in left
+    assert "it took too long" in left
+    again = await house.commands.carry_out(
+        ForgetPerson(workspace_id=WORKSPACE, person=ALICE, by=ALICE), keys=["d2"]
+    )
+    assert again == MemoriesChanged(count=0, remarks=0)
+
+
+async def test_an_analysis_under_way_learns_nothing_from_who_was_forgotten(house: House) -> None:
+    rated = await answered_run(house)
+    await rate(house, text="refunds are missing")
+    [first] = await woken(house)
+    begun = await house.begin(first)
+    await house.commands.carry_out(
+        ForgetPerson(workspace_id=WORKSPACE, person=ALICE, by=ALICE), keys=["d1"]
+    )
+    assert (await house.runs.load(first)).cancel is not None
+    await finish(house, begun, rated)
+    assert await lessons(house, rated) == []
+    assert FOUND.next_time not in await house.every_row()
+    await rate(house, text="taxes are missing")
+    await draw(house, rated)
+    assert await lessons(house, rated) == [("Subtract refunds.", False)]
+
+
+async def test_what_was_analysed_before_its_words_were_forgotten_is_not_analysed_again(
+    house: House,
+) -> None:
+    rated = await answered_run(house)
+    await rate(house, text="refunds are missing")
+    await draw(house, rated)
+    await house.commands.carry_out(
+        ForgetPerson(workspace_id=WORKSPACE, person=ALICE, by=ALICE), keys=["d1"]
+    )
+    await rate(house, by=BOB)
+    await draw(house, rated, by=BOB)
+    await rate(house)
+    assert await woken(house) == []
 
 
 async def test_a_lesson_is_only_reached_by_its_own_run(house: House) -> None:

@@ -112,6 +112,20 @@ async def test_forget_takes_the_lesson_away_for_good(house):
     assert LESSON["next_time"] not in asked_for_plans(server)[-1]
 
 
+async def test_forget_me_takes_the_lesson_and_the_reason_for_it(house):
+    town, _ = house
+    ts = await with_reason(town)
+    line = await told(town, ts)
+    ada = town.person("ada")
+    await ada.slash("general", "/memory", "forget me")
+    asked = ada.ephemerals("general")[-1]
+    await ada.click("general", asked.ts, town.button(asked, "Forget it all"))
+    found = "and what was said with 1 rating. Messages in Slack"
+    await town.until(lambda: found in ada.ephemerals("general")[-1].text)
+    await town.until(shows(town, ts, "Forgotten."))
+    assert line.ts in [message.ts for message in town.ours(ts)]
+
+
 async def test_correct_puts_it_in_the_persons_words(house):
     town, server = house
     ts = await with_reason(town)

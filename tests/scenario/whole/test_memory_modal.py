@@ -60,7 +60,7 @@ async def test_an_answers_memories_open_with_their_source_and_go_at_a_click(town
     assert "submit" not in view.payload
     there = len(buttons_in(view, "Forget"))
     view = await within(town, "Forget")
-    assert "Forgotten, with" in shown(view)
+    assert "Forgotten: 1 memory, with" in shown(view)
     assert "gone since" in shown(view)
     assert len(buttons_in(view, "Forget")) < there
     view = await within(town, "All that is remembered here")
@@ -156,7 +156,7 @@ async def test_a_result_is_told_in_the_channel_when_the_modal_was_closed_meanwhi
     await browse(town, listed)
     town.workspace.faults.merge({"fail_api": {"views.update": {"error": "not_found"}}})
     await within(town, "Forget")
-    await told(town, "Forgotten, with")
+    await told(town, "Forgotten: 1 memory, with")
 
 
 async def test_a_search_that_takes_too_long_or_fails_says_so_beside_its_field(town, monkeypatch):
