@@ -9,7 +9,7 @@ from agent_engine.places import RatedWeek
 from agent_engine.types import AgentProfile, ChannelId
 from bot.outbound.blocks import ids
 from bot.outbound.blocks.parts import button, header, quiet, section
-from bot.outbound.blocks.ratings import ratings_line
+from bot.outbound.blocks.ratings import ratings_line, thumbs
 from bot.outbound.blocks.tasks_list import task_blocks
 from bot.outbound.content import Block
 from bot.outbound.text import count, escape, money, one_line
@@ -89,12 +89,10 @@ def _agent(line: AgentLine) -> Block:
 
 
 def _figures(figures: Figures) -> str:
-    rated = figures.good_ratings + figures.low_ratings
-    share = f" ({round(100 * figures.good_ratings / rated)} % 👍)" if rated else ""
     parts = [
         count(figures.tasks, "task"),
         count(figures.tokens, "token"),
         money(figures.usd),
-        count(rated, "rating") + share,
+        thumbs(figures.good_ratings, figures.low_ratings),
     ]
     return f"*{escape(one_line(figures.period, 60))}*\n" + " · ".join(parts)

@@ -143,8 +143,9 @@ def forget_person_content(whom: UserId, *, is_self: bool) -> Content:
     """Ask once more before everything goes that comes from a person."""
     whose = "you" if is_self else person(whom)
     text = (
-        f"All that is remembered from {whose} would go for good, in every channel: what was said, "
-        "the tasks that were asked for, and what was derived from them."
+        f"All that is remembered from {whose} would go for good, in every channel: facts that were "
+        "told, what is known of tasks that were asked for, lessons, what was derived from all of "
+        "it, and the words that were given with ratings."
     )
     asked = _confirm("Forget all of it?", "This cannot be undone.", yes="Forget it all")
     forget = _red_button("Forget it all", memory_ids.ForgetPerson(person=whom))

@@ -22,8 +22,13 @@ def ratings_line(weeks: Sequence[RatedWeek]) -> str:
     by_week = {week.weeks_ago: week for week in weeks}
     bars = GAP.join(_bar(by_week.get(ago)) for ago in reversed(range(RATED_WEEKS)))
     good, low = sum(week.good for week in weeks), sum(week.low for week in weeks)
-    told = f"{count(rated, 'rating')} in {RATED_WEEKS} weeks: {good} 👍, {low} 👎"
+    told = f"{count(rated, 'rating')} in {RATED_WEEKS} weeks: {thumbs(good, low)}"
     return f"{bars}  {_means(by_week)} · {told}"
+
+
+def thumbs(good: int, low: int) -> str:
+    """Return how many rated well and low; who found it middling is in neither."""
+    return f"{good} 👍, {low} 👎"
 
 
 def _bar(week: RatedWeek | None) -> str:

@@ -322,7 +322,7 @@ def test_slack_takes_the_home_tab(number):
     )
     view = home_view(facts)
     check_view(view)
-    assert "75 % 👍" in str(view)
+    assert "3 👍, 1 👎" in str(view)
 
 
 def a_week(ago, mean, *, ratings=2, good=2, low=0):
