@@ -21,7 +21,7 @@ from agent_engine.types import (
     now_utc,
 )
 from storage.mapping import AnyRow, Values
-from storage.tables import channels, feedback, runs
+from storage.tables import channels, feedback
 
 _WEEK = timedelta(days=7)
 _F = feedback.c
@@ -33,7 +33,7 @@ def _begins(weeks_ago: int) -> ColumnElement[datetime]:
 
 _NEWEST_FIRST = (
     select(
-        runs.c.agent_id,
+        _F.agent_id,
         _F.channel_id,
         _F.rating,
         case(
@@ -47,9 +47,9 @@ _NEWEST_FIRST = (
         )
         .label("place"),
     )
-    .join(runs, runs.c.id == _F.run_id)
     .where(
         _F.workspace_id == bindparam("workspace"),
+        _F.agent_id.is_not(None),
         _F.given_at >= _begins(RATED_WEEKS - 1),
         _F.retracted_at.is_(None),
         _F.step == 0,

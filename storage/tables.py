@@ -342,7 +342,8 @@ usage = Table(
     "usage",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, index=True),
+    # No foreign key: what a day cost stands when the task is deleted.
+    Column("run_id", Text, nullable=False, index=True),
     Column("workspace_id", Text, nullable=False),
     Column("channel_id", Text, nullable=False),
     Column("agent_id", Text, nullable=False),
@@ -419,6 +420,8 @@ feedback = Table(
     Column("text", Words, nullable=False),
     Column("run_id", Text, index=True),
     Column("task_id", Text),
+    # Whose run it is about: known when the run is deleted, too.
+    Column("agent_id", Text),
     Column("seq", Integer, nullable=False),  # the person's newest choice has the highest
     Column("given_at", UtcTime, nullable=False),
     Column("retracted_at", UtcTime),

@@ -10,7 +10,7 @@ from storage.commands.learn import Change, learn
 from storage.mapping import AnyRow, Values
 from storage.memory.searching import Indexes
 from storage.opinions import opinions
-from storage.tables import feedback, posts
+from storage.tables import feedback, posts, runs
 from storage.upsert import insert_or_update
 
 WHOLE_MESSAGE = 0
@@ -41,6 +41,7 @@ _COUNTING = (
     .order_by(feedback.c.given_at.desc(), feedback.c.seq.desc())
     .limit(1)
 )
+_AGENT = select(runs.c.agent_id).where(runs.c.id == bindparam("run"))
 _SAME_CHOICE = select(feedback.c.given_at, feedback.c.retracted_at).where(
     *_of_person,
     feedback.c.step == bindparam("of_step"),
@@ -80,6 +81,7 @@ def _rate(connection: Connection, command: Rate, post: AnyRow) -> Rated:
     same = connection.execute(_SAME_CHOICE, known).one_or_none()
     if same is not None and command.at < (same.retracted_at or same.given_at):
         return _rated(connection, post, person, step)
+    run_id = _rated_run(post)
     values = {
         "workspace_id": command.workspace_id,
         "channel_id": command.channel_id,
@@ -89,8 +91,9 @@ def _rate(connection: Connection, command: Rate, post: AnyRow) -> Rated:
         "choice": command.choice,
         "rating": command.rating,
         "text": command.text,
-        "run_id": _rated_run(post),
+        "run_id": run_id,
         "task_id": post.task_id,
+        "agent_id": connection.execute(_AGENT, {"run": run_id}).scalar(),
         "seq": connection.execute(_NEXT_SEQ, person).scalar_one(),
         "given_at": command.at,
         "retracted_at": None,

@@ -62,6 +62,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("run_id", sa.Text(), nullable=True),
         sa.Column("task_id", sa.Text(), nullable=True),
+        sa.Column("agent_id", sa.Text(), nullable=True),
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("given_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("retracted_at", sa.DateTime(timezone=True), nullable=True),
@@ -378,9 +379,6 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
         sa.Column("duration_s", sa.Float(precision=53), nullable=False),
         sa.Column("estimated", sa.Boolean(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["run_id"], ["runs.id"], name=op.f("fk_usage_run_id"), ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_usage")),
     )
     op.create_index(op.f("ix_usage_run_id"), "usage", ["run_id"], unique=False)
