@@ -9,7 +9,6 @@ import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 
@@ -20,18 +19,18 @@ from agent_engine.clock import SystemClock
 from agent_engine.commands import CancelChannel, CancelThread
 from agent_engine.durable import DurableRuns, sqlite_url
 from agent_engine.engine import Engine
-from agent_engine.errors import RetryableError
 from agent_engine.events import Remembered, RunEvent
 from agent_engine.loop import AgentLoop, Progress
 from agent_engine.memory.long_term import LongTermMemory
 from agent_engine.ports import Bell, Topic
 from agent_engine.states import AgentStates
-from agent_engine.types import RunId, RunSnapshot, UserId, new_id, now_utc
+from agent_engine.types import RunId, RunSnapshot, UserId, new_id
 from agent_engine.watch import SignalWatch
 from bot.attaching import open_attachments
 from bot.embeddings import EmbeddingSource, embedding_source, keep_embedded, open_embedder
 from bot.equipment import equip
 from bot.home import HomeDesk
+from bot.housekeeping import HouseKeeper
 from bot.inbound.bolt_app import build_bolt_app
 from bot.inbound.channels import seed_agents
 from bot.inbound.entrance import Entrance, Needs, build_entrance
@@ -48,7 +47,7 @@ from bot.outbound.growing_answers import GrowingAnswers
 from bot.outbound.reconciler import LostPlace, Reconciler
 from bot.outbound.reminders import Reminders
 from bot.outbound.slack_client import SlackClient, open_slack
-from bot.ports import Housekeeping, Leases
+from bot.ports import Leases
 from bot.settings import Settings, Transport
 from bot.task_files import FolderFiles
 from bot.toolbox import Records, Toolbox, open_toolbox
@@ -67,6 +66,7 @@ from storage.lock_file import sole_owner
 from storage.mcp_pins import SqlPinStore
 from storage.memory.exports import SqlExportStore
 from storage.memory.indexes import indexes_of
+from storage.memory.searching import Indexes
 from storage.memory.store import SqlMemoryStore
 from storage.people import SqlPersonStore
 from storage.posts import SqlPostStore
@@ -77,11 +77,8 @@ from storage.wakeups import SqlWakeupStore
 
 logger = logging.getLogger(__name__)
 
-HOUSEKEEPING_S = 3600.0
 MCP_START_S = 5.0
 """How long work that comes right after the start waits for MCP servers to be connected."""
-DELIVERIES_KEPT = timedelta(days=14)
-"""Longer than Slack retries and than anyone presses an old button twice."""
 REINSTALL = "install the app again, set the new SLACK_BOT_TOKEN, and start again"
 OFFLINE_REMARK = "No language model is configured: the offline model answers what it understands."
 
@@ -102,6 +99,7 @@ class Works:
 
     settings: Settings
     database: Database
+    indexes: Indexes
     bell: Bell
     engine: Engine
     runs: SqlRunStore
@@ -163,6 +161,7 @@ async def _open_works(settings: Settings, stack: AsyncExitStack) -> Works:
     return Works(
         settings=settings,
         database=database,
+        indexes=indexes,
         bell=bell,
         engine=engine,
         runs=runs,
@@ -200,7 +199,7 @@ class _Worker:
 def _start_worker(worker: _Worker, works: Works, group: asyncio.TaskGroup) -> None:
     group.create_task(worker.watch.run(works.bell))
     group.create_task(worker.durable.run())
-    group.create_task(_keep_house(works))
+    group.create_task(_house_keeper(works).run())
     group.create_task(keep_embedded(works.memory, leases=works.leases, bell=works.bell))
 
 
@@ -268,27 +267,11 @@ class _Ringing:
             self.bell.ring(Topic.MEMORIES)
 
 
-async def _keep_house(works: Works) -> None:
-    house = SqlHousekeeping(works.database)
-    while True:
-        try:
-            kept = await house.keep(now=now_utc(), deliveries_kept=DELIVERIES_KEPT)
-            folders = await _prune_folders(works, house)
-            logger.info("house_kept", extra={**kept, "task_folders": folders})
-        except RetryableError:
-            logger.warning("house_not_kept", exc_info=True)
-        await asyncio.sleep(HOUSEKEEPING_S)
-
-
-async def _prune_folders(works: Works, house: Housekeeping) -> int:
-    """Delete the files of tasks that are long over; return of how many."""
-    days = works.settings.file.retention.task_folders_days
-    if not days:
-        return 0
-    before = now_utc() - timedelta(days=days)
-    at_work = await house.tasks_at_work()
-    return await asyncio.to_thread(
-        works.toolbox.folders.prune, before_s=before.timestamp(), keep=at_work
+def _house_keeper(works: Works) -> HouseKeeper:
+    return HouseKeeper(
+        house=SqlHousekeeping(works.database, works.indexes),
+        folders=works.toolbox.folders,
+        retention=works.settings.file.retention,
     )
 
 

@@ -4,7 +4,7 @@ The values are plain; Slack's dicts never get this far and SQL's rows never come
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from agent_engine.memories import (
@@ -16,6 +16,7 @@ from agent_engine.memories import (
     StoredMemory,
 )
 from agent_engine.places import Channel, DirtyThread, NewPost, Person, Post, RatedWeek, Tally
+from agent_engine.retention import Retention
 from agent_engine.types import (
     ChannelId,
     JsonObject,
@@ -204,8 +205,23 @@ class Leases(Protocol):
 class Housekeeping(Protocol):
     """Deleting what has served its time."""
 
-    async def keep(self, *, now: datetime, deliveries_kept: timedelta) -> dict[str, int]:
-        """Do all of the below; return how many of what, by name."""
+    async def keep(self, *, now: datetime, kept: Retention) -> dict[str, int]:
+        """Do all of the below that needs no files; return how many of what, by name."""
+        ...
+
+    async def delete_old(self, *, now: datetime, kept: Retention) -> dict[str, int]:
+        """Delete what is older than it is kept; return how many of each kind that is not for ever.
+
+        May be killed at any moment, and done by several processes at once.
+        """
+        ...
+
+    async def folders_left(self, *, limit: int) -> Sequence[tuple[Scope, TaskId]]:
+        """Return tasks that are deleted and whose folders may still be there."""
+        ...
+
+    async def folders_gone(self, folders: Sequence[tuple[Scope, TaskId]]) -> None:
+        """Note that these folders are deleted. Safe to repeat."""
         ...
 
     async def prune_deliveries(self, *, before: datetime) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, select, union
@@ -50,6 +51,23 @@ _FORGET = delete(audit_texts).where(
             audit_entries.c.actor == bindparam("person"),
         )
     ),
+)
+
+
+_OLDEST_TEXTS = (
+    select(audit_texts.c.seq, audit_entries.c.at)
+    .join(
+        audit_entries,
+        (audit_entries.c.workspace_id == audit_texts.c.workspace_id)
+        & (audit_entries.c.seq == audit_texts.c.seq),
+    )
+    .where(audit_texts.c.workspace_id == bindparam("workspace"))
+    .order_by(audit_texts.c.seq)
+    .limit(PAGE_ROWS)
+)
+_FORGET_THESE = delete(audit_texts).where(
+    audit_texts.c.workspace_id == bindparam("workspace"),
+    audit_texts.c.seq.in_(bindparam("these", expanding=True)),
 )
 
 
@@ -115,6 +133,13 @@ class SqlAuditLog:
         """
         return await self._database.write(lambda c: _forget(c, workspace_id, actor))
 
+    async def forget_old_texts(self, workspace_id: WorkspaceId, *, before: datetime) -> int:
+        """Empty the texts of some entries from before then; return how many, 0 when none is left.
+
+        The chain still holds, and says that it was done.
+        """
+        return await self._database.write(lambda c: _forget_old(c, workspace_id, before))
+
     async def workspaces(self) -> Sequence[WorkspaceId]:
         """Return the workspaces that have a chain, or rows without one."""
         found = await self._database.read(lambda c: c.execute(_WORKSPACES).scalars().all())
@@ -169,13 +194,34 @@ def _forget(connection: Connection, workspace_id: WorkspaceId, actor: UserId) ->
         pass
     where = {"workspace": workspace_id, "person": actor}
     forgotten: int = connection.execute(_FORGET, where).rowcount
-    entry = AuditEntry(
+    append_entry(connection, _forgetting(workspace_id, forgotten, actor=actor))
+    return forgotten
+
+
+def _forget_old(connection: Connection, workspace_id: WorkspaceId, before: datetime) -> int:
+    """Entries are written in order, but for moments: where the oldest text is new, all are."""
+    see_what_is_committed(connection)
+    rows = fetch_all(connection, _OLDEST_TEXTS, {"workspace": workspace_id})
+    these = [row.seq for row in rows if row.at < before]
+    if not these:
+        return 0
+    where = {"workspace": workspace_id, "these": these}
+    forgotten: int = connection.execute(_FORGET_THESE, where).rowcount
+    if forgotten:  # nobody else was faster
+        subject = f"texts from before {before:%Y-%m-%d}"
+        append_entry(connection, _forgetting(workspace_id, forgotten, subject=subject))
+    return forgotten
+
+
+def _forgetting(
+    workspace_id: WorkspaceId, texts: int, *, actor: UserId | None = None, subject: str = ""
+) -> AuditEntry:
+    return AuditEntry(
         key=f"forget:{new_id()}",
         action=AuditAction.FORGET,
         scope=Scope(workspace_id=workspace_id, channel_id=ChannelId(""), agent_id=AgentId("")),
         actor=actor,
+        subject=subject,
         decision=FORGOTTEN,
-        result=f"{forgotten} texts",
+        result=f"{texts} texts",
     )
-    append_entry(connection, entry)
-    return forgotten

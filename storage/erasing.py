@@ -1,31 +1,42 @@
 """Deleting tasks that are over, with all that hangs on their rows.
 
-Two things stay as figures: what they cost, and how they were rated, without words. What memory, the
-audit log and Slack hold of them is left to who asks for this.
+Two things stay as figures: what they cost, and how they were rated, without words. Their folders
+are noted, for whoever can delete files. What memory, the audit log and Slack hold of them is left
+to who asks for this.
 """
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy import delete, exists, insert, or_, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql import ColumnElement
 
 from agent_engine.types import TaskId, TaskStatus
-from storage.tables import feedback, posts, runs, tasks, threads
+from storage.tables import feedback, folders_left, lessons, posts, runs, tasks, threads
 
 _AT_ONCE = 500
 """Ids in one statement: databases take only so many values."""
 _FINAL = [status.value for status in TaskStatus if status.is_final]
+_analyses = runs.alias("analyses")
+_PLACE = (runs.c.workspace_id, runs.c.channel_id, runs.c.agent_id, runs.c.task_id)
+"""What a task folder is named after."""
 
 
 def is_under_way() -> ColumnElement[bool]:
     """Return the condition for a task that is not over, or not all shown yet.
 
-    What is still to be shown is made of its rows, so they are needed for so long.
+    What is still to be shown is made of its rows, and so is what is being learned from a rating:
+    they are needed for so long.
     """
     return or_(
         tasks.c.status.not_in(_FINAL),
         exists().where(runs.c.task_id == tasks.c.id, runs.c.end_reason.is_(None)),
+        exists().where(
+            runs.c.task_id == tasks.c.id,
+            lessons.c.run_id == runs.c.id,
+            _analyses.c.id == lessons.c.analysis_id,
+            _analyses.c.end_reason.is_(None),
+        ),
         exists().where(
             threads.c.id == tasks.c.show_thread_id, threads.c.dirty_seq > threads.c.shown_seq
         ),
@@ -41,7 +52,7 @@ def erase_tasks(connection: Connection, roots: Sequence[TaskId]) -> tuple[TaskId
     """
     gone: list[TaskId] = []
     for root in roots:
-        levels = _family(connection, root)
+        levels = family(connection, root)
         if any(_are_under_way(connection, level) for level in levels):
             continue
         for level in reversed(levels):
@@ -50,19 +61,19 @@ def erase_tasks(connection: Connection, roots: Sequence[TaskId]) -> tuple[TaskId
     return tuple(gone)
 
 
-def _family(connection: Connection, root: TaskId) -> list[list[TaskId]]:
+def family(connection: Connection, root: TaskId) -> list[list[TaskId]]:
     """Return the ids of the task and of all below it, level by level; none where it is gone."""
     level = _ids(connection, tasks.c.id == root)
     levels: list[list[TaskId]] = []
     while level:
         levels.append(level)
-        below = [_ids(connection, tasks.c.parent_id.in_(some)) for some in _pieces(level)]
+        below = [_ids(connection, tasks.c.parent_id.in_(some)) for some in pieces(level)]
         level = [task_id for ids in below for task_id in ids]
     return levels
 
 
 def _are_under_way(connection: Connection, task_ids: Sequence[TaskId]) -> bool:
-    return any(_ids(connection, tasks.c.id.in_(some), is_under_way()) for some in _pieces(task_ids))
+    return any(_ids(connection, tasks.c.id.in_(some), is_under_way()) for some in pieces(task_ids))
 
 
 def _ids(connection: Connection, *where: ColumnElement[bool]) -> list[TaskId]:
@@ -71,11 +82,14 @@ def _ids(connection: Connection, *where: ColumnElement[bool]) -> list[TaskId]:
 
 
 def _delete(connection: Connection, task_ids: Sequence[TaskId]) -> None:
-    for some in _pieces(task_ids):
+    for some in pieces(task_ids):
         shown = select(tasks.c.show_thread_id).where(tasks.c.id.in_(some))
         thread_ids = [one for one in connection.execute(shown).scalars().unique() if one]
         connection.execute(update(feedback).where(feedback.c.task_id.in_(some)).values(text=""))
         connection.execute(delete(posts).where(posts.c.task_id.in_(some)))
+        folders = select(*_PLACE).where(runs.c.task_id.in_(some)).distinct()
+        names = [column.name for column in _PLACE]
+        connection.execute(insert(folders_left).from_select(names, folders))
         connection.execute(delete(tasks).where(tasks.c.id.in_(some)))
         connection.execute(
             delete(threads).where(
@@ -87,5 +101,6 @@ def _delete(connection: Connection, task_ids: Sequence[TaskId]) -> None:
         )
 
 
-def _pieces(task_ids: Sequence[TaskId]) -> Iterator[Sequence[TaskId]]:
+def pieces(task_ids: Sequence[TaskId]) -> Iterator[Sequence[TaskId]]:
+    """Yield the ids in parts that fit into a statement."""
     return (task_ids[at : at + _AT_ONCE] for at in range(0, len(task_ids), _AT_ONCE))

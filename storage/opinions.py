@@ -44,6 +44,11 @@ class Opinions:
         """How many people think well of the run as a whole, less those who do not."""
         return self.well - self.badly
 
+    @property
+    def is_low(self) -> bool:
+        """Whether people rated the run low, and no more of them well."""
+        return bool(self.badly) and self.favour <= 0
+
 
 def opinions(connection: Connection, run_id: str) -> Opinions:
     """Return what people think of the run now."""

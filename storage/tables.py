@@ -140,6 +140,23 @@ tasks = Table(
     Column("result", Json),
     CheckConstraint(f"status IN {_STATUSES}", name="status"),
     Index("ix_tasks_recent", "workspace_id", "created_at"),
+    Index(
+        "ix_tasks_over",
+        "completed_at",
+        sqlite_where=text("parent_id IS NULL"),
+        postgresql_where=text("parent_id IS NULL"),
+    ),
+)
+
+folders_left = Table(
+    "folders_left",
+    metadata,
+    # Task folders of tasks that are deleted: a crash may come before their files are, too.
+    Column("workspace_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("agent_id", Text, nullable=False),
+    Column("task_id", Text, nullable=False),
+    PrimaryKeyConstraint("task_id", "workspace_id", "channel_id", "agent_id"),
 )
 
 dependencies = Table(
@@ -389,7 +406,7 @@ posts = Table(
     Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("run_id", Text, index=True),
-    Column("task_id", Text),
+    Column("task_id", Text, index=True),
     Column("step", Integer),
     Column("ts", Text),
     Column("body_hash", Text),
@@ -419,7 +436,7 @@ feedback = Table(
     Column("rating", Integer, nullable=False),
     Column("text", Words, nullable=False),
     Column("run_id", Text, index=True),
-    Column("task_id", Text),
+    Column("task_id", Text, index=True),
     # Whose run it is about: known when the run is deleted, too.
     Column("agent_id", Text),
     Column("seq", Integer, nullable=False),  # the person's newest choice has the highest
@@ -556,6 +573,7 @@ memories = Table(
     Column("model", Text),  # whose vector it has
     Column("created_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime, index=True),
+    # Used or confirmed last; of what is not held, put aside.
     Column("used_at", UtcTime, nullable=False),
     Column("access_count", Integer, nullable=False, server_default="0"),
     Column("pinned", Boolean, nullable=False),
@@ -565,8 +583,14 @@ memories = Table(
     CheckConstraint("state IN ('held', 'proposed', 'superseded', 'retired')", name="state"),
     Index("ix_memories_likeness", "shelf_id", "likeness"),
     Index("ix_memories_key", "shelf_id", "key"),
-    Index("ix_memories_use", "shelf_id", "access_count", "used_at"),
+    Index("ix_memories_use", "shelf_id", "used_at"),
     Index("ix_memories_model", "model", "state", "id"),
+    Index(
+        "ix_memories_history",
+        "used_at",
+        sqlite_where=text("state <> 'held'"),
+        postgresql_where=text("state <> 'held'"),
+    ),
     sqlite_autoincrement=True,
 )
 

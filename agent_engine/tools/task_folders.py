@@ -49,11 +49,13 @@ class TaskFolders:
         path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         return path
 
-    def remove(self, scope: Scope, task_id: TaskId) -> None:
-        """Delete a task's folder and all in it; safe to call twice."""
-        for path in (self._path(scope, task_id), self._aside(scope, task_id)):
-            if not path.is_symlink() and path.exists():
-                shutil.rmtree(path)
+    def remove(self, scope: Scope, task_id: TaskId) -> bool:
+        """Delete a task's folder and all in it; False when there was none."""
+        paths = (self._path(scope, task_id), self._aside(scope, task_id))
+        found = [path for path in paths if not path.is_symlink() and path.exists()]
+        for path in found:
+            shutil.rmtree(path)
+        return bool(found)
 
     def prune(self, *, before_s: float, keep: Collection[tuple[Scope, TaskId]]) -> int:
         """Delete the folders of tasks that have not used them for long; return how many.

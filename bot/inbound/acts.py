@@ -50,10 +50,10 @@ def route_reaction(event: ReactionAdded | ReactionRemoved, facts: Facts) -> Rout
     """Say what a reaction to one of our messages means: a rating, its withdrawal, or a stop."""
     if ignored := glance_reaction(event, facts.us):
         return ignored
-    if facts.post is None:
-        return Ignored(reason="not_ours")
     if unwelcome := why_unwelcome(facts):
         return Ignored(reason=unwelcome)
+    if facts.post is None:
+        return _without_task(event, facts)
     if event.name in STOPS:
         if facts.run is None or facts.run.status.is_final:
             # A cross under an answer is an opinion, not a question that wants a reply.
@@ -109,6 +109,15 @@ def stop_thread(thread: Thread, facts: Facts, *, keys: tuple[str, ...]) -> Route
 
 
 # ------------------------------------------------------------------------------------------------
+
+
+def _without_task(event: ReactionAdded | ReactionRemoved, facts: Facts) -> Route:
+    """Say so to whoever rates a message of ours whose task was deleted."""
+    rates = isinstance(event, ReactionAdded) and event.name in RATINGS
+    # The message that ``/solve`` posts is the root of its task and is not rated.
+    if not rates or event.author_id != facts.us.user_id or facts.latest_run is not None:
+        return Ignored(reason="not_ours")
+    return Reply(text=sentences.NOTHING_TO_RATE)
 
 
 def _stop_run(facts: Facts, *, keys: tuple[str, ...]) -> Route:

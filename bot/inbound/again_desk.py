@@ -46,7 +46,7 @@ class AgainDesk:
         """Take a click. Raises StorageError when its command could not be stored."""
         run = await self._around.run(action.run_id, place)
         if run is None or run.end is None:
-            await self._tell(place, sentences.STILL_RUNNING if run else sentences.UNKNOWN_BUTTON)
+            await self._tell(place, sentences.STILL_RUNNING if run else sentences.TASK_IS_GONE)
             return
         of = day_budget(run)
         match action:

@@ -317,7 +317,7 @@ class CallDesk:
 def open_wait(run: RunSnapshot | None, wait_id: str) -> Wait | str:
     """Return the wait when it can still be decided, else a sentence that says why not."""
     if run is None:
-        return sentences.UNKNOWN_BUTTON
+        return sentences.TASK_IS_GONE
     if run.end is not None or run.cancel is not None:
         return sentences.NOTHING_TO_DECIDE
     wait = next((wait for wait in run.waits if wait.id == wait_id), None)

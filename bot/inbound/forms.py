@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
-from agent_engine.commands import Rate, Rated
+from agent_engine.commands import Declined, Rate, Rated
 from agent_engine.types import LOW_RATING_BELOW, ChannelId, JsonObject
 from bot.errors import SlackError
 from bot.inbound import acts, sentences
@@ -17,7 +17,7 @@ from bot.inbound.lesson_desk import LessonDesk
 from bot.inbound.memory_browser import MemoryBrowser, NewView
 from bot.inbound.memory_desk import MemoryDesk
 from bot.inbound.screens import FormErrors
-from bot.inbound.slack_events import Author, ButtonPressed, ViewSubmitted
+from bot.inbound.slack_events import Author, ButtonPressed, HomeOpened, ViewSubmitted
 from bot.outbound.blocks import ids
 from bot.outbound.content import Content
 
@@ -49,7 +49,7 @@ class FormDesk:
         if place is None:
             place = await self._place_of_run(event, action)
         if place is None:
-            logger.info("click_ignored", extra={"reason": "nowhere"})
+            await self._renew_home(event)
             return
         if isinstance(action, ids.AskedAction):
             await self._calls.press(event, action, place)
@@ -100,10 +100,9 @@ class FormDesk:
             case ids.AgentForm():
                 return await self._save_agent(form, event, place)
             case ids.StepRatingForm():
-                await self._rate_steps(form, event, place)
+                return await self._rate_steps(form, event, place)
             case ids.WhyForm():
-                await self._tell_why(form, event, place)
-        return {}
+                return await self._tell_why(form, event, place)
 
     # -- clicks ----------------------------------------------------------------------------------
 
@@ -112,6 +111,8 @@ class FormDesk:
     ) -> None:
         """Store a rating by button; a low one opens the form at once, for a click can."""
         outcome = await self._around.engine.carry_out(route.command, keys=route.keys)
+        if isinstance(outcome, Declined):
+            await self._around.desk.tell(place, Content(text=sentences.TASK_IS_GONE))
         if not isinstance(outcome, Rated) or not isinstance(action, ids.RateAnswer):
             return
         if outcome.rating is None or outcome.rating >= LOW_RATING_BELOW:
@@ -127,7 +128,7 @@ class FormDesk:
     async def _open(self, form: ids.PlainForm, event: ButtonPressed, place: Place) -> None:
         view = await self._view(form, place)
         if view is None:
-            await self._around.desk.tell(place, Content(text=sentences.UNKNOWN_BUTTON))
+            await self._around.desk.tell(place, Content(text=sentences.TASK_IS_GONE))
             return
         await self._around.desk.open(event.trigger_id, view, place)
 
@@ -144,6 +145,12 @@ class FormDesk:
                 return None if run is None else screens.steps_form(run, form)
             case ids.WhyForm():
                 return screens.why_form(form)
+
+    async def _renew_home(self, event: ButtonPressed) -> None:
+        """Show the Home tab as it is now: the task of the click is gone, and its line with it."""
+        logger.info("click_ignored", extra={"reason": "nowhere"})
+        opened = HomeOpened(origin=event.origin, user_id=event.user_id, tab="home")
+        await self._around.hooks.home_opened(opened)
 
     async def _unknown(self, event: ButtonPressed, place: Place | None) -> None:
         logger.info("click_ignored", extra={"reason": "unknown_action"})
@@ -171,7 +178,7 @@ class FormDesk:
 
     async def _rate_steps(
         self, form: ids.StepRatingForm, event: ViewSubmitted, place: Place
-    ) -> None:
+    ) -> Mapping[str, str]:
         filled = self._around.desk.screens.read_steps(event.values)
         for rating in filled.ratings:
             rate = Rate(
@@ -185,9 +192,13 @@ class FormDesk:
                 step=rating.step,
             )
             key = f"view:{event.view_id}:{rating.step}"
-            await self._around.engine.carry_out(rate, keys=[key])
+            if errors := await self._rate_by_form(rate, event, key=key):
+                return errors
+        return {}
 
-    async def _tell_why(self, form: ids.WhyForm, event: ViewSubmitted, place: Place) -> None:
+    async def _tell_why(
+        self, form: ids.WhyForm, event: ViewSubmitted, place: Place
+    ) -> Mapping[str, str]:
         rate = Rate(
             workspace_id=place.workspace_id,
             channel_id=place.channel_id,
@@ -197,7 +208,14 @@ class FormDesk:
             rating=form.rating,
             text=self._around.redact(self._around.desk.screens.read_why(event.values)),
         )
-        await self._around.engine.carry_out(rate, keys=[f"view:{event.view_id}"])
+        return await self._rate_by_form(rate, event, key=f"view:{event.view_id}")
+
+    async def _rate_by_form(
+        self, rate: Rate, event: ViewSubmitted, *, key: str
+    ) -> Mapping[str, str]:
+        outcome = await self._around.engine.carry_out(rate, keys=[key])
+        is_gone = isinstance(outcome, Declined)
+        return beside_field(event, sentences.TASK_IS_GONE) if is_gone else {}
 
     async def _is_member(self, place: Place) -> bool:
         """Ask Slack; where it cannot be asked, nobody is."""

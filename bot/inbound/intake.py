@@ -385,19 +385,22 @@ class Intake:
             return
         workspace_id = event.origin.workspace_id
         post = await self._post_of(event)
-        if post is None:
+        if post is None and event.author_id != self._around.whoami.us.user_id:
             logger.debug("delivery_ignored", extra={"reason": "not_ours"})
             return
         place = Place(
             workspace_id=workspace_id,
             channel_id=event.channel_id,
             user_id=event.user_id,
-            thread_ts=post.thread.thread_ts,
+            thread_ts=None if post is None else post.thread.thread_ts,
             occasion=f"{event.origin.delivery_id}:{event.name}" if event.origin.delivery_id else "",
         )
         author = Author(user_id=event.user_id)
         facts = replace(await self._around.facts_at(place, author), post=post)
-        if event.name in acts.STOPS:
+        if post is None:
+            latest = await self._around.engine.latest_run(_thread_at(event, event.ts))
+            facts = replace(facts, latest_run=latest)
+        elif event.name in acts.STOPS:
             facts = replace(facts, run=await self._around.run(post.run_id, place))
         await self._around.desk.carry_out(acts.route_reaction(event, facts), place)
 
@@ -427,12 +430,7 @@ class Intake:
             occasion=event.origin.delivery_id,
         )
         facts = await self._around.facts_at(place, Author(user_id=event.user_id))
-        thread = Thread(
-            workspace_id=place.workspace_id,
-            channel_id=event.channel_id,
-            thread_ts=event.thread_ts,
-        )
-        latest = await self._around.engine.latest_run(thread)
+        latest = await self._around.engine.latest_run(_thread_at(event, event.thread_ts))
         facts = replace(facts, latest_run=latest, run=await self._around.run(latest, place))
         await self._around.desk.carry_out(acts.route_stop(event, facts), place)
 
@@ -521,6 +519,10 @@ class Intake:
 def _is_told(route: Route, outcome: Outcome | None) -> bool:
     said = isinstance(route, Do) and isinstance(route.command, Say)
     return said and isinstance(outcome, Started | Steered | Repeated)
+
+
+def _thread_at(event: ReactionAdded | ReactionRemoved | SessionStopped, ts: str) -> Thread:
+    return Thread(workspace_id=event.origin.workspace_id, channel_id=event.channel_id, thread_ts=ts)
 
 
 def _place_of_message(event: MessagePosted) -> Place:

@@ -81,8 +81,10 @@ class LessonDesk:
         if why_unwelcome(facts):
             return refusal(facts)
         run = await self._around.run(about.run_id, place)
-        lesson = _lesson(run, about.lesson_id)
-        if run is None or lesson is None or not lesson.text:
+        if run is None:
+            return sentences.LESSON_WITHOUT_TASK
+        lesson = next((lesson for lesson in run.lessons if lesson.id == about.lesson_id), None)
+        if lesson is None or not lesson.text:
             return sentences.NO_LESSON
         return self._or_refusal(lesson, run, facts)
 
@@ -103,8 +105,3 @@ class LessonDesk:
 
     async def _tell(self, place: Place, sentence: str) -> None:
         await self._around.desk.tell(place, Content(text=sentence))
-
-
-def _lesson(run: RunSnapshot | None, lesson_id: str) -> Lesson | None:
-    lessons = run.lessons if run is not None else ()
-    return next((lesson for lesson in lessons if lesson.id == lesson_id), None)

@@ -259,7 +259,7 @@ class MemoryDesk:
     async def _used(self, action: memory_ids.UsedMemories, place: Place) -> None:
         run = await self._around.run(action.run_id, place)
         if run is None or run.scope.channel_id != place.channel_id:
-            await self._say(place, sentences.UNKNOWN_BUTTON)
+            await self._say(place, sentences.UNKNOWN_BUTTON if run else sentences.TASK_IS_GONE)
             return
         there = await self.used(run, place)
         content = blocks.used_content(there, gone=len(run.memories_used) - len(there))

@@ -331,6 +331,7 @@ def _read_reaction(event: Raw, origin: Origin) -> SlackEvent:
         user_id=UserId(_needed(event, "user")),
         name=reaction_name(_needed(event, "reaction")),
         event_ts=_text(event, "event_ts"),
+        author_id=UserId(_text(event, "item_user")) or None,
     )
 
 

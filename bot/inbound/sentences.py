@@ -6,7 +6,9 @@ EMPTY_SOLVE = "Put the problem behind the command, for example: `{command} what 
 NOTHING_TO_STOP = "There is nothing running here to stop."
 STOP_WHERE = "Say that in the task's thread, or use the Stop button in the list of tasks."
 STOPPED = "stopped by a person"
-NO_TASK_HERE = "There is no task in this thread yet. Mention me with a problem to start one."
+NO_TASK_HERE = "There is no task in this thread. Mention me with a problem to start one."
+TASK_IS_GONE = "That task has been deleted: mention me with the problem, and I start it anew."
+NOTHING_TO_RATE = "No task that I still have is behind that message, so there is nothing to rate."
 UNKNOWN_BUTTON = "That button is from an older version and does nothing any more."
 EMPTY_REPLY = "Put your answer here."
 ALREADY_DECIDED = "That has been answered already."
@@ -27,6 +29,9 @@ _LEFT = (
 )
 """What forgetting does not reach. The audit log has no words of what was remembered."""
 NO_LESSON = "That lesson is not applied any more: there is nothing to change."
+LESSON_WITHOUT_TASK = (
+    "That task has been deleted: `memory lessons` lists what is still applied, to be changed there."
+)
 EMPTY_LESSON = "Say in a sentence what I should do next time, or use Forget."
 NO_MEMORY = "That is not remembered any more, or has been put differently since."
 NO_SUCH_MEMORY = "Nothing that is remembered here has the number {number}."
@@ -114,6 +119,8 @@ _DECLINED = {
     "not_waiting": ALREADY_DECIDED,
     "already_ended": ALREADY_ENDED,
     "still_running": STILL_RUNNING,
+    "no_task": TASK_IS_GONE,
+    "not_ours": TASK_IS_GONE,
 }
 
 

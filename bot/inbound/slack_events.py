@@ -119,6 +119,8 @@ class ReactionAdded:
     """Without colons and skin tone; ``thumbsup`` is ``+1``."""
     event_ts: str = ""
     """When it was done."""
+    author_id: UserId | None = None
+    """Who wrote the message, where Slack says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +133,7 @@ class ReactionRemoved:
     user_id: UserId
     name: str
     event_ts: str = ""
+    author_id: UserId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

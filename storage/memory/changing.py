@@ -79,7 +79,7 @@ def settle(
     shelf = _shelf(connection, scope, memory.kind)
     rewrite(connection, [shelf])
     indexes.drop(connection, [memory_id])
-    change(connection, scope, memory_id, state=str(state), model=None)
+    change(connection, scope, memory_id, state=str(state), model=None, used_at=now_utc())
     if state is MemoryState.HELD:
         words = f"{_heading(connection, memory_id)}\n{memory.text}"
         indexes.words.put(connection, memory_id, shelf, words)

@@ -70,11 +70,18 @@ def _delete(
         going |= found
         next_ids |= _hanging_on(connection, found) - going
     ids = sorted(going)
-    for start in range(0, len(ids), _AT_ONCE):
-        mark_lessons(connection, ids[start : start + _AT_ONCE])
-        mark_proposed(connection, ids[start : start + _AT_ONCE])
-    remove(connection, indexes, ids, shelves=sorted(shelves_touched))
+    take_away(connection, indexes, ids, shelves=shelves_touched)
     return Forgotten(memories=len(ids), ids=tuple(ids))
+
+
+def take_away(
+    connection: Connection, indexes: Indexes, memory_ids: Sequence[int], *, shelves: set[int]
+) -> None:
+    """Delete memories that lie on these shelves, and have threads shown anew that tell of them."""
+    for start in range(0, len(memory_ids), _AT_ONCE):
+        mark_lessons(connection, memory_ids[start : start + _AT_ONCE])
+        mark_proposed(connection, memory_ids[start : start + _AT_ONCE])
+    remove(connection, indexes, memory_ids, shelves=sorted(shelves))
 
 
 def _hanging_on(connection: Connection, memory_ids: set[int]) -> set[int]:

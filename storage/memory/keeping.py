@@ -50,7 +50,7 @@ _OF_KEY = (
 _SUPERSEDE = (
     update(memories)
     .where(_M.id == bindparam("memory"))
-    .values(state=str(MemoryState.SUPERSEDED), model=None)
+    .values(state=str(MemoryState.SUPERSEDED), model=None, used_at=bindparam("now"))
 )
 _CONFIRM = (
     update(memories)
@@ -161,7 +161,9 @@ def supersede(
     """Let memories of this shelf be history."""
     rewrite(connection, [shelf])
     indexes.drop(connection, memory_ids)
-    execute_many(connection, _SUPERSEDE, [{"memory": memory_id} for memory_id in memory_ids])
+    now = now_utc()
+    rows = [{"memory": memory_id, "now": now} for memory_id in memory_ids]
+    execute_many(connection, _SUPERSEDE, rows)
 
 
 def displace(

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from agent_engine.commands import CancelChannel, Repeated
 from agent_engine.places import Channel, ChannelKind, Person
+from agent_engine.retention import Retention
 from agent_engine.types import (
     AgentId,
     AgentProfile,
@@ -128,6 +129,14 @@ async def test_keeping_house_does_all_of_it(house: House) -> None:
     command = CancelChannel(workspace_id=WORKSPACE, channel_id=CHANNEL, reason="x")
     await house.commands.carry_out(command, keys=["k1", "k2"])
     store = SqlHousekeeping(house.database)
-    kept = await store.keep(now=now_utc() + timedelta(days=2), deliveries_kept=timedelta(days=1))
-    done = {"audit_settled": 0, "deliveries": 2, "cached": 0, "reservations": 0, "words_merged": 0}
-    assert kept == done
+    kept = await store.keep(
+        now=now_utc() + timedelta(days=2), kept=Retention(deliveries=timedelta(days=1))
+    )
+    assert kept == {
+        "audit_settled": 0,
+        "deliveries": 2,
+        "cached": 0,
+        "reservations": 0,
+        "expired_memories": 0,
+        "words_merged": 0,
+    }

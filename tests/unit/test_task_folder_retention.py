@@ -1,21 +1,38 @@
-"""The bot deletes the files of tasks that are long over, and of no others."""
+"""The bot deletes the files of tasks that are long over, or deleted, and of no others."""
 
 import os
-from types import SimpleNamespace
 
 import pytest
 
 from agent_engine.tools.task_folders import TaskFolders
 from agent_engine.types import LIBRARY_SCOPE, TaskId
-from bot.app import _prune_folders
+from bot.housekeeping import HouseKeeper
 from bot.tables.kept import RetentionTable
 
 YEAR_AGO = (1_000_000_000, 1_000_000_000)
 
 
 class House:
+    def __init__(self, *left):
+        self.left = [(LIBRARY_SCOPE, TaskId(name)) for name in left]
+
+    async def keep(self, **_when):
+        return {}
+
     async def tasks_at_work(self):
         return [(LIBRARY_SCOPE, TaskId("waiting"))]
+
+    async def folders_left(self, *, limit):
+        return self.left[:limit]
+
+    async def folders_gone(self, folders):
+        self.left = [place for place in self.left if place not in folders]
+
+
+def keeper(house, folders, *, days):
+    return HouseKeeper(
+        house=house, folders=folders, retention=RetentionTable(task_folders_days=days)
+    )
 
 
 @pytest.mark.parametrize(
@@ -28,10 +45,35 @@ async def test_only_old_folders_of_tasks_that_are_over_go(tmp_path, days, gone, 
     }
     for name in ("waiting", "old"):
         os.utime(paths[name], YEAR_AGO)
-    file = SimpleNamespace(retention=RetentionTable(task_folders_days=days))
-    works = SimpleNamespace(
-        settings=SimpleNamespace(file=file), toolbox=SimpleNamespace(folders=folders)
-    )
 
-    assert await _prune_folders(works, House()) == gone
+    assert await keeper(House(), folders, days=days).keep() == {"task_folders": gone}
     assert {name for name, path in paths.items() if path.exists()} == left
+
+
+async def test_the_folder_of_a_deleted_task_goes_however_long_folders_are_kept(tmp_path):
+    folders, house = TaskFolders(tmp_path), House("deleted", "had-none")
+    deleted = folders.folder(LIBRARY_SCOPE, TaskId("deleted"))
+    other = folders.folder(LIBRARY_SCOPE, TaskId("other"))
+    (deleted / "notes.txt").write_text("what was found")
+
+    assert await keeper(house, folders, days=0).keep() == {"task_folders": 1}
+    assert (deleted.exists(), other.exists(), house.left) == (False, True, [])
+
+
+async def test_a_folder_that_cannot_be_deleted_is_tried_again(tmp_path, monkeypatch):
+    folders, house = TaskFolders(tmp_path), House("stuck", "deleted")
+    stuck = folders.folder(LIBRARY_SCOPE, TaskId("stuck"))
+    folders.folder(LIBRARY_SCOPE, TaskId("deleted"))
+    with monkeypatch.context() as patch:
+        real = os.rmdir
+        patch.setattr(os, "rmdir", lambda path, **how: _refuse(path, stuck, real, how))
+        assert await keeper(house, folders, days=0).keep() == {"task_folders": 1}
+    assert house.left == [(LIBRARY_SCOPE, TaskId("stuck"))]
+    assert await keeper(house, folders, days=0).keep() == {"task_folders": 1}
+    assert not stuck.exists()
+
+
+def _refuse(path, stuck, real, how):
+    if str(path) == str(stuck):
+        raise PermissionError(path)
+    real(path, **how)

@@ -80,6 +80,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
     )
     op.create_index("ix_feedback_recent", "feedback", ["workspace_id", "given_at"], unique=False)
     op.create_index(op.f("ix_feedback_run_id"), "feedback", ["run_id"], unique=False)
+    op.create_index(op.f("ix_feedback_task_id"), "feedback", ["task_id"], unique=False)
     op.create_table(
         "people",
         sa.Column("workspace_id", sa.Text(), nullable=False),
@@ -119,6 +120,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
         ),
     )
     op.create_index(op.f("ix_posts_run_id"), "posts", ["run_id"], unique=False)
+    op.create_index(op.f("ix_posts_task_id"), "posts", ["task_id"], unique=False)
     op.create_index(
         "ix_posts_unsettled",
         "posts",
@@ -191,6 +193,24 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
     op.create_index(op.f("ix_tasks_parent_id"), "tasks", ["parent_id"], unique=False)
     op.create_index("ix_tasks_recent", "tasks", ["workspace_id", "created_at"], unique=False)
     op.create_index(op.f("ix_tasks_show_thread_id"), "tasks", ["show_thread_id"], unique=False)
+    op.create_index(
+        "ix_tasks_over",
+        "tasks",
+        ["completed_at"],
+        unique=False,
+        sqlite_where=sa.text("parent_id IS NULL"),
+        postgresql_where=sa.text("parent_id IS NULL"),
+    )
+    op.create_table(
+        "folders_left",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("channel_id", sa.Text(), nullable=False),
+        sa.Column("agent_id", sa.Text(), nullable=False),
+        sa.Column("task_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "task_id", "workspace_id", "channel_id", "agent_id", name=op.f("pk_folders_left")
+        ),
+    )
     op.create_table(
         "dependencies",
         sa.Column("task_id", sa.Text(), nullable=False),

@@ -83,7 +83,14 @@ def _create_memories() -> None:
     op.create_index("ix_memories_key", "memories", ["shelf_id", "key"])
     op.create_index("ix_memories_likeness", "memories", ["shelf_id", "likeness"])
     op.create_index("ix_memories_model", "memories", ["model", "state", "id"])
-    op.create_index("ix_memories_use", "memories", ["shelf_id", "access_count", "used_at"])
+    op.create_index("ix_memories_use", "memories", ["shelf_id", "used_at"])
+    op.create_index(
+        "ix_memories_history",
+        "memories",
+        ["used_at"],
+        sqlite_where=sa.text("state <> 'held'"),
+        postgresql_where=sa.text("state <> 'held'"),
+    )
     op.create_index(op.f("ix_memories_expires_at"), "memories", ["expires_at"])
     op.create_index(op.f("ix_memories_supersedes"), "memories", ["supersedes"])
 
