@@ -130,7 +130,7 @@ tasks = Table(
     Column("thread_id", ForeignKey("threads.id"), unique=True),
     # The own thread, or the nearest ancestor's: where people see what becomes of the task.
     Column("show_thread_id", ForeignKey("threads.id"), index=True),
-    Column("parent_id", ForeignKey("tasks.id"), index=True),
+    Column("parent_id", ForeignKey("tasks.id")),
     Column("description", Words, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("parameters", Json, nullable=False),
@@ -140,12 +140,7 @@ tasks = Table(
     Column("result", Json),
     CheckConstraint(f"status IN {_STATUSES}", name="status"),
     Index("ix_tasks_recent", "workspace_id", "created_at"),
-    Index(
-        "ix_tasks_over",
-        "completed_at",
-        sqlite_where=text("parent_id IS NULL"),
-        postgresql_where=text("parent_id IS NULL"),
-    ),
+    Index("ix_tasks_family", "parent_id", "completed_at"),
 )
 
 folders_left = Table(

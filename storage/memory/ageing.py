@@ -7,7 +7,7 @@ stays, and hangs on what they hung on: whoever forgets that later still reaches 
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Select, bindparam, select, text, update
+from sqlalchemy import Select, bindparam, or_, select, text, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.memories import MemoryKind, MemoryState, OriginOf
@@ -33,10 +33,13 @@ HISTORY: Old = _SOME.where(
     _M.used_at <= bindparam("before"),
 ).order_by(_M.used_at)
 """Superseded, retired, or proposed and never settled, for so long."""
-UNUSED: Old = _SOME.join(memory_shelves, memory_shelves.c.id == _M.shelf_id).where(
-    memory_shelves.c.kind.in_([str(MemoryKind.EPISODE), str(MemoryKind.EXAMPLE)]),
-    _M.state == str(MemoryState.HELD),
+_of_tasks = select(memory_shelves.c.id).where(
+    or_(*(memory_shelves.c.kind == str(kind) for kind in (MemoryKind.EPISODE, MemoryKind.EXAMPLE)))
+)
+UNUSED: Old = _SOME.where(
+    _M.shelf_id.in_(_of_tasks),
     _M.used_at <= bindparam("before"),
+    _M.state == str(MemoryState.HELD),
     ~_M.pinned,
 )
 """What came of tasks, and examples. Each shelf is looked at by itself, so by its index."""

@@ -190,17 +190,9 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
         sa.UniqueConstraint("thread_id", name=op.f("uq_tasks_thread_id")),
     )
-    op.create_index(op.f("ix_tasks_parent_id"), "tasks", ["parent_id"], unique=False)
+    op.create_index("ix_tasks_family", "tasks", ["parent_id", "completed_at"], unique=False)
     op.create_index("ix_tasks_recent", "tasks", ["workspace_id", "created_at"], unique=False)
     op.create_index(op.f("ix_tasks_show_thread_id"), "tasks", ["show_thread_id"], unique=False)
-    op.create_index(
-        "ix_tasks_over",
-        "tasks",
-        ["completed_at"],
-        unique=False,
-        sqlite_where=sa.text("parent_id IS NULL"),
-        postgresql_where=sa.text("parent_id IS NULL"),
-    )
     op.create_table(
         "folders_left",
         sa.Column("workspace_id", sa.Text(), nullable=False),
