@@ -37,7 +37,7 @@ class Channel:
     workspace_id: WorkspaceId
     channel_id: ChannelId
     agent_id: AgentId
-    kind: ChannelKind = ChannelKind.PUBLIC
+    kind: ChannelKind = ChannelKind.PRIVATE
     name: str = ""
     """For people; a renamed channel is the same channel."""
     is_member: bool = True

@@ -143,9 +143,9 @@ class CatchUp:
         found = []
         async for raw in self._listed():
             channel_id = ChannelId(str(raw.get("id") or ""))
-            channel = known.get(channel_id) or await self.directory.meet(
-                workspace_id, channel_id, kind_of(raw, channel_id)
-            )
+            kind, channel = kind_of(raw, channel_id), known.get(channel_id)
+            if channel is None or channel.kind is not kind:
+                channel = await self.directory.meet(workspace_id, channel_id, kind)
             found.append(replace(channel, last_seen_ts=channel.last_seen_ts or newest))
         return found
 

@@ -53,19 +53,21 @@ class ChannelDirectory:
         """Return the channel's row; made now if this is the first we hear of it.
 
         A row from before is brought in line with the file, once per process: the file may give the
-        channel another agent now. An agent of the channel's own, made with ``/agent``, stays.
+        channel another agent now. An agent of the channel's own, made with ``/agent``, stays. So is
+        one of another kind: people make public channels private.
         Asks Slack only if the configuration gives agents to channels by name, and raises
         SlackUnavailableError if that cannot be answered now: the wrong agent would stay for good.
         """
         known = await self._store.channel(workspace_id, channel_id)
-        if known is not None and not self._may_move(known):
+        if known is not None and kind in {None, known.kind} and not self._may_move(known):
             return known
         async with self._lanes.turn(channel_id):
             known = await self._store.channel(workspace_id, channel_id)
             if known is None:
                 wanted = await self._new(workspace_id, channel_id, kind)
             else:
-                wanted = await self._as_configured(known)
+                there = replace(known, kind=kind or known.kind)
+                wanted = await self._as_configured(there) if self._may_move(there) else there
             self._checked.add(channel_id)
             return known if wanted == known else await self._store.save_channel(wanted)
 
@@ -186,11 +188,12 @@ def own_agent_id(channel_id: ChannelId) -> AgentId:
 
 
 def kind_of(raw: Mapping[str, Any], channel_id: ChannelId) -> ChannelKind:
-    """Return the kind of a channel from Slack's channel object, or from its id."""
+    """Return the kind of a channel from Slack's channel object, or from its id.
+
+    What is not known to be public counts as private: ids do not tell since 2021.
+    """
     if raw.get("is_im") or channel_id.startswith("D"):
         return ChannelKind.DIRECT
     if raw.get("is_mpim"):
         return ChannelKind.GROUP
-    if raw.get("is_private") or channel_id.startswith("G"):
-        return ChannelKind.PRIVATE
-    return ChannelKind.PUBLIC
+    return ChannelKind.PUBLIC if raw.get("is_private") is False else ChannelKind.PRIVATE

@@ -1,28 +1,24 @@
 """Buttons and modals: what was clicked or submitted becomes commands, and answers become views."""
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
-from agent_engine.commands import Declined, Rate, Rated
+from agent_engine.commands import Declined, Rate, Rated, Unrate
 from agent_engine.types import LOW_RATING_BELOW, ChannelId, JsonObject
-from bot.errors import SlackError
 from bot.inbound import acts, sentences
 from bot.inbound.call_desk import CallDesk
 from bot.inbound.facts import Do, Facts, Open, beside_field, refusal, why_unwelcome
 from bot.inbound.front_desk import Place
 from bot.inbound.intake import Surroundings
 from bot.inbound.lesson_desk import LessonDesk
+from bot.inbound.membership import is_member
 from bot.inbound.memory_browser import MemoryBrowser, NewView
 from bot.inbound.memory_desk import MemoryDesk
-from bot.inbound.screens import FormErrors
+from bot.inbound.screens import FormErrors, StepRating
 from bot.inbound.slack_events import Author, ButtonPressed, HomeOpened, ViewSubmitted
 from bot.outbound.blocks import ids
 from bot.outbound.content import Content
-
-MEMBERS_S = 1.5
-MAX_MEMBER_PAGES = 20
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +158,7 @@ class FormDesk:
     async def _save_agent(
         self, form: ids.AgentForm, event: ViewSubmitted, place: Place
     ) -> Mapping[str, str]:
-        if not await self._is_member(place):
+        if not await is_member(self._around, place):
             return beside_field(event, sentences.MEMBERS_ONLY)
         channels = self._around.channels
         channel = await channels.meet(place.workspace_id, place.channel_id, None)
@@ -180,19 +176,18 @@ class FormDesk:
         self, form: ids.StepRatingForm, event: ViewSubmitted, place: Place
     ) -> Mapping[str, str]:
         filled = self._around.desk.screens.read_steps(event.values)
-        for rating in filled.ratings:
-            rate = Rate(
-                workspace_id=place.workspace_id,
-                channel_id=place.channel_id,
-                message_ts=form.message_ts,
-                by=event.user_id,
-                choice=f"step:{rating.step}",
-                rating=rating.rating,
-                text=self._around.redact(filled.text),
-                step=rating.step,
-            )
-            key = f"view:{event.view_id}:{rating.step}"
-            if errors := await self._rate_by_form(rate, event, key=key):
+        about = Unrate(
+            workspace_id=place.workspace_id,
+            channel_id=place.channel_id,
+            message_ts=form.message_ts,
+            by=event.user_id,
+            choice="",
+        )
+        text = self._around.redact(filled.text)
+        for chosen in filled.ratings:
+            command = _step_command(about, chosen, text)
+            key = f"view:{event.view_id}:{chosen.step}"
+            if errors := await self._rate_by_form(command, event, key=key):
                 return errors
         return {}
 
@@ -211,28 +206,11 @@ class FormDesk:
         return await self._rate_by_form(rate, event, key=f"view:{event.view_id}")
 
     async def _rate_by_form(
-        self, rate: Rate, event: ViewSubmitted, *, key: str
+        self, rating: Rate | Unrate, event: ViewSubmitted, *, key: str
     ) -> Mapping[str, str]:
-        outcome = await self._around.engine.carry_out(rate, keys=[key])
+        outcome = await self._around.engine.carry_out(rating, keys=[key])
         is_gone = isinstance(outcome, Declined)
         return beside_field(event, sentences.TASK_IS_GONE) if is_gone else {}
-
-    async def _is_member(self, place: Place) -> bool:
-        """Ask Slack; where it cannot be asked, nobody is."""
-        cursor: str | None = None
-        try:
-            async with asyncio.timeout(MEMBERS_S):
-                for _ in range(MAX_MEMBER_PAGES):
-                    members, cursor = await self._around.talk.members(
-                        place.channel_id, cursor=cursor or None
-                    )
-                    if place.user_id in members:
-                        return True
-                    if not cursor:
-                        return False
-        except (SlackError, TimeoutError) as error:
-            logger.warning("members_unknown", extra={"error": repr(error)[:200]})
-        return False
 
     # -- where and who ---------------------------------------------------------------------------
 
@@ -282,3 +260,21 @@ class FormDesk:
 
 def _channel_of(form: ids.PlainForm) -> str:
     return form.channel_id
+
+
+def _step_command(about: Unrate, chosen: StepRating, text: str) -> Rate | Unrate:
+    """Return what the choice asks for; ``about`` says whose choice about which message it is."""
+    choice = f"step:{chosen.step}"
+    if chosen.rating is None:
+        return replace(about, choice=choice)
+    return Rate(
+        workspace_id=about.workspace_id,
+        channel_id=about.channel_id,
+        message_ts=about.message_ts,
+        by=about.by,
+        choice=choice,
+        rating=chosen.rating,
+        text=text,
+        step=chosen.step,
+        at=about.at,
+    )

@@ -18,6 +18,7 @@ from bot.inbound import sentences
 from bot.inbound.facts import Facts, beside_field, refusal, why_unwelcome
 from bot.inbound.front_desk import OPEN_S, Place
 from bot.inbound.intake import Surroundings
+from bot.inbound.membership import may_read
 from bot.inbound.memory_desk import MemoryDesk
 from bot.inbound.personal_memory import scope_at
 from bot.inbound.slack_events import Author, ButtonPressed, ViewSubmitted
@@ -72,10 +73,12 @@ class MemoryBrowser:
         """Take a submitted form; return what is wrong, or what the modal shows next."""
         if isinstance(form, memory_ids.BrowseForm):
             return await self._search(form, event)
+        place = self._place(form, event.user_id)
+        if not await may_read(self._around, place):
+            return beside_field(event, sentences.NOT_A_MEMBER)
         errors = await self._desk.submit(form, event)
         within = ids.read_form(_BROWSE, form.browsing)
         if not errors and isinstance(within, memory_ids.BrowseForm):
-            place = self._place(within, event.user_id)
             facts = await self._facts(place, home=event.home_workspace_id)
             said = sentences.MEMORY_CORRECTED
             await self._update(form.view_id, within, place, facts, said=said)
@@ -91,6 +94,9 @@ class MemoryBrowser:
         try:
             async with asyncio.timeout(SEARCH_S):
                 facts = await self._facts(place, home=event.home_workspace_id)
+                refused = await self._why_refused(place, facts)
+                if refused:
+                    return NewView(view=memory_modal.refused_modal(form, refused))
                 return NewView(view=await self._view(wanted, place, facts))
         except (StorageError, TimeoutError) as error:
             logger.warning("memories_not_searched", extra={"error": repr(error)[:200]})
@@ -145,8 +151,8 @@ class MemoryBrowser:
     ) -> None:
         place = self._place(form, event.user_id)
         facts = await self._facts(place, home=event.home_workspace_id)
-        if why_unwelcome(facts):
-            await self._update(event.view_id, form, place, facts)
+        if refused := await self._why_refused(place, facts):
+            await self._put(event.view_id, memory_modal.refused_modal(form, refused))
             return
         match action:
             case memory_ids.ListMemories(kind=kind, page=page):
@@ -193,21 +199,30 @@ class MemoryBrowser:
     ) -> None:
         """Show in the modal how things stand; where it is gone, say what was done."""
         view = await self._view(form, place, facts, notice=said)
+        if not await self._put(view_id, view) and said:
+            await self._around.desk.tell(place, Content(text=said))
+
+    async def _put(self, view_id: str, view: JsonObject) -> bool:
+        """Let the modal show this; False where it is gone."""
         try:
             async with asyncio.timeout(OPEN_S):
                 await self._around.talk.update_view(view_id, view)
         except (SlackError, TimeoutError) as error:
             logger.warning("form_not_updated", extra={"error": repr(error)[:200]})
-            if said:
-                await self._around.desk.tell(place, Content(text=said))
+            return False
+        return True
+
+    async def _why_refused(self, place: Place, facts: Facts) -> str:
+        """Say why the modal shows nothing any more; it may be open since long ago."""
+        if why_unwelcome(facts):
+            return refusal(facts)
+        return "" if await may_read(self._around, place) else sentences.NOT_A_MEMBER
 
     # -- what is shown ---------------------------------------------------------------------------
 
     async def _view(
         self, form: memory_ids.BrowseForm, place: Place, facts: Facts, *, notice: str = ""
     ) -> JsonObject:
-        if why_unwelcome(facts):
-            return memory_modal.refused_modal(form, refusal(facts))
         shelf = await self._shelf(form, place, facts)
         runs = {m.origin.run_id for m in shelf.memories if m.origin.run_id is not None}
         posts = await self._around.posts.posts_of(sorted(runs)) if runs else ()
@@ -263,7 +278,7 @@ class MemoryBrowser:
 
     # -- where and who ---------------------------------------------------------------------------
 
-    def _place(self, form: memory_ids.BrowseForm, user_id: UserId) -> Place:
+    def _place(self, form: ids.MemoryForm, user_id: UserId) -> Place:
         return Place(
             workspace_id=self._around.whoami.us.workspace_id,
             channel_id=ChannelId(form.channel_id),

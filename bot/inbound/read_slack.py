@@ -160,9 +160,9 @@ _REACTION_ALIASES = {
     "heavy_multiplication_x": "x",
 }
 
+# Joins tell a letter, and "C" is said of private channels, too.
 _KINDS = {
     "channel": ChannelKind.PUBLIC,
-    "C": ChannelKind.PUBLIC,
     "group": ChannelKind.PRIVATE,
     "G": ChannelKind.PRIVATE,
     "im": ChannelKind.DIRECT,

@@ -24,6 +24,7 @@ from bot.outbound.blocks.help import help_content, introduction_content
 from bot.outbound.blocks.parts import actions, button, context, quiet, section
 from bot.outbound.blocks.plan import plan_content
 from bot.outbound.blocks.rating_form import (
+    StepRating,
     StepRatings,
     read_step_ratings,
     read_why,
@@ -37,7 +38,7 @@ from bot.outbound.blocks.tasks_list import tasks_content
 from bot.outbound.content import Content
 from bot.outbound.text import count
 
-__all__ = ["FormErrors", "Screens", "StepRatings"]
+__all__ = ["FormErrors", "Screens", "StepRating", "StepRatings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,7 @@ PERSONAL_HOW = (
     "`{command} personal {other}` changes this."
 )
 MEMORY_FORGOTTEN = (
-    "Forgotten: {count}, with what it said before and what was derived from it. " + _LEFT
+    "Forgotten, with what it said before and what was derived from it: {count} in all. " + _LEFT
 )
 MEMORY_CORRECTED = "Corrected. What it said before is kept as its history."
 MEMORY_PINNED = "Pinned: it comes first, and is never dropped to make room."
@@ -73,6 +73,7 @@ EXPORT_UNDERWAY = "The file comes in our direct messages."
 MEMORIES_NOT_SEARCHED = "I could not look that up just now. Please try again."
 ALREADY_ENDED = "That task has already ended."
 STILL_RUNNING = "That task is still running."
+NOT_A_MEMBER = "What is remembered in this channel is for its members."
 MEMBERS_ONLY = "Only members of the channel can change its agent."
 AGENT_CHANGED = "This channel has another agent by now. Close this and open it again."
 FORM_NOT_OPENED = "Slack did not open the form. Please try again."

@@ -65,7 +65,7 @@ async def test_memories_are_searched_corrected_and_forgotten_in_the_modal(
 
     await page.dialog.get_by_role("button", name="Forget", exact=True).first.click()
     await page.dialog.get_by_role("button", name="Forget", exact=True).last.click()
-    await expect(page.dialog).to_contain_text("Forgotten: 1 memory, with")
+    await expect(page.dialog).to_contain_text("2 memories in all.")
     await expect(page.dialog).to_contain_text("Nothing here fits")
 
 

@@ -184,7 +184,7 @@ GESTURES: Sequence[Gesture] = (
     Gesture(do=Story.mention, told=r"Remembered", person=SPEAKER, is_redelivered=True),
     Gesture(do=_pin, told=r"Pinned"),
     Gesture(do=Story.correct, told=r"Corrected", told_again=NO_MEMORY),
-    Gesture(do=Story.forget_one, told=r"Forgotten: 1 memory, with", told_again=NO_MEMORY),
+    Gesture(do=Story.forget_one, told=r"Forgotten, with .* 1 memory in all", told_again=NO_MEMORY),
     Gesture(do=_export, told=r"I am sending you 5 memories"),
     Gesture(do=_forget_me, told=r"Forgotten: 2 memories", told_again=NOTHING_LEFT, person=OTHER),
     Gesture(do=_forget_here, told=r"Forgotten: 1 memory", told_again=NOTHING_LEFT),

@@ -21,14 +21,21 @@ MAX_STEPS = 40
 
 _STEP = "step_"
 _WORDS = "words"
-_RATINGS = (Choice("5", "👍 Good"), Choice("3", "So-so"), Choice("1", "👎 Bad"))
+_TAKEN_BACK = "0"
+_CHOICES = (
+    Choice("5", "👍 Good"),
+    Choice("3", "So-so"),
+    Choice("1", "👎 Bad"),
+    Choice(_TAKEN_BACK, "Take my rating back"),
+)
 
 
 class StepRating(NamedTuple):
     """What a person thinks of one step."""
 
     step: int
-    rating: int
+    rating: int | None
+    """None takes back what they thought before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +52,7 @@ def step_rating_modal(
     """Render the form for the run's finished steps; the newest ones where there are many."""
     form = ids.StepRatingForm(run_id=run.run_id, channel_id=channel_id, message_ts=message_ts)
     steps = rated_steps(run)
-    blocks = [select_field(f"{_STEP}{s.number}", _label(s), _RATINGS, chosen=None) for s in steps]
+    blocks = [select_field(f"{_STEP}{s.number}", _label(s), _CHOICES, chosen=None) for s in steps]
     if not blocks:
         blocks = [quiet("This task has no finished steps.")]
     words = text_field(_WORDS, "What should be different?", lines=True)
@@ -53,15 +60,17 @@ def step_rating_modal(
 
 
 def read_step_ratings(values: JsonObject) -> StepRatings:
-    """Return the ratings given; steps without a choice are left out."""
+    """Return what was chosen; steps without a choice are left out."""
     ratings = [
-        StepRating(int(name.removeprefix(_STEP)), int(choice))
+        StepRating(int(name.removeprefix(_STEP)), int(choice) or None)
         for name in values
         if name.startswith(_STEP)
         and name.removeprefix(_STEP).isdecimal()
-        and (choice := read_choice(values, name)) in {c.value for c in _RATINGS}
+        and (choice := read_choice(values, name)) in {c.value for c in _CHOICES}
     ]
-    return StepRatings(ratings=tuple(sorted(ratings)), text=read_text(values, _WORDS))
+    return StepRatings(
+        ratings=tuple(sorted(ratings, key=lambda one: one.step)), text=read_text(values, _WORDS)
+    )
 
 
 def rated_steps(run: RunSnapshot) -> tuple[Step, ...]:

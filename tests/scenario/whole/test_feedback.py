@@ -131,6 +131,10 @@ async def test_several_people_rate_single_steps_and_change_their_minds(town):
     ]
     await rate_steps(town, plan, "ada", None, step_2=5)
     assert await counting(town) == [("ada", 1, 5, said), ("ada", 2, 5, ""), ("grace", 2, 3, "")]
+    await rate_steps(town, plan, "ada", None, step_1=0, step_2=0)
+    assert await counting(town) == [("grace", 2, 3, "")]
+    await rate_steps(town, plan, "ada", None, step_1=3)
+    assert await counting(town) == [("ada", 1, 3, ""), ("grace", 2, 3, "")]
 
 
 async def test_a_reaction_on_the_plan_rates_the_plan_beside_its_steps(town):

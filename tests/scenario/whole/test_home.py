@@ -2,6 +2,7 @@
 
 import json
 
+from bot.local_slack.records import ChannelKind as SlackKind
 from bot.outbound.blocks.ratings import GAP
 
 
@@ -41,3 +42,25 @@ async def test_home_and_agent_tell_how_an_agent_was_rated(town):
     await town.person("ada").unreact("general", answer.ts, "+1")
     await town.person("grace").unreact("general", answer.ts, "three")
     await opened(town, lambda text: "in 8 weeks" not in text)
+
+
+async def test_what_is_done_in_a_private_channel_is_on_no_strangers_home(town):
+    ada = town.person()
+    await ada.create_channel("kilns", is_private=True)
+    await ada.invite("kilns", "treadle")
+    secret = await town.mention("calculate 2+3", channel="kilns")
+    await town.answered(secret, channel="kilns")
+    public = await town.mention("calculate 2+4")
+    await town.answered(public)
+    seen = await opened(town, lambda text: "calculate 2+4" in text, person="linus")
+    assert "calculate 2+3" not in seen
+    assert "calculate 2+3" in await opened(town, lambda text: "calculate 2+4" in text)
+
+
+async def test_a_channel_that_is_made_private_is_on_no_strangers_home_any_more(town):
+    ts = await town.mention("calculate 2+4")
+    await town.answered(ts)
+    await opened(town, lambda text: "calculate 2+4" in text, person="linus")
+    town.workspace.channel("general").kind = SlackKind.PRIVATE
+    await town.mention("calculate 2+5", person="grace")
+    await opened(town, lambda text: "calculate 2+4" not in text, person="linus")

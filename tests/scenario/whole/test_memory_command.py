@@ -93,7 +93,7 @@ async def test_forgetting_shows_what_would_go_and_then_it_is_gone(town):
     [button] = buttons(asked, "Forget")
     assert button["confirm"]["confirm"]["text"] == "Forget"
     await press(town, asked, "Forget")
-    await told(town, "Forgotten: 1 memory, with")
+    await told(town, "1 memory in all.")
     assert "remembers nothing" in (await memory(town)).text
     await press(town, asked, "Forget")
     await told(town, "not remembered any more")

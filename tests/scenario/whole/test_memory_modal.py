@@ -60,7 +60,7 @@ async def test_an_answers_memories_open_with_their_source_and_go_at_a_click(town
     assert "submit" not in view.payload
     there = len(buttons_in(view, "Forget"))
     view = await within(town, "Forget")
-    assert "Forgotten: 1 memory, with" in shown(view)
+    assert "1 memory in all." in shown(view)
     assert "gone since" in shown(view)
     assert len(buttons_in(view, "Forget")) < there
     view = await within(town, "All that is remembered here")
@@ -156,7 +156,7 @@ async def test_a_result_is_told_in_the_channel_when_the_modal_was_closed_meanwhi
     await browse(town, listed)
     town.workspace.faults.merge({"fail_api": {"views.update": {"error": "not_found"}}})
     await within(town, "Forget")
-    await told(town, "Forgotten: 1 memory, with")
+    await told(town, "1 memory in all.")
 
 
 async def test_a_search_that_takes_too_long_or_fails_says_so_beside_its_field(town, monkeypatch):
@@ -175,3 +175,29 @@ async def test_a_search_that_takes_too_long_or_fails_says_so_beside_its_field(to
         said = await town.person().submit(view.id, field_values(view, find="kiln"))
         assert said["response_action"] == "errors"
         assert "Please try again" in said["errors"]["find"]
+
+
+async def test_who_left_a_private_channel_is_shown_nothing_more_and_changes_nothing(town):
+    ada, grace = town.person(), town.person("grace")
+    await ada.create_channel("kilns", is_private=True)
+    await ada.invite("kilns", "grace")
+    await ada.invite("kilns", "treadle")
+    await memory(town, "remember the kiln runs on Tuesdays", person="grace", channel="kilns")
+    listed = await memory(town, person="grace", channel="kilns")
+    [button] = buttons(listed, "Browse and search")
+    await grace.click("kilns", listed.ts, button["action_id"], button["value"])
+    view = await town.until(grace.modal)
+    form = await within(town, "Correct", person="grace")
+    assert "response_action" not in await grace.submit(form.id, field_values(form, words="Fridays"))
+    assert "Fridays" in shown(grace.modal())
+    form = await within(town, "Correct", person="grace")
+
+    await grace.leave("kilns")
+    said = await grace.submit(form.id, field_values(form, words="Sundays"))
+    assert "for its members" in str(said["errors"])
+    await grace.close(form.id)
+    said = await grace.submit(view.id, field_values(view, find="kiln"))
+    assert "for its members" in str(said["view"])
+    assert "Fridays" not in str(said)
+    listed = await memory(town, channel="kilns")
+    assert "Fridays" in listed.text + json.dumps(listed.blocks)
