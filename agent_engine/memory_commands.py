@@ -72,6 +72,8 @@ class ForgetPerson:
     workspace_id: WorkspaceId
     person: UserId
     by: UserId
+    with_tasks: bool = False
+    """The tasks that the person asked for go, too, with our messages about them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,19 @@ MemoryCommand = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TasksErased:
+    """What became of a person's tasks."""
+
+    tasks: int
+    messages: int
+    """Of ours in Slack, with files: deleted from now on."""
+    under_way: int
+    """Stay, for they are not over or not all shown."""
+    is_all: bool = True
+    """False where there are more than are deleted at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemoriesChanged:
     """It was done, to so many memories."""
 
@@ -113,3 +128,5 @@ class MemoriesChanged:
     """The one that holds now what the person said."""
     remarks: int = 0
     """Ratings whose words went, too."""
+    erased: TasksErased | None = None
+    """Where tasks were to go, too."""

@@ -152,3 +152,21 @@ class Tally:
     """Ratings of 4 and 5 that count now."""
     low_ratings: int = 0
     """Ratings below 3 that count now."""
+
+
+class RemovalOf(StrEnum):
+    """What is to be removed."""
+
+    MESSAGE = "message"
+    AUDIT_TEXTS = "audit_texts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """What is still to be removed elsewhere, though its rows are gone; kept until that is done."""
+
+    id: int
+    what: RemovalOf
+    channel_id: ChannelId
+    ref: str
+    """The ``ts`` of a post, or whose texts."""

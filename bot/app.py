@@ -46,6 +46,7 @@ from bot.outbound.exports import Exports
 from bot.outbound.growing_answers import GrowingAnswers
 from bot.outbound.reconciler import LostPlace, Reconciler
 from bot.outbound.reminders import Reminders
+from bot.outbound.removals import Removals
 from bot.outbound.slack_client import SlackClient, open_slack
 from bot.ports import Leases
 from bot.settings import Settings, Transport
@@ -70,6 +71,7 @@ from storage.memory.searching import Indexes
 from storage.memory.store import SqlMemoryStore
 from storage.people import SqlPersonStore
 from storage.posts import SqlPostStore
+from storage.removals import SqlRemovalStore
 from storage.runs import SqlRunStore
 from storage.threads import SqlThreadStore
 from storage.tool_cache import SqlToolCache
@@ -323,6 +325,7 @@ async def _start_gateway(gateway: _Gateway, group: asyncio.TaskGroup) -> None:
     gateway.known.set()
     group.create_task(gateway.reconciler.run())
     group.create_task(_exports(gateway).run())
+    group.create_task(_removals(gateway).run())
     if (after := works.settings.file.slack.remind_after) is not None:
         threads = SqlThreadStore(works.database)
         reminders = Reminders(threads=threads, bell=works.bell, clock=SystemClock(), after=after)
@@ -336,6 +339,18 @@ def _exports(gateway: _Gateway) -> Exports:
     return Exports(
         exports=SqlExportStore(works.database),
         memories=works.memory.book,
+        slack=gateway.slack,
+        leases=works.leases,
+        bell=works.bell,
+        workspace_id=gateway.whoami.identity.workspace_id,
+    )
+
+
+def _removals(gateway: _Gateway) -> Removals:
+    works = gateway.works
+    return Removals(
+        removals=SqlRemovalStore(works.database),
+        audit=SqlAuditLog(works.database),
         slack=gateway.slack,
         leases=works.leases,
         bell=works.bell,

@@ -15,7 +15,16 @@ from agent_engine.memories import (
     PersonalUse,
     StoredMemory,
 )
-from agent_engine.places import Channel, DirtyThread, NewPost, Person, Post, RatedWeek, Tally
+from agent_engine.places import (
+    Channel,
+    DirtyThread,
+    NewPost,
+    Person,
+    Post,
+    RatedWeek,
+    Removal,
+    Tally,
+)
 from agent_engine.retention import Retention
 from agent_engine.types import (
     ChannelId,
@@ -187,6 +196,26 @@ class ExportStore(Protocol):
 
     async def settled(self, export_id: str) -> None:
         """Note that the person has it, or cannot get it. Safe to repeat."""
+        ...
+
+
+class RemovalStore(Protocol):
+    """What is still to be removed elsewhere. All raise StorageError."""
+
+    async def pending(self, workspace_id: WorkspaceId, *, limit: int) -> Sequence[Removal]:
+        """Return what is to be removed, oldest first."""
+        ...
+
+    async def done(self, removal_ids: Sequence[int]) -> None:
+        """Note that these are removed, or cannot be. Safe to repeat."""
+        ...
+
+
+class AuditTexts(Protocol):
+    """The words of the audit log, which may be forgotten."""
+
+    async def forget_texts(self, workspace_id: WorkspaceId, *, actor: UserId) -> int:
+        """Empty the texts of what this person did or asked for; return how many."""
         ...
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.sql import ColumnElement
 
 from agent_engine.types import TaskId, TaskStatus
+from storage.removals import note_messages
 from storage.tables import feedback, folders_left, lessons, posts, runs, tasks, threads
 
 _AT_ONCE = 500
@@ -44,11 +45,14 @@ def is_under_way() -> ColumnElement[bool]:
     )
 
 
-def erase_tasks(connection: Connection, roots: Sequence[TaskId]) -> tuple[TaskId, ...]:
+def erase_tasks(
+    connection: Connection, roots: Sequence[TaskId], *, in_slack: bool = False
+) -> tuple[TaskId, ...]:
     """Delete these tasks and all that they delegated; return the ids of all that are gone.
 
     ``roots`` are tasks that no other task delegated. One that is under way, or delegated to one
-    that is, stays with its whole family. Safe to repeat.
+    that is, stays with its whole family. With ``in_slack`` our messages about them are noted for
+    removal. Safe to repeat.
     """
     gone: list[TaskId] = []
     for root in roots:
@@ -56,6 +60,8 @@ def erase_tasks(connection: Connection, roots: Sequence[TaskId]) -> tuple[TaskId
         if any(_are_under_way(connection, level) for level in levels):
             continue
         for level in reversed(levels):
+            if in_slack:
+                note_messages(connection, level)
             _delete(connection, level)
             gone += level
     return tuple(gone)

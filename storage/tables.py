@@ -642,6 +642,20 @@ memory_exports = Table(
     Column("is_begun", Boolean, nullable=False),
 )
 
+removals = Table(
+    "removals",
+    metadata,
+    # What is still to be removed elsewhere: our messages in Slack, texts of the audit log.
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("workspace_id", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("ref", Text, nullable=False),
+    CheckConstraint("what IN ('message', 'audit_texts')", name="what"),
+    Index("ix_removals_workspace", "workspace_id", "id"),
+    sqlite_autoincrement=True,
+)
+
 # -- the audit log -------------------------------------------------------------------------------
 
 audit_heads = Table(

@@ -30,7 +30,7 @@ from bot.inbound.facts import (
 )
 from bot.inbound.front_desk import Place
 from bot.inbound.intake import Surroundings
-from bot.inbound.memory_changes import change_command
+from bot.inbound.memory_changes import all_forgotten, change_command
 from bot.inbound.personal_memory import (
     choose,
     is_conversation,
@@ -102,9 +102,12 @@ class MemoryDesk:
                 command = ForgetScope(scope=scope, by=event.user_id)
                 is_allowed = _may_clear(place, facts)
                 await self._forget_all(command, event, place, may=is_allowed)
-            case memory_ids.ForgetPerson(person=person):
+            case memory_ids.ForgetPerson(person=person, with_tasks=with_tasks):
                 whose = ForgetPerson(
-                    workspace_id=place.workspace_id, person=person, by=event.user_id
+                    workspace_id=place.workspace_id,
+                    person=person,
+                    by=event.user_id,
+                    with_tasks=with_tasks,
                 )
                 is_allowed = person == event.user_id or is_admin(facts)
                 await self._forget_all(whose, event, place, may=is_allowed)
@@ -318,7 +321,7 @@ class MemoryDesk:
             return
         outcome = await self._around.engine.carry_out(command, keys=click_keys(event))
         if isinstance(outcome, MemoriesChanged):
-            await self._say(place, _all_forgotten(outcome))
+            await self._say(place, all_forgotten(outcome))
 
     async def _press_one(
         self, event: ButtonPressed, action: memory_ids.AboutOne, place: Place, facts: Facts
@@ -382,11 +385,3 @@ def _ask_person(person: UserId, facts: Facts) -> Content:
 def _may_clear(place: Place, facts: Facts) -> bool:
     """Say whether all that is remembered here is up to this person: their own conversation."""
     return is_admin(facts) or is_conversation(place)
-
-
-def _all_forgotten(outcome: MemoriesChanged) -> str:
-    gone = count(outcome.count, "memory", "memories")
-    if outcome.remarks:
-        ratings = count(outcome.remarks, "rating")
-        return sentences.WORDS_FORGOTTEN.format(count=gone, ratings=ratings)
-    return sentences.ALL_FORGOTTEN.format(count=gone) if outcome.count else sentences.NOTHING_LEFT

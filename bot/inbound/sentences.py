@@ -63,7 +63,13 @@ MEMORY_CORRECTED = "Corrected. What it said before is kept as its history."
 MEMORY_PINNED = "Pinned: it comes first, and is never dropped to make room."
 MEMORY_UNPINNED = "Unpinned."
 ALL_FORGOTTEN = "Forgotten: {count}. " + _LEFT
-WORDS_FORGOTTEN = "Forgotten: {count}, and what was said with {ratings}. " + _LEFT
+TASKS_FORGOTTEN = (
+    "Forgotten: {count}. I am deleting {messages} of mine about them from Slack. What people "
+    "wrote stays there, and so do files that were exported, what tasks cost, and ratings without "
+    "their words."
+)
+TASKS_STAY = "Not over or not all shown yet, and left: {tasks}. Stop them, then ask again."
+MORE_TASKS = "There are more: ask again."
 ADMINS_FORGET_EVERYTHING = "Only an admin can have everything forgotten that is remembered here."
 ADMINS_FORGET_OTHERS = (
     "Only an admin can have forgotten what comes from somebody else; `forget me` is about you."

@@ -76,6 +76,7 @@ _RATES = {
     "conversations.members": _T4,
     "users.info": _T4,
     "files.info": _T4,
+    "files.delete": _T3,
     "files.getUploadURLExternal": _T4,
     "files.completeUploadExternal": _T4,
     "views.open": _T4,

@@ -64,6 +64,7 @@ _STATUS_WORDS = {"processing": "is working…", "suspended": "waits for an answe
 _OPTIONAL_TYPES = frozenset(
     {"plan", "task_card", "markdown", "table", "context_actions", "feedback_buttons"}
 )
+_FILE_IS_GONE = frozenset({"file_not_found", "file_deleted"})
 _NO_SUCH_REACTION = frozenset({"already_reacted", "no_reaction"})
 
 _Send = Callable[[], Awaitable[AsyncSlackResponse]]
@@ -270,6 +271,15 @@ class SlackClient:
             await self._calls.make(call, lambda: self._web.chat_delete(channel=channel_id, ts=ts))
         except SlackRefusedError as refused:
             if refused.error != "message_not_found":
+                raise
+
+    async def delete_file(self, file_id: str) -> None:
+        """Delete a file of ours; one that is gone is fine."""
+        call = Call(method="files.delete")
+        try:
+            await self._calls.make(call, lambda: self._web.files_delete(file=file_id))
+        except SlackRefusedError as refused:
+            if refused.error not in _FILE_IS_GONE:
                 raise
 
     async def permalink(self, channel_id: ChannelId, ts: str) -> str:

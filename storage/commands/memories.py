@@ -41,6 +41,7 @@ from storage.memory.keeping import keep, note_origin
 from storage.memory.listing import tally
 from storage.memory.personal import end_all, set_use
 from storage.memory.searching import Indexes
+from storage.persons_tasks import erase_tasks_of
 from storage.proposed import CONFIRMED_BY, mark_proposed
 from storage.remarks import forget_remarks
 
@@ -61,6 +62,9 @@ def change_memories(
             end_all(connection, workspace_id, person)
             remarks = forget_remarks(connection, workspace_id, person)
             outcome = MemoriesChanged(count=gone.memories, remarks=remarks)
+            if command.with_tasks:
+                erased, more = erase_tasks_of(connection, indexes, workspace_id, person)
+                outcome = replace(outcome, count=gone.memories + more, erased=erased)
         case ExportMemories(scope=scope, by=by):
             ask_for(connection, scope, by, now=now_utc())
             outcome = MemoriesChanged(count=sum(tally(connection, scope).values()))
@@ -178,9 +182,18 @@ def _record(connection: Connection, command: MemoryCommand, outcome: MemoriesCha
         subject=subject,
         decision=decision,
         decided_by=command.by,
-        result=f"{outcome.count}" + (f" and {outcome.remarks} remarks" if outcome.remarks else ""),
+        result=_result(outcome),
     )
     put_out(connection, entry)
+
+
+def _result(outcome: MemoriesChanged) -> str:
+    told = [f"{outcome.count}"]
+    if outcome.remarks:
+        told.append(f"{outcome.remarks} remarks")
+    if outcome.erased is not None:
+        told.append(f"{outcome.erased.tasks} tasks")
+    return " and ".join(told)
 
 
 def _told(command: MemoryCommand, outcome: MemoriesChanged) -> tuple[str, str]:
@@ -197,8 +210,9 @@ def _told(command: MemoryCommand, outcome: MemoriesChanged) -> tuple[str, str]:
             return f"memory {memory_id}", "forgotten"
         case ForgetScope():
             return "all memories here", "forgotten"
-        case ForgetPerson(person=person):
-            return f"memories from {person}", "forgotten"
+        case ForgetPerson(person=person, with_tasks=with_tasks):
+            what = "memories and tasks" if with_tasks else "memories"
+            return f"{what} from {person}", "forgotten"
         case ExportMemories():
             return "all memories here", "exported"
         case UsePersonal(use=use):

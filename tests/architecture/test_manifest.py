@@ -33,6 +33,7 @@ SCOPES_OF_METHODS = {
     "chat_stopStream": {"chat:write"},
     "chat_delete": {"chat:write"},
     "chat_getPermalink": set(),
+    "files_delete": {"files:write"},
     "agents_sessions_setStatus": {"chat:write"},
     "assistant_threads_setStatus": {"chat:write"},
     "assistant_threads_setSuggestedPrompts": {"assistant:write"},

@@ -22,10 +22,10 @@ LONG_FILES = {
     "bot/local_slack/state.py": (440, "the workspace's state and its queries"),
     "bot/outbound/blocks/ids.py": (440, "each button and form is a value of its own"),
     "bot/outbound/reconciler.py": (410, "the loop and the order in which things are shown"),
-    "bot/outbound/slack_client.py": (630, "one method per method of Slack's"),
+    "bot/outbound/slack_client.py": (640, "one method per method of Slack's"),
     "storage/mapping.py": (510, "one mapping per table"),
     "storage/migrations/versions/0001_first.py": (640, "all tables of the first schema"),
-    "storage/tables.py": (710, "all tables in one place"),
+    "storage/tables.py": (725, "all tables in one place"),
 }
 """The most lines each may have, and why it is more than usual."""
 LONG_FUNCTIONS = {

@@ -59,6 +59,12 @@ class MemoryPage:
         return sum(self.tally.get(kind, 0) for kind in kinds)
 
 
+_TASKS_GO = (
+    "all tasks that were asked for and are over would go as well, with their plans, results and "
+    "files, and my messages about them in Slack."
+)
+
+
 def page_content(page: MemoryPage) -> Content:
     """List what is remembered: what waits for people's word, then what is held."""
     if not page.tally:
@@ -149,7 +155,11 @@ def forget_person_content(whom: UserId, *, is_self: bool) -> Content:
     )
     asked = _confirm("Forget all of it?", "This cannot be undone.", yes="Forget it all")
     forget = _red_button("Forget it all", memory_ids.ForgetPerson(person=whom))
-    return Content(text=text, blocks=(section(text), actions([{**forget, "confirm": asked}])))
+    label = "Forget my tasks, too" if is_self else "Forget the tasks, too"
+    with_tasks = _red_button(label, memory_ids.ForgetPerson(person=whom, with_tasks=True))
+    sure = _confirm("Forget the tasks, too?", "This cannot be undone.", yes="Forget it all")
+    buttons = actions([{**forget, "confirm": asked}, {**with_tasks, "confirm": sure}])
+    return Content(text=text, blocks=(section(text), quiet(f"{label}: {_TASKS_GO}"), buttons))
 
 
 def proposed_content(fact: ProposedFact | None) -> Content:

@@ -65,6 +65,8 @@ class ForgetPerson:
     """*Forget it all*, about what comes from a person."""
 
     person: UserId
+    with_tasks: bool = False
+    """*Forget my tasks, too*."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +130,8 @@ def apart(action: MemoryAction) -> str:
             return f"{page}"
         case ForgetScope(agent_id=agent_id):
             return agent_id
-        case ForgetPerson(person=person):
-            return person
+        case ForgetPerson(person=person, with_tasks=with_tasks):
+            return f"{person}:{with_tasks}"
         case UsedMemories(run_id=run_id):
             return run_id
         case _:

@@ -17,6 +17,7 @@ def upgrade() -> None:
     _create_personal_uses()
     _create_lessons()
     _create_exports()
+    _create_removals()
     for statement in _searched_on_sqlite() if _on_sqlite() else _searched_on_postgres():
         op.execute(statement)
 
@@ -162,6 +163,21 @@ def _create_exports() -> None:
         sa.Column("is_begun", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_memory_exports")),
     )
+
+
+def _create_removals() -> None:
+    op.create_table(
+        "removals",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("channel_id", sa.Text(), nullable=False),
+        sa.Column("ref", sa.Text(), nullable=False),
+        sa.CheckConstraint("what IN ('message', 'audit_texts')", name=op.f("ck_removals_what")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_removals")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_removals_workspace", "removals", ["workspace_id", "id"])
 
 
 def _on_sqlite() -> bool:

@@ -1,0 +1,93 @@
+"""Removes from Slack what we said about tasks that are deleted, and empties the audit log of them.
+
+Removing something twice does nothing the second time, so a crash needs no more than trying again.
+"""
+
+import asyncio
+import logging
+from typing import Protocol
+
+from agent_engine.errors import StorageError
+from agent_engine.places import Removal, RemovalOf
+from agent_engine.ports import Bell, Topic
+from agent_engine.types import ChannelId, UserId, WorkspaceId
+from bot.errors import SlackRefusedError, SlackUnavailableError
+from bot.outbound.posting import FILE_TS
+from bot.ports import AuditTexts, Leases, RemovalStore
+
+LEASE = "removals"
+LOOK_EVERY_S = 10.0
+AT_ONCE = 100
+
+logger = logging.getLogger(__name__)
+
+
+class RemovalTalk(Protocol):
+    """What is needed of Slack. Every method raises SlackUnavailableError and SlackRefusedError."""
+
+    async def delete_message(self, channel_id: ChannelId, ts: str) -> None:
+        """Delete our message; one that is gone is fine."""
+        ...
+
+    async def delete_file(self, file_id: str) -> None:
+        """Delete a file of ours; one that is gone is fine."""
+        ...
+
+
+class Removals:
+    """The job that removes them; one process at a time does it."""
+
+    def __init__(  # noqa: PLR0913  # the composition root hands over each part
+        self,
+        *,
+        removals: RemovalStore,
+        audit: AuditTexts,
+        slack: RemovalTalk,
+        leases: Leases,
+        bell: Bell,
+        workspace_id: WorkspaceId,
+    ) -> None:
+        self._removals = removals
+        self._audit = audit
+        self._slack = slack
+        self._leases = leases
+        self._bell = bell
+        self._workspace_id = workspace_id
+
+    async def run(self) -> None:
+        """Remove for ever; cancel it to stop."""
+        while True:
+            try:
+                removed = await self.look()
+            except (SlackUnavailableError, StorageError):
+                logger.warning("not_removed", exc_info=True)
+                await asyncio.sleep(LOOK_EVERY_S)
+            else:
+                if not removed:
+                    await self._bell.wait(Topic.MEMORIES, timeout_s=LOOK_EVERY_S)
+
+    async def look(self) -> int:
+        """Remove some of what is to be removed; return how much that was."""
+        pending = await self._removals.pending(self._workspace_id, limit=AT_ONCE)
+        if not pending or not await self._leases.hold(LEASE):
+            return 0
+        for removal in pending:
+            await self._remove(removal)
+            await self._removals.done([removal.id])
+        logger.info("removed", extra={"removals": len(pending)})
+        return len(pending)
+
+    async def _remove(self, removal: Removal) -> None:
+        try:
+            match removal.what:
+                case RemovalOf.MESSAGE if removal.ref.startswith(FILE_TS):
+                    await self._slack.delete_file(removal.ref.removeprefix(FILE_TS))
+                case RemovalOf.MESSAGE:
+                    await self._slack.delete_message(removal.channel_id, removal.ref)
+                case RemovalOf.AUDIT_TEXTS:
+                    person = UserId(removal.ref)
+                    await self._audit.forget_texts(self._workspace_id, actor=person)
+        except SlackRefusedError as refused:
+            # An archived channel, or one that we are not in any more: nobody but people can.
+            where = {"channel": removal.channel_id, "ts": removal.ref, "error": refused.error}
+            logger.warning("message_left", extra=where)
