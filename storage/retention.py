@@ -26,7 +26,7 @@ from storage.tables import (
     usage,
 )
 
-FAMILIES_AT_ONCE = 20
+FAMILIES_AT_ONCE = 10
 """Tasks with what they delegated: a run has hundreds of rows, and others wait meanwhile."""
 ROWS_AT_ONCE = 1_000
 

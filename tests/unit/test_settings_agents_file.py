@@ -73,6 +73,7 @@ def test_prices_become_the_engines_values():
             "tools.rules.0.only_for",
         ),
         ("[budgets]\nperson_usd_per_day = 2.0\n", "no model has a price"),
+        ("[retention]\nusage_days = 1\n", "retention.usage_days: use at least 2"),
         ("[budgets]\nperson_usd_per_dya = 2.0\n", "did you mean person_usd_per_day?"),
         ("[slack]\nremind_after_hours = -1\n", "slack.remind_after_hours"),
         ("[slack]\nextend = 'all'\n", "slack.extend"),

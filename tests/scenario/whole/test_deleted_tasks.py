@@ -13,6 +13,8 @@ from tests.fakes.openai_server import Says
 from tests.scenario.whole.models import answer, open_model_town, prompt, purpose
 from tests.scenario.whole.test_commands import field_values
 from tests.scenario.whole.test_feedback import plan_of
+from tests.scenario.whole.test_proposed_memory import asked, found, press
+from tests.scenario.whole.test_proposed_memory import script as proposing
 from tests.scenario.whole.town import LOOK_S, MANY_LOOKS
 
 GONE = sentences.TASK_IS_GONE
@@ -169,3 +171,14 @@ async def test_a_reply_means_nothing_and_a_mention_starts_a_task_that_reads_the_
         told = prompt(server.bodies[-1])
         assert "Sum up the revenue of October." in told
         assert "Refunds are missing." in told
+
+
+async def test_a_fact_that_a_deleted_task_proposed_is_kept_by_its_button(
+    tmp_path, workspace, monkeypatch
+):
+    async with open_model_town(tmp_path, workspace, monkeypatch, proposing) as (town, _):
+        ts, line = await asked(town)
+        await erase(town, ts)
+        await press(town, line, "Keep")
+        assert await said(town) == sentences.REMEMBERED
+        assert await found(town)

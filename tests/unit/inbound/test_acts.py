@@ -72,6 +72,21 @@ def test_reactions_that_mean_nothing(event, known, reason):
     assert acts.route_reaction(event, facts(**known)) == Ignored(reason=reason)
 
 
+@pytest.mark.parametrize(
+    ("event", "known", "kind"),
+    [
+        (added("+1"), {}, Reply),
+        (added("+1"), {"latest_run": RunId("r1")}, Ignored),
+        (added("+1"), {"person": person(is_guest=True)}, Ignored),
+        (added("x"), {}, Ignored),
+        (removed("+1"), {}, Ignored),
+    ],
+)
+def test_a_rating_of_a_message_of_ours_that_has_no_task_any_more_is_answered(event, known, kind):
+    assert isinstance(acts.route_reaction(replace(event, author_id=UB), facts(**known)), kind)
+    assert isinstance(acts.route_reaction(replace(event, author_id=ADA), facts(**known)), Ignored)
+
+
 @pytest.mark.parametrize("name", sorted(acts.STOPS))
 @pytest.mark.parametrize(
     ("who", "run", "kind"),
