@@ -25,7 +25,7 @@ LONG_FILES = {
     "bot/outbound/slack_client.py": (630, "one method per method of Slack's"),
     "storage/mapping.py": (510, "one mapping per table"),
     "storage/migrations/versions/0001_first.py": (640, "all tables of the first schema"),
-    "storage/tables.py": (680, "all tables in one place"),
+    "storage/tables.py": (690, "all tables in one place"),
 }
 """The most lines each may have, and why it is more than usual."""
 LONG_FUNCTIONS = {
