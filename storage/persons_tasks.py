@@ -1,12 +1,13 @@
 """Deleting the tasks that a person asked for, with what was remembered of them."""
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import and_, exists, func, select
 from sqlalchemy.engine import Connection
+from sqlalchemy.sql import ColumnElement
 
 from agent_engine.memories import OriginOf
 from agent_engine.memory_commands import TasksErased
 from agent_engine.types import TaskId, UserId, WorkspaceId
-from storage.erasing import erase_tasks
+from storage.erasing import erase_tasks, is_under_way
 from storage.memory.forgetting import forget_from
 from storage.memory.searching import Indexes
 from storage.removals import note_texts
@@ -15,6 +16,7 @@ from storage.tables import removals, runs, tasks
 MOST_TASKS = 500
 """Deleted at once: others wait meanwhile, and the click wants an answer."""
 _FIRST = 1
+_IS_SHOWN = tasks.c.show_thread_id.is_not(None)
 _MESSAGES = select(func.count()).select_from(removals)
 
 
@@ -27,39 +29,44 @@ def erase_tasks_of(
     from these tasks goes, too: it may repeat them.
     """
     before = connection.execute(_MESSAGES).scalar_one()
-    shown = _asked_by(connection, workspace_id, person, shown=True)
-    gone = erase_tasks(connection, shown[:MOST_TASKS], in_slack=True)
-    unseen = _asked_by(connection, workspace_id, person, shown=False)
+    asked = _asked_by(workspace_id, person)
+    over = _over(connection, asked & _IS_SHOWN)
+    gone = erase_tasks(connection, over[:MOST_TASKS], in_slack=True)
+    unseen = _over(connection, asked & ~_IS_SHOWN)
     gone += erase_tasks(connection, unseen[:MOST_TASKS])
     forgotten = [
         forget_from(connection, indexes, workspace_id, OriginOf.TASK, task_id) for task_id in gone
     ]
     messages = connection.execute(_MESSAGES).scalar_one() - before
     note_texts(connection, workspace_id, person)
-    roots = set(shown) & set(gone)
+    roots = set(over) & set(gone)
+    kept = len(over[:MOST_TASKS]) - len(roots)
+    under_way = select(func.count()).select_from(tasks).where(asked & _IS_SHOWN & is_under_way())
     erased = TasksErased(
         tasks=len(roots),
         messages=messages,
-        under_way=len(shown[:MOST_TASKS]) - len(roots),
-        is_all=max(len(shown), len(unseen)) <= MOST_TASKS,
+        under_way=connection.execute(under_way).scalar_one() + kept,
+        is_all=max(len(over), len(unseen)) <= MOST_TASKS,
     )
     return erased, sum(one.memories for one in forgotten)
 
 
-def _asked_by(
-    connection: Connection, workspace_id: WorkspaceId, person: UserId, *, shown: bool
-) -> list[TaskId]:
-    """Return tasks that nobody delegated, oldest first: one more than are deleted at once."""
+def _asked_by(workspace_id: WorkspaceId, person: UserId) -> ColumnElement[bool]:
+    """Return the condition for tasks that nobody delegated and this person asked for."""
+    return and_(
+        tasks.c.workspace_id == workspace_id,
+        tasks.c.parent_id.is_(None),
+        exists().where(
+            runs.c.task_id == tasks.c.id, runs.c.number == _FIRST, runs.c.requester == person
+        ),
+    )
+
+
+def _over(connection: Connection, where: ColumnElement[bool]) -> list[TaskId]:
+    """Return those that are over, oldest first: one more than are deleted at once."""
     statement = (
         select(tasks.c.id)
-        .where(
-            tasks.c.workspace_id == workspace_id,
-            tasks.c.parent_id.is_(None),
-            tasks.c.show_thread_id.is_not(None) if shown else tasks.c.show_thread_id.is_(None),
-            exists().where(
-                runs.c.task_id == tasks.c.id, runs.c.number == _FIRST, runs.c.requester == person
-            ),
-        )
+        .where(where, ~is_under_way())
         .order_by(tasks.c.created_at, tasks.c.id)
         .limit(MOST_TASKS + 1)
     )
