@@ -36,10 +36,11 @@ def all_forgotten(outcome: MemoriesChanged) -> str:
     if outcome.remarks:
         gone.append(f"what was said with {count(outcome.remarks, 'rating')}")
     erased = outcome.erased
-    if erased is None:
+    if erased is None or not erased.tasks:
         nothing = not outcome.count and not outcome.remarks
         said = sentences.ALL_FORGOTTEN.format(count=" and ".join(gone))
-        return sentences.NOTHING_LEFT if nothing else said
+        said = sentences.NOTHING_LEFT if nothing else said
+        return " ".join([said, *_left(erased)]) if erased else said
     gone.append(f"{count(erased.tasks, 'task')} with plans, results and files")
     messages = count(erased.messages, "message")
     said = sentences.TASKS_FORGOTTEN.format(count=", ".join(gone), messages=messages)

@@ -139,6 +139,20 @@ def file_json(core: Core, file: SharedFile) -> Json:
     }
 
 
+def shares_json(core: Core, file: SharedFile) -> Json:
+    """Give the messages that share a file, as files.info alone shows them."""
+    shares: Json = {}
+    for channel in map(core.state.channel, file.channels):
+        kind = "public" if channel.kind is ChannelKind.CHANNEL else "private"
+        found = [
+            {"ts": message.ts, **({"thread_ts": t} if (t := message.thread_ts) else {})}
+            for message in channel.messages.values()
+            if file.id in message.files
+        ]
+        shares.setdefault(kind, {})[channel.id] = found
+    return shares
+
+
 def view_json(core: Core, view: View) -> Json:
     """Give a view with its state, as views.* and view_submission carry it."""
     shape: Json = {

@@ -5,14 +5,16 @@ Removing something twice does nothing the second time, so a crash needs no more 
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Protocol
 
 from agent_engine.errors import StorageError
 from agent_engine.places import Removal, RemovalOf
 from agent_engine.ports import Bell, Topic
-from agent_engine.types import ChannelId, UserId, WorkspaceId
+from agent_engine.types import ChannelId, JsonObject, UserId, WorkspaceId
 from bot.errors import SlackRefusedError, SlackUnavailableError
 from bot.outbound.posting import FILE_TS
+from bot.outbound.slack_client import FILE_IS_GONE
 from bot.ports import AuditTexts, Leases, RemovalStore
 
 LEASE = "removals"
@@ -27,6 +29,10 @@ class RemovalTalk(Protocol):
 
     async def delete_message(self, channel_id: ChannelId, ts: str) -> None:
         """Delete our message; one that is gone is fine."""
+        ...
+
+    async def file_info(self, file_id: str) -> JsonObject:
+        """Return Slack's file object, with the messages that share it."""
         ...
 
     async def delete_file(self, file_id: str) -> None:
@@ -81,7 +87,7 @@ class Removals:
         try:
             match removal.what:
                 case RemovalOf.MESSAGE if removal.ref.startswith(FILE_TS):
-                    await self._slack.delete_file(removal.ref.removeprefix(FILE_TS))
+                    await self._remove_file(removal.channel_id, removal.ref.removeprefix(FILE_TS))
                 case RemovalOf.MESSAGE:
                     await self._slack.delete_message(removal.channel_id, removal.ref)
                 case RemovalOf.AUDIT_TEXTS:
@@ -91,3 +97,28 @@ class Removals:
             # An archived channel, or one that we are not in any more: nobody but people can.
             where = {"channel": removal.channel_id, "ts": removal.ref, "error": refused.error}
             logger.warning("message_left", extra=where)
+
+    async def _remove_file(self, channel_id: ChannelId, file_id: str) -> None:
+        """Delete the file after its messages: without it, nobody could find them any more."""
+        try:
+            info = await self._slack.file_info(file_id)
+        except SlackRefusedError as refused:
+            if refused.error not in FILE_IS_GONE:
+                raise
+            return
+        for ts in _shared_by(info, channel_id):
+            try:
+                await self._slack.delete_message(channel_id, ts)
+            except SlackRefusedError as refused:
+                if refused.error != "cant_delete_message":  # somebody else's, who shared it again
+                    raise
+        await self._slack.delete_file(file_id)
+
+
+def _shared_by(info: JsonObject, channel_id: ChannelId) -> list[str]:
+    """Return which of the channel's messages share the file."""
+    shares = info.get("shares")
+    kinds = shares.values() if isinstance(shares, Mapping) else ()
+    found = [kind.get(channel_id) for kind in kinds if isinstance(kind, Mapping)]
+    messages = [message for these in found if isinstance(these, list) for message in these]
+    return [str(message["ts"]) for message in messages if message.get("ts")]

@@ -64,7 +64,7 @@ _STATUS_WORDS = {"processing": "is working…", "suspended": "waits for an answe
 _OPTIONAL_TYPES = frozenset(
     {"plan", "task_card", "markdown", "table", "context_actions", "feedback_buttons"}
 )
-_FILE_IS_GONE = frozenset({"file_not_found", "file_deleted"})
+FILE_IS_GONE = frozenset({"file_not_found", "file_deleted"})
 _NO_SUCH_REACTION = frozenset({"already_reacted", "no_reaction"})
 
 _Send = Callable[[], Awaitable[AsyncSlackResponse]]
@@ -279,7 +279,7 @@ class SlackClient:
         try:
             await self._calls.make(call, lambda: self._web.files_delete(file=file_id))
         except SlackRefusedError as refused:
-            if refused.error not in _FILE_IS_GONE:
+            if refused.error not in FILE_IS_GONE:
                 raise
 
     async def permalink(self, channel_id: ChannelId, ts: str) -> str:

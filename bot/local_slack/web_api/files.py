@@ -55,7 +55,8 @@ def share(call: ApiCall, files: list[SharedFile], channel: Channel) -> None:
 def info(call: ApiCall) -> Json:
     """Describe one file."""
     file = _visible(call)
-    return {"file": shapes.file_json(call.core, file), "comments": []}
+    shape = shapes.file_json(call.core, file) | {"shares": shapes.shares_json(call.core, file)}
+    return {"file": shape, "comments": []}
 
 
 def list_files(call: ApiCall) -> Json:
