@@ -1,0 +1,121 @@
+"""Killed while a person's tasks are forgotten: rows go together, and Slack is cleared of them."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import func, select
+
+from agent_engine.types import UserId
+from bot.inbound.sentences import NOTHING_LEFT
+from bot.local_slack.errors import RefusedError
+from bot.outbound.blocks import memory_ids
+from storage.tables import audit_texts, memories, removals, runs, tasks
+from tests.recovery.house import CHANNEL, PERSON, Builder, House
+from tests.recovery.processes import BotProcess, DeathWish
+from tests.recovery.sweep import PROBLEM, Outcome, both_sides, each
+from tests.recovery.test_killed_while_remembering import UNANSWERED, Story
+
+WRITES = ("SqlCommandStore.carry_out", "SqlRemovalStore.done", "SqlAuditLog.forget_texts")
+CALLS = ("chat.delete", "files.info", "files.delete")
+FEWEST = 10
+"""Points that there are at least: the command, and two of each removal."""
+GONE = [select(func.count()).select_from(table) for table in (tasks, runs, memories, removals)]
+WITH_WORDS = (
+    select(func.count()).select_from(audit_texts).where(audit_texts.c.text.like("%answer.txt%"))
+)
+FORGOTTEN = "1 task with plans, results and files"
+
+
+async def test_all_of_it_is_gone_wherever_the_bot_dies(sqlite_builder: Builder):
+    await _sweep(sqlite_builder)
+
+
+async def test_the_same_holds_where_the_database_is_a_server(postgres_builder: Builder):
+    await _sweep(postgres_builder, at_calls=False)
+
+
+async def _sweep(builder: Builder, *, at_calls: bool = True) -> None:
+    async with builder.house("undisturbed") as house:
+        ts = await _asked(house)
+        assert (await house.read(WITH_WORDS))[0][0]
+        async with house.bot() as bot:
+            await _forget(house, bot)
+            await _until_gone(house, bot, ts)
+            points = [write for write in bot.writes if write.startswith(WRITES)]
+            if at_calls:
+                points += [call for call in house.doorman.calls if call.startswith(CALLS)]
+        assert list(await _wrong(house)) == []
+    assert len(points) >= FEWEST or not at_calls, points
+    assert {point.partition("#")[0] for point in points} >= set(WRITES), points
+
+    async def live(wish: DeathWish) -> Outcome:
+        async with builder.house(f"{wish.side}-{wish.at}") as house:
+            ts = await _asked(house)
+            at_write, at_call = (None, wish) if wish.at.startswith(CALLS) else (wish, None)
+            async with house.bot(at_write=at_write, at_call=at_call) as bot:
+                await _forget(house, bot)
+                await _until_gone(house, bot, ts)
+                died = bot.exit_code is not None
+            async with house.bot() as bot:
+                if not _told(house):
+                    await _forget(house, bot)
+                await _until_gone(house, bot, ts)
+            return Outcome(died=died, wrong=list(await _wrong(house)))
+
+    await each(both_sides(points), live)
+
+
+async def _asked(house: House) -> str:
+    """Let there be a task with a plan, an answer and a file; return its thread's ts."""
+    async with house.bot() as bot:
+        await house.until_connected(bot)
+        ts = await house.ask(PROBLEM)
+        await house.until_settled(bot)
+    house.doorman.calls.clear()
+    return ts
+
+
+async def _forget(house: House, bot: BotProcess) -> None:
+    """Press the button; a bot that is dying does not answer."""
+    await house.until_connected(bot)
+    person = UserId(house.workspace.person(PERSON).id)
+    action = memory_ids.ForgetPerson(person=person, with_tasks=True)
+    try:
+        await Story(house=house).press(action)
+    except RefusedError as error:
+        if error.code not in UNANSWERED:
+            raise
+        await bot.until_ended()
+
+
+async def _until_gone(house: House, bot: BotProcess, ts: str) -> None:
+    """Wait until neither the tables nor Slack have any of it, or the bot is dead."""
+
+    async def is_gone() -> bool:
+        if bot.exit_code is not None:
+            return True
+        stands = [(await house.read(count))[0][0] for count in GONE]
+        return not any(stands) and len(house.workspace.thread(CHANNEL, ts)) == 1
+
+    await house.until(is_gone)
+
+
+async def _wrong(house: House) -> Iterator[str]:
+    wrong = []
+    if (told := _told(house)) and not all(FORGOTTEN in t or t == NOTHING_LEFT for t in told):
+        wrong.append(f"people were told {told}")
+    if len(told) not in range(1, house.lives):
+        wrong.append(f"people were told {len(told)} times")
+    if said := house.said():
+        wrong.append(f"Slack still shows {[message.text for message in said]}")
+    if files := house.workspace.core.files.files:
+        wrong.append(f"there are still {len(files)} files")
+    if with_words := (await house.read(WITH_WORDS))[0][0]:
+        wrong.append(f"{with_words} entries of the audit log have words")
+    return iter(wrong)
+
+
+def _told(house: House) -> list[str]:
+    """Return what the person was told about forgetting."""
+    found = house.workspace.person(PERSON).ephemerals()
+    words = ("orgotten", NOTHING_LEFT)
+    return [message.text for message in found if any(word in message.text for word in words)]
