@@ -14,6 +14,7 @@ from bot.outbound import pacing
 from bot.outbound.pacing import Rate
 from tests.browser.open_page import OpenPage
 from tests.scenario.whole.conftest import open_town
+from tests.scenario.whole.test_forgotten_tasks import over
 from tests.scenario.whole.town import Town
 
 
@@ -67,6 +68,25 @@ async def test_memories_are_searched_corrected_and_forgotten_in_the_modal(
     await page.dialog.get_by_role("button", name="Forget", exact=True).last.click()
     await expect(page.dialog).to_contain_text("2 memories in all.")
     await expect(page.dialog).to_contain_text("Nothing here fits")
+
+
+async def test_a_forgotten_task_vanishes_from_the_thread_that_is_open(
+    page: OpenPage, town: Town
+) -> None:
+    ts = await town.mention("calculate 17*23 then save the result to answer.txt")
+    await town.answered(ts)
+    await over(town)
+    await page.go("general", ts)
+    await town.person().slash("general", "/memory", "forget me")
+    await expect(page.thread).to_contain_text("391")
+    button = page.main.get_by_role("button", name="Forget my tasks, too")
+    await button.click()
+    await expect(page.dialog).to_contain_text("This cannot be undone.")
+    await page.dialog.get_by_role("button", name="Forget it all").click()
+    await expect(page.main).to_contain_text("1 task with plans, results and files")
+    await expect(page.thread).not_to_contain_text("391")
+    await expect(page.thread).not_to_contain_text("3 B")
+    await expect(page.thread).to_contain_text("calculate 17*23")
 
 
 async def test_home_shows_how_an_agent_was_rated(page: OpenPage, town: Town) -> None:

@@ -60,8 +60,8 @@ class MemoryPage:
 
 
 _TASKS_GO = (
-    "all tasks that were asked for and are over would go as well, with their plans, results and "
-    "files, and my messages about them in Slack."
+    "takes all tasks that {whom} asked for and that are over, with their plans, results and files, "
+    "and my messages about them in Slack."
 )
 
 
@@ -156,10 +156,11 @@ def forget_person_content(whom: UserId, *, is_self: bool) -> Content:
     asked = _confirm("Forget all of it?", "This cannot be undone.", yes="Forget it all")
     forget = _red_button("Forget it all", memory_ids.ForgetPerson(person=whom))
     label = "Forget my tasks, too" if is_self else "Forget the tasks, too"
+    takes = _TASKS_GO.format(whom="you" if is_self else "they")
     with_tasks = _red_button(label, memory_ids.ForgetPerson(person=whom, with_tasks=True))
     sure = _confirm("Forget the tasks, too?", "This cannot be undone.", yes="Forget it all")
     buttons = actions([{**forget, "confirm": asked}, {**with_tasks, "confirm": sure}])
-    return Content(text=text, blocks=(section(text), quiet(f"{label}: {_TASKS_GO}"), buttons))
+    return Content(text=text, blocks=(section(text), quiet(f"“{label}” {takes}"), buttons))
 
 
 def proposed_content(fact: ProposedFact | None) -> Content:
