@@ -6,6 +6,7 @@ to who asks for this.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from sqlalchemy import delete, exists, insert, or_, select, update
 from sqlalchemy.engine import Connection
@@ -14,6 +15,8 @@ from sqlalchemy.sql import ColumnElement
 from agent_engine.types import TaskId, TaskStatus
 from storage.removals import note_messages
 from storage.tables import feedback, folders_left, lessons, posts, runs, tasks, threads
+
+_T = TypeVar("_T")
 
 _AT_ONCE = 500
 """Ids in one statement: databases take only so many values."""
@@ -107,6 +110,6 @@ def _delete(connection: Connection, task_ids: Sequence[TaskId]) -> None:
         )
 
 
-def pieces(task_ids: Sequence[TaskId]) -> Iterator[Sequence[TaskId]]:
+def pieces(ids: Sequence[_T]) -> Iterator[Sequence[_T]]:
     """Yield the ids in parts that fit into a statement."""
-    return (task_ids[at : at + _AT_ONCE] for at in range(0, len(task_ids), _AT_ONCE))
+    return (ids[at : at + _AT_ONCE] for at in range(0, len(ids), _AT_ONCE))

@@ -1,17 +1,21 @@
 """What people said with their ratings, and wherever that was written down: deleting it."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.feedback import without_words
 from agent_engine.types import UserId, WorkspaceId
 from storage.analyses import digests
-from storage.compiled import execute_many, fetch_all
+from storage.compiled import execute, execute_many, fetch_all
 from storage.endings import stop
+from storage.erasing import pieces
 from storage.opinions import opinions
 from storage.tables import feedback, lessons, runs, tasks
 
 FORGOTTEN = "What was said about it was forgotten."
+SETTLED = "Somebody forgot or corrected what was learned before."
 
 _F = feedback.c
 _SAID = (
@@ -40,6 +44,20 @@ _SETTLED = (
     .where(lessons.c.id == bindparam("lesson"))
     .values(analysis_id=bindparam("by"), analysed=bindparam("known"))
 )
+
+_KEPT_IN = select(lessons.c.id, lessons.c.analysis_id)
+_LEFT_ALONE = update(lessons).where(lessons.c.id == bindparam("lesson")).values({"analysis_id": ""})
+
+
+def end_analyses(connection: Connection, memory_ids: Sequence[int]) -> None:
+    """Have no lesson drawn anew that one of these memories held, now that people settled it.
+
+    Somebody may have said more about the run shortly before: an analysis of that is under way.
+    """
+    for some in pieces(memory_ids):
+        for row in connection.execute(_KEPT_IN.where(lessons.c.memory_id.in_(some))).all():
+            if stop(connection, row.analysis_id, reason=SETTLED, by=None):
+                execute(connection, _LEFT_ALONE, {"lesson": row.id})
 
 
 def forget_remarks(connection: Connection, workspace_id: WorkspaceId, person: UserId) -> int:

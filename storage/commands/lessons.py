@@ -21,9 +21,10 @@ from storage.audit_rows import put_out
 from storage.compiled import fetch_one
 from storage.lessons import current_memory, mark_run
 from storage.mapping import scope_from
-from storage.memory.changing import correct, one
+from storage.memory.changing import correct, history, one
 from storage.memory.forgetting import forget
 from storage.memory.searching import Indexes
+from storage.remarks import end_analyses
 from storage.tables import lessons, runs
 
 Redact = Callable[[str], str]
@@ -46,7 +47,8 @@ def forget_lesson(connection: Connection, command: ForgetLesson, indexes: Indexe
     if found is None:
         return Declined(why="no_lesson")
     scope, memory = found
-    forget(connection, indexes, memory.scope, [memory.id])
+    gone = forget(connection, indexes, memory.scope, [memory.id])
+    end_analyses(connection, gone.ids)
     _record(connection, command, scope, memory)
     return LessonChanged(lesson_id=command.lesson_id)
 
@@ -70,8 +72,10 @@ def correct_lesson(
         origin=replace(memory.origin, memories=()),
         details=told,
     )
-    if correct(connection, indexes, memory.scope, memory.id, corrected) is None:
+    kept = correct(connection, indexes, memory.scope, memory.id, corrected)
+    if kept is None:
         return Declined(why="no_lesson")
+    end_analyses(connection, [v.id for v in history(connection, memory.scope, kept.id)])
     mark_run(connection, command.run_id)
     _record(connection, command, scope, memory)
     return LessonChanged(lesson_id=command.lesson_id)

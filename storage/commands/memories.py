@@ -43,7 +43,7 @@ from storage.memory.personal import end_all, set_use
 from storage.memory.searching import Indexes
 from storage.persons_tasks import erase_tasks_of
 from storage.proposed import CONFIRMED_BY, mark_proposed
-from storage.remarks import forget_remarks
+from storage.remarks import end_analyses, forget_remarks
 
 _NOT_THERE = Declined(why="no_memory")
 
@@ -56,7 +56,9 @@ def change_memories(
         case RememberFact():
             outcome = _remember(connection, command, indexes, redact)
         case ForgetScope(scope=scope):
-            outcome = MemoriesChanged(count=forget_all(connection, indexes, scope).memories)
+            all_here = forget_all(connection, indexes, scope)
+            end_analyses(connection, all_here.ids)
+            outcome = MemoriesChanged(count=all_here.memories)
         case ForgetPerson(workspace_id=workspace_id, person=person):
             gone = forget_from(connection, indexes, workspace_id, OriginOf.PERSON, person)
             end_all(connection, workspace_id, person)
@@ -97,6 +99,7 @@ def _change_one(
             return MemoriesChanged(count=1, memory_id=memory.id)
         case ForgetMemory():
             gone = forget(connection, indexes, command.scope, [memory.id])
+            end_analyses(connection, gone.ids)
             return MemoriesChanged(count=gone.memories)
 
 
@@ -145,6 +148,7 @@ def _correct(
     note_origin(connection, kept.id, Origin(person=command.by))
     versions = [version.id for version in history(connection, command.scope, kept.id)]
     mark_lessons(connection, versions)
+    end_analyses(connection, versions)
     mark_proposed(connection, versions)
     return MemoriesChanged(count=1, memory_id=kept.id)
 

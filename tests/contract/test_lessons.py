@@ -422,6 +422,28 @@ async def test_a_forgotten_lesson_is_gone_and_stays_gone(
     assert await applied(house, memories) == []
 
 
+@pytest.mark.parametrize("is_begun", [True, False])
+async def test_a_lesson_that_people_settled_is_not_drawn_anew_by_an_analysis_under_way(
+    house: House, *, is_begun: bool
+) -> None:
+    words = {"1.0": "", "2.0": "Subtract taxes."}
+    for ts, corrected in words.items():
+        rated = await answered_run(house, ts)
+        await rate(house, message_ts=f"{ts}5")
+        await draw(house, rated)
+        await rate(house, text="and taxes", message_ts=f"{ts}5")
+        [later] = await woken(house)
+        begun = await house.begin(later) if is_begun else None
+        await (correct(house, rated, corrected) if corrected else forget(house, rated))
+        if begun is not None:
+            await finish(house, begun, rated)
+        assert (await house.runs.load(later)).end is not None
+        assert await lessons(house, rated) == [(corrected, False)]
+        await rate(house, text="and fees", message_ts=f"{ts}5")
+        await draw(house, rated, replace(FOUND, next_time="Subtract fees."))
+        assert await lessons(house, rated) == [("Subtract fees.", False)]
+
+
 async def test_a_lesson_forgotten_elsewhere_is_told_in_its_thread(
     house: House, memories: SqlMemoryStore
 ) -> None:
