@@ -115,8 +115,8 @@ class TasksErased:
     """Of ours in Slack, with files: deleted from now on."""
     under_way: int
     """Stay, for they are not over or not all shown."""
-    is_all: bool = True
-    """False where there are more than are deleted at once."""
+    later: int = 0
+    """More than are deleted at once: they go one after the other from now on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

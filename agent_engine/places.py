@@ -157,16 +157,19 @@ class Tally:
 class RemovalOf(StrEnum):
     """What is to be removed."""
 
+    TASKS = "tasks"
     MESSAGE = "message"
     AUDIT_TEXTS = "audit_texts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """What is still to be removed elsewhere, though its rows are gone; kept until that is done."""
+    """What is still to be removed; kept until that is done."""
 
     id: int
     what: RemovalOf
     channel_id: ChannelId
     ref: str
-    """The ``ts`` of a post, or whose texts."""
+    """The ``ts`` of a post, or whose tasks or texts."""
+    noted_at: datetime
+    """Tasks from after that stay."""

@@ -70,6 +70,7 @@ from storage.memory.indexes import indexes_of
 from storage.memory.searching import Indexes
 from storage.memory.store import SqlMemoryStore
 from storage.people import SqlPersonStore
+from storage.persons_tasks import SqlPersonsTasks
 from storage.posts import SqlPostStore
 from storage.removals import SqlRemovalStore
 from storage.runs import SqlRunStore
@@ -350,6 +351,7 @@ def _removals(gateway: _Gateway) -> Removals:
     works = gateway.works
     return Removals(
         removals=SqlRemovalStore(works.database),
+        tasks=SqlPersonsTasks(works.database, indexes_of(works.database)),
         audit=SqlAuditLog(works.database),
         slack=gateway.slack,
         leases=works.leases,

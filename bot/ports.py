@@ -200,7 +200,7 @@ class ExportStore(Protocol):
 
 
 class RemovalStore(Protocol):
-    """What is still to be removed elsewhere. All raise StorageError."""
+    """What is still to be removed. All raise StorageError."""
 
     async def pending(self, workspace_id: WorkspaceId, *, limit: int) -> Sequence[Removal]:
         """Return what is to be removed, oldest first."""
@@ -208,6 +208,16 @@ class RemovalStore(Protocol):
 
     async def done(self, removal_ids: Sequence[int]) -> None:
         """Note that these are removed, or cannot be. Safe to repeat."""
+        ...
+
+
+class PersonsTasks(Protocol):
+    """The tasks that people asked for."""
+
+    async def erase_more(
+        self, workspace_id: WorkspaceId, person: UserId, *, before: datetime
+    ) -> bool:
+        """Delete some more of the person's tasks from before then; say whether that was all."""
         ...
 
 

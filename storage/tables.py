@@ -645,13 +645,15 @@ memory_exports = Table(
 removals = Table(
     "removals",
     metadata,
-    # What is still to be removed elsewhere: our messages in Slack, texts of the audit log.
+    # What is still to be removed: a person's further tasks; elsewhere, our messages in Slack and
+    # texts of the audit log.
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("workspace_id", Text, nullable=False),
     Column("what", Text, nullable=False),
     Column("channel_id", Text, nullable=False),
     Column("ref", Text, nullable=False),
-    CheckConstraint("what IN ('message', 'audit_texts')", name="what"),
+    Column("noted_at", UtcTime, nullable=False),
+    CheckConstraint("what IN ('tasks', 'message', 'audit_texts')", name="what"),
     Index("ix_removals_workspace", "workspace_id", "id"),
     sqlite_autoincrement=True,
 )

@@ -51,6 +51,6 @@ def _left(erased: TasksErased) -> list[str]:
     left = []
     if erased.under_way:
         left.append(sentences.TASKS_STAY.format(tasks=count(erased.under_way, "task")))
-    if not erased.is_all:
-        left.append(sentences.MORE_TASKS)
+    if erased.later:
+        left.append(sentences.MORE_TASKS.format(tasks=count(erased.later, "more task")))
     return left

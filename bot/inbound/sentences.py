@@ -69,7 +69,7 @@ TASKS_FORGOTTEN = (
     "their words."
 )
 TASKS_STAY = "Not over or not all shown yet, and left: {tasks}. Stop them, then ask again."
-MORE_TASKS = "There are more: ask again."
+MORE_TASKS = "{tasks} will go in the next minutes, with my messages about them."
 ADMINS_FORGET_EVERYTHING = "Only an admin can have everything forgotten that is remembered here."
 ADMINS_FORGET_OTHERS = (
     "Only an admin can have forgotten what comes from somebody else; `forget me` is about you."

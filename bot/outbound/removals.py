@@ -15,7 +15,7 @@ from agent_engine.types import ChannelId, JsonObject, UserId, WorkspaceId
 from bot.errors import SlackRefusedError, SlackUnavailableError
 from bot.outbound.posting import FILE_TS
 from bot.outbound.slack_client import FILE_IS_GONE
-from bot.ports import AuditTexts, Leases, RemovalStore
+from bot.ports import AuditTexts, Leases, PersonsTasks, RemovalStore
 
 LEASE = "removals"
 LOOK_EVERY_S = 10.0
@@ -47,6 +47,7 @@ class Removals:
         self,
         *,
         removals: RemovalStore,
+        tasks: PersonsTasks,
         audit: AuditTexts,
         slack: RemovalTalk,
         leases: Leases,
@@ -54,6 +55,7 @@ class Removals:
         workspace_id: WorkspaceId,
     ) -> None:
         self._removals = removals
+        self._tasks = tasks
         self._audit = audit
         self._slack = slack
         self._leases = leases
@@ -78,14 +80,18 @@ class Removals:
         if not pending or not await self._leases.hold(LEASE):
             return 0
         for removal in pending:
-            await self._remove(removal)
-            await self._removals.done([removal.id])
+            if await self._remove(removal):
+                await self._removals.done([removal.id])
         logger.info("removed", extra={"removals": len(pending)})
         return len(pending)
 
-    async def _remove(self, removal: Removal) -> None:
+    async def _remove(self, removal: Removal) -> bool:
+        """Remove it, or some of it; say whether that was all."""
         try:
             match removal.what:
+                case RemovalOf.TASKS:
+                    person, before = UserId(removal.ref), removal.noted_at
+                    return await self._tasks.erase_more(self._workspace_id, person, before=before)
                 case RemovalOf.MESSAGE if removal.ref.startswith(FILE_TS):
                     await self._remove_file(removal.channel_id, removal.ref.removeprefix(FILE_TS))
                 case RemovalOf.MESSAGE:
@@ -97,6 +103,7 @@ class Removals:
             # An archived channel, or one that we are not in any more: nobody but people can.
             where = {"channel": removal.channel_id, "ts": removal.ref, "error": refused.error}
             logger.warning("message_left", extra=where)
+        return True
 
     async def _remove_file(self, channel_id: ChannelId, file_id: str) -> None:
         """Delete the file after its messages: without it, nobody could find them any more."""

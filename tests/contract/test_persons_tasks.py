@@ -1,9 +1,11 @@
 """Forgetting a person with their tasks: none of their words is left, and others keep theirs."""
 
+from collections.abc import Sequence
+
 from agent_engine.commands import Say, Started
 from agent_engine.memories import MemoryKind, MemoryScope, NewMemory, Origin
 from agent_engine.memory_commands import ForgetPerson, MemoriesChanged, TasksErased
-from agent_engine.places import NewPost, PostKind, RemovalOf
+from agent_engine.places import NewPost, PostKind, Removal, RemovalOf
 from agent_engine.safeguards import AuditAction, AuditEntry
 from agent_engine.types import RunSnapshot, UserId, WorkspaceId
 from bot.outbound.posting import FILE_TS
@@ -12,6 +14,7 @@ from storage.audit import SqlAuditLog
 from storage.audit_rows import put_out
 from storage.memory.indexes import indexes_of
 from storage.memory.store import SqlMemoryStore
+from storage.persons_tasks import SqlPersonsTasks
 from storage.removals import SqlRemovalStore
 from tests.contract.house import (
     ALICE,
@@ -60,9 +63,12 @@ async def forget(house: House, person: UserId = ALICE, *, by: UserId | None = No
     return outcome.erased
 
 
+async def removals(house: House) -> Sequence[Removal]:
+    return await SqlRemovalStore(house.database).pending(WORKSPACE, limit=100)
+
+
 async def pending(house: House) -> list[tuple[RemovalOf, str, str]]:
-    found = await SqlRemovalStore(house.database).pending(WORKSPACE, limit=100)
-    return [(removal.what, removal.channel_id, removal.ref) for removal in found]
+    return [(removal.what, removal.channel_id, removal.ref) for removal in await removals(house)]
 
 
 async def test_no_word_of_the_person_is_left_and_others_keep_theirs(house: House) -> None:
@@ -138,16 +144,25 @@ async def test_asking_again_finds_nothing_and_removes_nothing_twice(house: House
     assert messages == before[:2]
 
 
-async def test_more_than_go_at_once_are_named_and_go_when_asked_again(
+async def test_more_than_go_at_once_are_counted_and_go_afterwards(
     house: House, monkeypatch
 ) -> None:
     monkeypatch.setattr(persons_tasks, "MOST_TASKS", 2)
-    for number in range(3):
+    for number in range(5):
         await done(house, f"{number}.0")
-    first = await forget(house)
-    assert (first.tasks, first.is_all) == (2, False)
-    second = await forget(house)
-    assert (second.tasks, second.is_all) == (1, True)
+    await done(house, "7.0", author=BOB)
+    assert await forget(house) == TasksErased(tasks=2, messages=4, under_way=0, later=3)
+    [noted] = [one for one in await removals(house) if one.what is RemovalOf.TASKS]
+    assert noted.ref == ALICE
+    await done(house, "8.0")
+    persons = SqlPersonsTasks(house.database, indexes_of(house.database))
+    ends = [await persons.erase_more(WORKSPACE, ALICE, before=noted.noted_at) for _ in range(3)]
+    assert ends == [False, True, True]
+    left = await house.every_row()
+    assert not any(f"m-{number}.0" in left for number in range(5))
+    assert "m-7.0" in left
+    assert "m-8.0" in left
+    assert len([one for one in await removals(house) if one.what is RemovalOf.MESSAGE]) == 10
 
 
 async def test_tasks_under_way_keep_none_of_the_others_from_going(
@@ -159,7 +174,7 @@ async def test_tasks_under_way_keep_none_of_the_others_from_going(
     for number in range(2, 4):
         await done(house, f"{number}.0")
     erased = await forget(house)
-    assert (erased.tasks, erased.under_way, erased.is_all) == (2, 2, True)
+    assert erased == TasksErased(tasks=2, messages=4, under_way=2)
 
 
 async def test_what_an_admin_had_forgotten_is_on_record_without_words(house: House) -> None:

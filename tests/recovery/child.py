@@ -29,6 +29,7 @@ import bot.models
 import bot.outbound.posting
 import bot.outbound.streaming
 import bot.toolbox
+import storage.persons_tasks
 import storage.retention
 from agent_engine.models import openai_compatible as _client  # noqa: F401 - what a model would import
 from agent_engine.models import retry as _retry  # noqa: F401 - goes with it
@@ -86,8 +87,9 @@ async def _run(request: dict[str, Any], connection: socket.socket) -> None:
     # Slack's index lags behind; the local workspace's does not.
     bot.outbound.posting.LOOKUP_PAUSES_S = _QUICK_LOOKUP_PAUSES_S
     bot.inbound.seen.FLUSH_EVERY_S = _QUICK_FLUSH_S
-    # So that there is something between the deletion of two old tasks.
+    # So that there is something between the deletion of two tasks.
     storage.retention._ROOTS = storage.retention._ROOTS.limit(1)
+    storage.persons_tasks.MOST_TASKS = 1
     settings = Settings.model_validate(request["settings"])
     ready = asyncio.get_running_loop().create_future()
     ready.add_done_callback(lambda _: tell({"ready": True}))

@@ -173,7 +173,10 @@ def _create_removals() -> None:
         sa.Column("what", sa.Text(), nullable=False),
         sa.Column("channel_id", sa.Text(), nullable=False),
         sa.Column("ref", sa.Text(), nullable=False),
-        sa.CheckConstraint("what IN ('message', 'audit_texts')", name=op.f("ck_removals_what")),
+        sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "what IN ('tasks', 'message', 'audit_texts')", name=op.f("ck_removals_what")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_removals")),
         sqlite_autoincrement=True,
     )
