@@ -105,7 +105,8 @@ async def test_a_direct_messages_file_is_taken(town):
 
 async def test_a_file_that_slack_shares_elsewhere_only_is_refused(town, monkeypatch):
     other = "C0ELSEWHERE"
-    slack_says(monkeypatch, channels=[other])
+    shares = {"public": {other: [{"ts": "1.0"}]}}
+    slack_says(monkeypatch, channels=[other], shares=shares)
     ts = await attach(town, "secret.txt", b"theirs", "hello")
     (said,) = await town.answered(ts)
     assert "I could not use `secret.txt`: it is not shared in this channel." in said
