@@ -65,7 +65,10 @@ def run(
     ] = "all",
 ) -> None:
     """Run the bot until it is stopped."""
-    from bot.app import Role, run_bot  # noqa: PLC0415 - imported when it runs
+    from bot.footprint import settle_in  # noqa: PLC0415 - imported when it runs
+
+    settle_in()
+    from bot.app import Role, run_bot  # noqa: PLC0415 - as above
 
     try:
         chosen = Role(role)
