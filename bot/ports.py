@@ -203,7 +203,7 @@ class RemovalStore(Protocol):
     """What is still to be removed. All raise StorageError."""
 
     async def pending(self, workspace_id: WorkspaceId, *, limit: int) -> Sequence[Removal]:
-        """Return what is to be removed, oldest first."""
+        """Return what is to be removed: first what needs no Slack, then oldest first."""
         ...
 
     async def done(self, removal_ids: Sequence[int]) -> None:

@@ -16,7 +16,7 @@ _INSERT = insert(removals)
 _PENDING = (
     select(removals)
     .where(removals.c.workspace_id == bindparam("workspace"))
-    .order_by(removals.c.id)
+    .order_by(removals.c.what == str(RemovalOf.MESSAGE), removals.c.id)
     .limit(bindparam("most"))
 )
 _DONE = delete(removals).where(removals.c.id == bindparam("removal"))
@@ -61,7 +61,7 @@ class SqlRemovalStore:
         self._database = database
 
     async def pending(self, workspace_id: WorkspaceId, *, limit: int) -> Sequence[Removal]:
-        """Return what is to be removed, oldest first."""
+        """Return what is to be removed: first what needs no Slack, then oldest first."""
         where = {"workspace": workspace_id, "most": limit}
         return await self._database.read(
             lambda c: [_removal(row) for row in fetch_all(c, _PENDING, where)]

@@ -142,7 +142,8 @@ def file_json(core: Core, file: SharedFile) -> Json:
 def shares_json(core: Core, file: SharedFile) -> Json:
     """Give the messages that share a file, as files.info alone shows them."""
     shares: Json = {}
-    for channel in map(core.state.channel, file.channels):
+    known = core.state.channels
+    for channel in (known[at] for at in file.channels if at in known):
         kind = "public" if channel.kind is ChannelKind.CHANNEL else "private"
         found = [
             {"ts": message.ts, **({"thread_ts": t} if (t := message.thread_ts) else {})}

@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from bot import footprint
+from bot.cli import app
 
 TOLD = """
 import gc
@@ -25,3 +27,10 @@ def test_a_c_library_without_mallopt_is_left_alone(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(footprint.ctypes, "CDLL", lambda _name: object())
     monkeypatch.setattr(footprint.gc, "set_threshold", lambda *_: None)
     footprint.settle_in()
+
+
+def test_the_bots_command_settles_in_first(monkeypatch: pytest.MonkeyPatch):
+    called: list[str] = []
+    monkeypatch.setattr(footprint, "settle_in", lambda: called.append("settled"))
+    assert CliRunner().invoke(app, ["run", "--role", "nobody"]).exit_code
+    assert called == ["settled"]

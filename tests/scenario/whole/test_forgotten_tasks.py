@@ -44,7 +44,7 @@ async def over(town):
 
 
 async def vanished(town, ts):
-    """Wait until nothing of ours is in the thread and no file of ours is left."""
+    """Wait until nothing of ours is in the thread; return what is left of it."""
     await town.until(lambda: not town.ours(ts))
     return [m.text for m in town.workspace.thread("general", ts)]
 
@@ -122,8 +122,9 @@ async def test_what_slack_does_not_let_us_delete_is_logged_and_holds_nothing_up(
     ada, core = town.person(), town.workspace.core
     await ada.create_channel("kilns", is_private=True)
     await ada.invite("kilns", "treadle")
-    out = await town.mention("calculate 2+2", channel="kilns")
+    out = await town.mention(SAVED, channel="kilns")
     await town.answered(out, channel="kilns")
+    await town.until(lambda: any(m.files for m in town.ours(out, "kilns")))
     here = await town.mention("calculate 3+3")
     await town.answered(here)
     kilns = town.workspace.channel("kilns")
@@ -133,4 +134,38 @@ async def test_what_slack_does_not_let_us_delete_is_logged_and_holds_nothing_up(
     await told(town, "2 tasks with plans")
     await vanished(town, here)
     await town.until(lambda: "message_left" in caplog.text)
+    await town.until(lambda: not town.workspace.core.files.files)
     assert town.answers(out, channel="kilns")
+
+
+async def test_what_a_token_is_to_blame_for_is_kept_until_somebody_mends_it(
+    town, caplog, monkeypatch
+):
+    monkeypatch.setattr("bot.outbound.removals.LOOK_EVERY_S", LOOK_S)
+    ts = await town.mention(SAVED)
+    await town.answered(ts)
+    await over(town)
+    methods = ("chat.delete", "files.info", "files.delete")
+    refusal = {"error": "token_revoked"}
+    town.workspace.core.faults.merge({"fail_api": dict.fromkeys(methods, refusal)})
+    await asked_to_go(town)
+    await told(town, "1 task with plans")
+    await town.until(lambda: caplog.text.count("not_removed") > 1)
+    assert town.answers(ts)
+    town.workspace.core.faults.merge({"fail_api": {}})
+    assert all(SAVED in text for text in await vanished(town, ts))
+    await town.until(lambda: not town.workspace.core.files.files)
+    assert "message_left" not in caplog.text
+
+
+async def test_of_many_tasks_all_go_though_the_click_waits_for_some_only(town, monkeypatch):
+    monkeypatch.setattr("storage.persons_tasks.MOST_TASKS", 1)
+    threads = [await town.mention(f"calculate {n}+{n}") for n in range(4)]
+    for ts in threads:
+        await town.answered(ts)
+    await over(town)
+    await asked_to_go(town)
+    said = await told(town, "1 task with plans")
+    assert "3 more tasks will go in the next minutes" in said.text
+    for ts in threads:
+        assert len(await vanished(town, ts)) == 1
