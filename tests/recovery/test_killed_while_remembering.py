@@ -189,6 +189,7 @@ GESTURES: Sequence[Gesture] = (
     Gesture(do=_forget_me, told=r"Forgotten: 2 memories", told_again=NOTHING_LEFT, person=OTHER),
     Gesture(do=_forget_here, told=r"Forgotten: 1 memory", told_again=NOTHING_LEFT),
 )
+"""What is told in a channel comes as two events: there is one command more than gestures."""
 
 
 async def test_what_people_ask_of_memories_happens_once_wherever_the_bot_dies(
@@ -201,8 +202,9 @@ async def test_what_people_ask_of_memories_happens_once_wherever_the_bot_dies(
 
 async def test_the_same_holds_where_the_database_is_a_server(postgres_builder: Builder):
     plain = await _undisturbed(postgres_builder)
-    ends = [point for point in plain.points if point.startswith(COMMAND)]
-    await _sweep(postgres_builder, plain, [ends[0], ends[-1]])
+    commands = [point for point in plain.points if point.startswith(COMMAND)]
+    # What Slack delivers once more, for it was kept waiting, is one more command in some lives.
+    await _sweep(postgres_builder, plain, [commands[0], commands[len(GESTURES)]])
 
 
 # ------------------------------------------------------------------------------------------------
