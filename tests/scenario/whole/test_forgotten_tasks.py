@@ -57,6 +57,7 @@ async def test_all_of_a_task_goes_and_what_people_said_and_others_asked_stays(to
     await town.answered(other)
     theirs = town.said(other)
     await town.person("linus").post("general", "Well done.", thread_ts=ts)
+    await town.until(lambda: len(town.answers(ts)) > 1)
     await over(town)
     await asked_to_go(town)
     said = await told(town, "1 task with plans, results and files")
