@@ -163,11 +163,12 @@ def _insert(connection: Connection, told: list[tuple[int, int, Text]], vectors: 
     words = [(at, " ".join(shelved(shelf, text.words))) for at, shelf, text in told]
     put = "INSERT INTO memory_words (rowid, words) VALUES (?, ?)"
     connection.exec_driver_sql(put, words)
+    made = now_utc().timestamp()
     blobs = [
-        (at, shelf, MODEL, vector.tobytes())
+        (at, shelf, MODEL, made, vector.tobytes())
         for (at, shelf, _), vector in zip(told, vectors, strict=True)
     ]
-    put = "INSERT INTO memory_vectors (memory_id, shelf_id, model, vector) VALUES (?, ?, ?, ?)"
+    put = "INSERT INTO memory_vectors VALUES (?, ?, ?, ?, ?)"
     connection.exec_driver_sql(put, blobs)
 
 

@@ -552,6 +552,9 @@ memory_shelves = Table(
     CheckConstraint("(person = '') = (channel_id <> '' AND agent_id <> '')", name="scope"),
 )
 
+MARKED = text("(pinned OR weight <> 1 OR expires_at IS NOT NULL)")
+"""What more than a memory's age has a part in its place, or ends it."""
+
 memories = Table(
     "memories",
     metadata,
@@ -586,6 +589,7 @@ memories = Table(
         sqlite_where=text("state <> 'held'"),
         postgresql_where=text("state <> 'held'"),
     ),
+    Index("ix_memories_marked", "id", sqlite_where=MARKED, postgresql_where=MARKED),
     sqlite_autoincrement=True,
 )
 

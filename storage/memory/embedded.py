@@ -39,12 +39,12 @@ def unembedded(connection: Connection, model: str, limit: int, after: int) -> li
 
 def embed(connection: Connection, indexes: Indexes, vectors: Mapping[int, Embedding]) -> int:
     """Give memories their vectors instead of older ones; return how many were still there."""
-    statement = select(_M.id, _M.shelf_id).where(_M.id.in_(list(vectors)), _HELD)
+    statement = select(_M.id, _M.shelf_id, _M.created_at).where(_M.id.in_(list(vectors)), _HELD)
     rows = connection.execute(statement).all()
     rewrite(connection, [row.shelf_id for row in rows])
     indexes.drop_vectors(connection, [row.id for row in rows])
     for row in rows:
-        indexes.vectors.put(connection, row.id, row.shelf_id, vectors[row.id])
+        indexes.vectors.put(connection, row.id, row.shelf_id, vectors[row.id], row.created_at)
     models = [{"memory": row.id, "name": vectors[row.id].model} for row in rows]
     execute_many(connection, _SET_MODEL, models)
     return len(rows)

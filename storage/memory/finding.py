@@ -1,11 +1,11 @@
 """Finding memories: fuse what words and vectors say, then age, pins and weight. Reads only."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, column, select, text
 from sqlalchemy.engine import Connection
 
 from agent_engine.memories import (
@@ -25,13 +25,14 @@ from storage.memory.rows import memory_from
 from storage.memory.searching import Indexes
 from storage.memory.shelves import Shelf, shelves_of
 from storage.memory.words import query_words, telling_marks
-from storage.tables import memories, memory_shelves
+from storage.tables import MARKED, memories, memory_shelves
 
 NEARLY_THE_SAME = 0.97
 """Cosine from which texts with the same names, numbers and negations say the same."""
 CANDIDATES = 4
 """Times the limit: how many are looked at again, with their age and pins, after fusion."""
 HALF_LIFE_DAYS = 180.0
+_DAY_S = 86_400
 AGED = 0.9
 """What is left of the score of something very old; it is never lost for its age alone."""
 PINNED = 1.1
@@ -61,6 +62,18 @@ _LEAN = select(
 """By id alone: with more to go by, SQLite's planner may walk along another index."""
 
 
+def _marked_in(table: str) -> Select[int]:
+    found: Select[int] = select(column("id")).select_from(text(table))
+    return found.where(column("id").in_([bindparam(name) for name in _IDS]), MARKED)
+
+
+_MARKED = {
+    "sqlite": _marked_in("memories INDEXED BY ix_memories_marked"),
+    "postgresql": _marked_in("memories"),
+}
+"""Few have marks, so SQLite looks into a small index in place of every row."""
+
+
 def find(
     connection: Connection,
     indexes: Indexes,
@@ -73,26 +86,36 @@ def find(
     shelves = shelves_of(connection, scopes, query.kinds)
     if not shelves or query.limit < 1:
         return Findings(mode=_mode(query))
-    scores = ranked(connection, indexes, shelves, query, most=query.limit * CANDIDATES)
-    weighed = sorted(_weighed(connection, scores, shelves, now), reverse=True)[: query.limit]
+    ranking = ranked(connection, indexes, shelves, query, most=query.limit * CANDIDATES)
+    weighed = sorted(_weighed(connection, ranking, shelves, now), reverse=True)[: query.limit]
     rows = {memory.id: memory for memory in rows_of(connection, [at for _, at in weighed], shelves)}
     found = tuple(Found(memory=rows[at], score=score) for score, at in weighed)
     return Findings(found=found, mode=_mode(query))
 
 
+class Ranking(NamedTuple):
+    """The best by their words and their vectors."""
+
+    scores: Mapping[int, float]
+    """By memory id, best first."""
+    created: Mapping[int, float]
+    """When they were made, as ``Nearest`` has it."""
+
+
 def ranked(
     connection: Connection, indexes: Indexes, shelves: Sequence[Shelf], query: Query, *, most: int
-) -> dict[int, float]:
-    """Return the ids of the best with their fused scores, best first."""
+) -> Ranking:
+    """Return the ids of the best with their fused scores."""
     shelf_ids = [shelf.id for shelf in shelves]
     words = query_words(query.text)
     keyword = indexes.words.scores(connection, shelf_ids, words)
     if query.embedding is None:
-        return fused(keyword, None, most=most)
+        return Ranking(fused(keyword, None, most=most), {})
     nearest = indexes.vectors.nearest(connection, shelves, query.embedding, most=most, also=keyword)
     best = max(keyword, key=keyword.__getitem__, default=None)
     spread = indexes.words.spread(connection, shelf_ids, words, best) if best is not None else ()
-    return fused(keyword, nearest, most=most, coverage=coverage_of(spread))
+    scores = fused(keyword, nearest, most=most, coverage=coverage_of(spread))
+    return Ranking(scores, nearest.created if nearest is not None else {})
 
 
 def nearly_the_same(
@@ -120,14 +143,22 @@ def rows_of(
 
 
 def _weighed(
-    connection: Connection, scores: dict[int, float], shelves: Sequence[Shelf], now: datetime
+    connection: Connection, ranking: Ranking, shelves: Sequence[Shelf], now: datetime
 ) -> Iterator[tuple[float, int]]:
     """Yield what may be told of now with its score, which its age and a pin have a part in."""
+    scores, made = ranking
     lie_here = {shelf.id for shelf in shelves}
-    for row in _by_id(connection, _LEAN, list(scores)):
+    known = [at for at in scores if at in made]
+    marked = {row.id for row in _by_id(connection, _MARKED[connection.dialect.name], known)}
+    to_read = [at for at in scores if at in marked or at not in made]
+    for row in _by_id(connection, _LEAN, to_read):
         is_over = row.expires_at is not None and row.expires_at <= now
         if row.shelf_id in lie_here and row.state == _HELD and not is_over:
-            yield scores[row.id] * _factor(row, now), row.id
+            aged = PINNED if row.pinned else _aged(row.created_at.timestamp(), now)
+            yield scores[row.id] * weighed(row.weight) * aged, row.id
+    for at in known:
+        if at not in marked:
+            yield scores[at] * _aged(made[at], now), at
 
 
 def _by_id(
@@ -140,10 +171,6 @@ def _by_id(
         yield from fetch_all(connection, statement, asked)
 
 
-def _factor(row: AnyRow, now: datetime) -> float:
-    return weighed(row.weight) * (PINNED if row.pinned else _aged(row, now))
-
-
 def weighed(weight: float) -> float:
     """Return the factor for what people thought of a memory's use: 1 where they thought nothing.
 
@@ -154,8 +181,8 @@ def weighed(weight: float) -> float:
     return 1.0 + WEIGHED * math.log10(bounded)
 
 
-def _aged(row: AnyRow, now: datetime) -> float:
-    days = max((now - row.created_at).total_seconds(), 0.0) / 86_400
+def _aged(created: float, now: datetime) -> float:
+    days = max(now.timestamp() - created, 0.0) / _DAY_S
     aged: float = AGED + (1.0 - AGED) * 0.5 ** (days / HALF_LIFE_DAYS)
     return aged
 

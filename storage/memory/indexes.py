@@ -1,6 +1,7 @@
 """Choosing what memories are searched by on this database."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
@@ -36,10 +37,15 @@ class _PostgresVectors:
         self._chosen: VectorIndex | None = None
 
     def put(
-        self, connection: Connection, memory_id: int, shelf_id: int, embedding: Embedding
+        self,
+        connection: Connection,
+        memory_id: int,
+        shelf_id: int,
+        embedding: Embedding,
+        created_at: datetime,
     ) -> None:
         """Enter the vector of a memory that has none."""
-        self._choice(connection).put(connection, memory_id, shelf_id, embedding)
+        self._choice(connection).put(connection, memory_id, shelf_id, embedding, created_at)
 
     def nearest(
         self,

@@ -122,7 +122,7 @@ def add(  # noqa: PLR0913  # as above
     [kept] = fetch_values(connection, _INSERT, values)
     note_origin(connection, kept, memory.origin)
     if memory.state is MemoryState.HELD:
-        indexes.enter(connection, kept, shelf, memory)
+        indexes.enter(connection, kept, shelf, memory, now)
     found: int = kept
     return found
 

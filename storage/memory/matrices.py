@@ -20,13 +20,15 @@ class Matrix:
     rewritten: int
     ids: Any
     """int64, ascending."""
+    created: Any
+    """float64, when each was made, in seconds since 1970."""
     vectors: Any
     """float32, a row per id."""
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return int(self.ids.nbytes + self.vectors.nbytes)
+        return int(self.ids.nbytes + self.created.nbytes + self.vectors.nbytes)
 
 
 Place = tuple[int, str]

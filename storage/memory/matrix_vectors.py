@@ -4,7 +4,8 @@ For SQLite, and for a PostgreSQL without pgvector.
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -20,6 +21,7 @@ _VECTORS = sa.table(
     sa.column("memory_id"),
     sa.column("shelf_id"),
     sa.column("model"),
+    sa.column("created_at"),
     sa.column("vector"),
 )
 _V = _VECTORS.c
@@ -30,7 +32,7 @@ _ADDED = (
     _V.memory_id > sa.bindparam("after", required=True),
 )
 _COUNT = sa.select(sa.func.count()).select_from(_VECTORS).where(*_ADDED)
-_READ = sa.select(_V.memory_id, _V.vector).where(*_ADDED).order_by(_V.memory_id)
+_READ = sa.select(_V.memory_id, _V.created_at, _V.vector).where(*_ADDED).order_by(_V.memory_id)
 _AT_ONCE = 256
 """Rows that are copied together: few enough to stay in the processor's cache."""
 
@@ -42,11 +44,17 @@ class MatrixVectors:
         self._matrices = matrices
 
     def put(
-        self, connection: Connection, memory_id: int, shelf_id: int, embedding: Embedding
+        self,
+        connection: Connection,
+        memory_id: int,
+        shelf_id: int,
+        embedding: Embedding,
+        created_at: datetime,
     ) -> None:
         """Enter the vector of a memory that has none."""
         values = {"memory_id": memory_id, "shelf_id": shelf_id, "model": embedding.model}
-        execute(connection, _PUT, {**values, "vector": embedding.vector})
+        made = {"created_at": created_at.timestamp(), "vector": embedding.vector}
+        execute(connection, _PUT, {**values, **made})
 
     def nearest(
         self,
@@ -62,19 +70,24 @@ class MatrixVectors:
 
         wanted = np.frombuffer(query.vector, np.float32)
         asked = np.array(sorted(also), np.int64)
-        best, least = _Best(most), np.inf
-        told: dict[int, float] = {}
+        best, besides, least = _Best(most), list[_Compared](), np.inf
         for shelf in shelves:
             matrix = self._matrix(connection, shelf, query)
             if len(matrix.ids):
-                cosines = np.vecdot(matrix.vectors, wanted)
-                least = min(least, cosines.min())
-                best.take(matrix.ids, cosines)
-                told |= _of(asked, matrix.ids, cosines)
-        found = best.found()
-        if not found:
+                compared = _Compared(matrix.ids, np.vecdot(matrix.vectors, wanted), matrix.created)
+                least = min(least, compared.cosines.min())
+                best.take(compared)
+                besides.append(compared.of(asked))
+        if best.found is None:
             return None
-        return Nearest({**told, **found}, least=float(least), greatest=max(found.values()))
+        told: dict[int, float] = {}
+        created: dict[int, float] = {}
+        for some in (*besides, best.found):
+            ids = some.ids.tolist()
+            told.update(zip(ids, some.cosines.tolist(), strict=True))
+            created.update(zip(ids, some.created.tolist(), strict=True))
+        greatest = float(best.found.cosines.max())
+        return Nearest(told, least=float(least), greatest=greatest, created=created)
 
     def _matrix(self, connection: Connection, shelf: Shelf, query: Embedding) -> Matrix:
         place = (shelf.id, query.model)
@@ -86,45 +99,53 @@ class MatrixVectors:
         return matrix
 
 
+class _Compared(NamedTuple):
+    """Vectors that were compared: arrays of the same length."""
+
+    ids: Any
+    cosines: Any
+    created: Any
+
+    def at(self, places: Any) -> "_Compared":  # noqa: ANN401  # an array, or a slice
+        """Return those at these places."""
+        return _Compared(self.ids[places], self.cosines[places], self.created[places])
+
+    def of(self, asked: Any) -> "_Compared":  # noqa: ANN401  # an array
+        """Return those of these ids that are among them; both are ascending."""
+        places = self.ids.searchsorted(asked)
+        places = places[places < len(self.ids)]
+        return self.at(places[self.ids[places] == asked[: len(places)]])
+
+    def and_of(self, other: "_Compared") -> "_Compared":
+        """Return both."""
+        import numpy as np  # noqa: PLC0415  # as above
+
+        return _Compared(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
+
+
 class _Best:
     """The greatest of several arrays, without holding the arrays."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._ids: Any = ()
-        self._cosines: Any = ()
-        self._least = 0.0
+        self.found: _Compared | None = None
+        """In no order."""
 
-    def take(self, ids: Any, cosines: Any) -> None:  # noqa: ANN401  # arrays of numpy
-        """Look through another array for what is better than what there is."""
+    def take(self, compared: _Compared) -> None:
+        """Look through more for what is better than what there is."""
         import numpy as np  # noqa: PLC0415  # as above
 
-        if len(self._ids) == self._most:
-            hopeful = np.flatnonzero(cosines > self._least)
-            ids, cosines = ids[hopeful], cosines[hopeful]
-        if not len(ids):
-            return
-        if len(self._ids):
-            ids = np.concatenate([self._ids, ids])
-            cosines = np.concatenate([self._cosines, cosines])
-        if len(ids) > self._most:
-            top = np.argpartition(cosines, len(ids) - self._most)[-self._most :]
-            ids, cosines = ids[top], cosines[top]
-        self._ids, self._cosines, self._least = ids, cosines, cosines.min()
-
-    def found(self) -> dict[int, float]:
-        """Return the best with their ids; in no order."""
-        return {int(at): float(cosine) for at, cosine in zip(self._ids, self._cosines, strict=True)}
-
-
-def _of(asked: Any, ids: Any, cosines: Any) -> dict[int, float]:  # noqa: ANN401  # arrays of numpy
-    """Return the cosines of these ids, where they are among the others; both are ascending."""
-    if not len(asked):
-        return {}
-    places = ids.searchsorted(asked)
-    places = places[places < len(ids)]
-    here = places[ids[places] == asked[: len(places)]]
-    return dict(zip(ids[here].tolist(), cosines[here].tolist(), strict=True))
+        found = self.found
+        if found is not None and len(found.ids) == self._most:
+            compared = compared.at(np.flatnonzero(compared.cosines > found.cosines.min()))
+            if not len(compared.ids):
+                return
+        if found is not None:
+            compared = found.and_of(compared)
+        count = len(compared.ids)
+        if count > self._most:
+            compared = compared.at(compared.cosines.argpartition(count - self._most)[-self._most :])
+        self.found = compared
 
 
 def _read(connection: Connection, shelf: Shelf, query: Embedding, held: Matrix | None) -> Matrix:
@@ -137,13 +158,15 @@ def _read(connection: Connection, shelf: Shelf, query: Embedding, held: Matrix |
     where = {"shelf": shelf.id, "model": query.model, "after": after}
     [added] = fetch_values(connection, _COUNT, where)
     ids = np.empty(at + added, np.int64)
+    created = np.empty(at + added, np.float64)
     vectors = np.empty((at + added, query.dimension), np.float32)
     if known is not None:
-        ids[:at], vectors[:at] = known.ids, known.vectors
+        ids[:at], created[:at], vectors[:at] = known.ids, known.created, known.vectors
     for rows in fetch_pieces(connection, _READ, where, rows=_AT_ONCE) if added else ():
         end = at + len(rows)
         ids[at:end] = [row[0] for row in rows]
-        joined = b"".join([row[1] for row in rows])
+        created[at:end] = [row[1] for row in rows]
+        joined = b"".join([row[2] for row in rows])
         vectors[at:end] = np.frombuffer(joined, np.float32).reshape(len(rows), query.dimension)
         at = end
-    return Matrix(shelf.version, shelf.rewritten, ids, vectors)
+    return Matrix(shelf.version, shelf.rewritten, ids, created, vectors)

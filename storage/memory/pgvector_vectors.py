@@ -5,6 +5,7 @@ An index for nearest neighbours finds too little behind a filter of scope, so th
 
 from array import array
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
@@ -13,7 +14,10 @@ from storage.compiled import fetch_raw
 from storage.memory.searching import Nearest
 from storage.memory.shelves import Shelf
 
-_PUT = "INSERT INTO memory_vectors (memory_id, shelf_id, model, vector) VALUES (%s, %s, %s, %s)"
+_PUT = (
+    "INSERT INTO memory_vectors (memory_id, shelf_id, model, created_at, vector) "
+    "VALUES (%s, %s, %s, %s, %s)"
+)
 _NEAREST = """
     WITH compared AS MATERIALIZED (
         SELECT memory_id, 1 - (vector <=> %s::vector) AS cosine
@@ -30,10 +34,16 @@ class PgvectorVectors:
     """A ``VectorIndex``."""
 
     def put(
-        self, connection: Connection, memory_id: int, shelf_id: int, embedding: Embedding
+        self,
+        connection: Connection,
+        memory_id: int,
+        shelf_id: int,
+        embedding: Embedding,
+        created_at: datetime,
     ) -> None:
         """Enter the vector of a memory that has none."""
-        values = (memory_id, shelf_id, embedding.model, _spelled(embedding))
+        made = created_at.timestamp()
+        values = (memory_id, shelf_id, embedding.model, made, _spelled(embedding))
         connection.exec_driver_sql(_PUT, values)
 
     def nearest(

@@ -6,6 +6,8 @@ given shelves, and hold entries only of memories that may be found.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import sqlalchemy as sa
@@ -29,6 +31,8 @@ class Nearest(NamedTuple):
     least: float
     """Of everything that was compared."""
     greatest: float
+    created: Mapping[int, float] = MappingProxyType({})
+    """When they were made, in seconds since 1970; empty where it takes another look."""
 
 
 class WordIndex(Protocol):
@@ -59,9 +63,14 @@ class VectorIndex(Protocol):
     """The vectors of memories."""
 
     def put(
-        self, connection: Connection, memory_id: int, shelf_id: int, embedding: Embedding
+        self,
+        connection: Connection,
+        memory_id: int,
+        shelf_id: int,
+        embedding: Embedding,
+        created_at: datetime,
     ) -> None:
-        """Enter the vector of a memory that has none."""
+        """Enter the vector of a memory that has none, made at this time."""
         ...
 
     def nearest(
@@ -89,12 +98,17 @@ class Indexes:
     vectors: VectorIndex
 
     def enter(
-        self, connection: Connection, memory_id: int, shelf_id: int, memory: NewMemory
+        self,
+        connection: Connection,
+        memory_id: int,
+        shelf_id: int,
+        memory: NewMemory,
+        created_at: datetime,
     ) -> None:
         """Let a memory be found."""
         self.words.put(connection, memory_id, shelf_id, f"{memory.heading}\n{memory.text}")
         if memory.embedding is not None:
-            self.vectors.put(connection, memory_id, shelf_id, memory.embedding)
+            self.vectors.put(connection, memory_id, shelf_id, memory.embedding, created_at)
 
     def drop(self, connection: Connection, memory_ids: Sequence[int]) -> None:
         """Let memories be found no more. Safe to repeat."""

@@ -366,5 +366,33 @@ async def test_a_pinned_memory_goes_before_its_equals(store) -> None:
     assert (await texts(store, "tea served"))[0] == "tea is served at five"
 
 
+@pytest.mark.parametrize("near", [None, vector(1, 0, 0)])
+async def test_age_pins_weight_and_expiry_have_the_same_part_however_it_is_found(
+    store, house, monkeypatch, near
+) -> None:
+    async def keep(text, *, embedding=near, **more):
+        memory = NewMemory(kind=MemoryKind.NOTE, text=text, embedding=embedding, **more)
+        return (await store.keep(HERE, memory)).id
+
+    await keep("plain tea")
+    await keep("pinned tea", pinned=True)
+    await weigh(house, HERE, await keep("heavy tea"), 10.0)
+    await weigh(house, HERE, await keep("light tea"), 0.1)
+    await keep("passing tea", expires_at=now_utc() + timedelta(days=9))
+    await keep("past tea", expires_at=now_utc() - timedelta(seconds=1))
+    with monkeypatch.context() as patch:
+        patch.setattr("storage.memory.store.now_utc", lambda: now_utc() - timedelta(days=180))
+        await keep("old tea")
+    await keep("unembedded tea", embedding=None)
+    await keep("the moon", embedding=vector(0, 1, 0))
+    for _ in ("cold", "warm"):
+        found = (await store.search([HERE], Query(text="tea", embedding=near))).found
+        scores = {one.memory.text: one.score for one in found}
+        whole = {"plain": 1.0, "pinned": 1.1, "heavy": 1.1, "light": 0.9, "passing": 1.0, "old": 0.95}
+        whole = {f"{name} tea": factor for name, factor in whole.items()}
+        others = {"unembedded tea": 1.0} if near is None else {"unembedded tea": 0.5, "the moon": 0.0}
+        assert scores == pytest.approx(whole | others, abs=1e-3)
+
+
 def ever():
     return now_utc() - timedelta(days=365)

@@ -92,6 +92,13 @@ def _create_memories() -> None:
         sqlite_where=sa.text("state <> 'held'"),
         postgresql_where=sa.text("state <> 'held'"),
     )
+    op.create_index(
+        "ix_memories_marked",
+        "memories",
+        ["id"],
+        sqlite_where=sa.text("(pinned OR weight <> 1 OR expires_at IS NOT NULL)"),
+        postgresql_where=sa.text("(pinned OR weight <> 1 OR expires_at IS NOT NULL)"),
+    )
     op.create_index(op.f("ix_memories_expires_at"), "memories", ["expires_at"])
     op.create_index(op.f("ix_memories_supersedes"), "memories", ["supersedes"])
 
@@ -192,6 +199,7 @@ _VECTORS = """
         memory_id INTEGER PRIMARY KEY REFERENCES memories (id) ON DELETE CASCADE,
         shelf_id INTEGER NOT NULL,
         model TEXT NOT NULL,
+        created_at DOUBLE PRECISION NOT NULL,
         vector {column} NOT NULL
     )
 """

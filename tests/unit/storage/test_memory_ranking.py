@@ -20,7 +20,9 @@ NEAREST = Nearest({1: 0.9, 2: 0.5, 3: 0.1}, least=0.1, greatest=0.9)
 
 
 def matrix(version, rows, *, rewritten=0):
-    return Matrix(version, rewritten, np.arange(rows), np.zeros((rows, 4), np.float32))
+    return Matrix(
+        version, rewritten, np.arange(rows), np.zeros(rows), np.zeros((rows, 4), np.float32)
+    )
 
 
 def test_without_vectors_the_words_decide_alone() -> None:
