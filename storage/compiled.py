@@ -7,13 +7,14 @@ where it is defined. Only for statements that live as long as the program: each 
 
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Select, UpdateBase
 from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import NullType, TypeEngine
 
 from storage.mapping import AnyRow
 
@@ -163,7 +164,8 @@ class _Bind:
     @classmethod
     def of(cls, name: str, compiled: Any, dialect: Dialect) -> "_Bind":  # noqa: ANN401  # its type is not exported
         parameter = compiled.binds[name]
-        write = _converter(parameter.type, dialect).bind_processor(dialect)
+        is_typed = not isinstance(parameter.type, NullType)
+        write = _converter(parameter.type, dialect).bind_processor(dialect) if is_typed else _bare
         if parameter.required:
             return cls(name, is_given=True, fixed=None, write=write)
         fixed = parameter.effective_value
@@ -174,6 +176,13 @@ class _Bind:
             return self._fixed
         given = values[self.name]
         return given if self._write is None else self._write(given)
+
+
+def _bare(given: object) -> object:
+    """Let a value go to the driver as it is, but for a time: drivers write those as they like."""
+    if isinstance(given, datetime):
+        raise TypeError("a time needs a parameter with a type")
+    return given
 
 
 @lru_cache(maxsize=_MOST_STATEMENTS)

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, case, or_, select, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.types import now_utc
+from storage.columns import UtcTime
 from storage.compiled import execute
 from storage.mapping import AnyRow
 from storage.tables import runs, threads
@@ -28,7 +29,7 @@ _MARK = (
     .where(threads.c.id == bindparam("thread"))
     .values(
         dirty_seq=threads.c.dirty_seq + 1,
-        dirty_at=case((_was_clean, bindparam("now")), else_=threads.c.dirty_at),
+        dirty_at=case((_was_clean, bindparam("now", type_=UtcTime())), else_=threads.c.dirty_at),
     )
 )
 _MARK_ENDED = _MARK.values(ended_seq=threads.c.dirty_seq + 1)
@@ -50,7 +51,7 @@ _MARK_QUEUE = (
     .where(threads.c.id.in_(_queued_with))
     .values(
         dirty_seq=threads.c.dirty_seq + 1,
-        dirty_at=case((_was_clean, bindparam("now")), else_=threads.c.dirty_at),
+        dirty_at=case((_was_clean, bindparam("now", type_=UtcTime())), else_=threads.c.dirty_at),
     )
 )
 

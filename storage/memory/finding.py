@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, column, select, text
+from sqlalchemy import Integer, Select, bindparam, column, select, text
 from sqlalchemy.engine import Connection
 
 from agent_engine.memories import (
@@ -21,7 +21,7 @@ from agent_engine.memories import (
 from storage.compiled import fetch_all
 from storage.mapping import AnyRow
 from storage.memory.fusion import coverage_of, fused
-from storage.memory.rows import memory_from
+from storage.memory.rows import memory_of
 from storage.memory.searching import Indexes
 from storage.memory.shelves import Shelf, shelves_of
 from storage.memory.words import query_words, telling_marks
@@ -32,7 +32,7 @@ NEARLY_THE_SAME = 0.97
 CANDIDATES = 4
 """Times the limit: how many are looked at again, with their age and pins, after fusion."""
 HALF_LIFE_DAYS = 180.0
-_DAY_S = 86_400
+_HALF_LIFE_S = HALF_LIFE_DAYS * 86_400
 AGED = 0.9
 """What is left of the score of something very old; it is never lost for its age alone."""
 PINNED = 1.1
@@ -55,7 +55,7 @@ _NO_ID = 0
 _HELD = str(MemoryState.HELD)
 _M = memories.c
 _AMONG = _M.id.in_([bindparam(name) for name in _IDS])
-_WHOLE = ROW.where(_AMONG)
+_WHOLE = select(memories).where(_AMONG)
 _LEAN = select(
     _M.id, _M.shelf_id, _M.state, _M.created_at, _M.expires_at, _M.pinned, _M.weight
 ).where(_AMONG)
@@ -63,8 +63,9 @@ _LEAN = select(
 
 
 def _marked_in(table: str) -> Select[int]:
-    found: Select[int] = select(column("id")).select_from(text(table))
-    return found.where(column("id").in_([bindparam(name) for name in _IDS]), MARKED)
+    of_memory = column("id", Integer)
+    asked = of_memory.in_([bindparam(name) for name in _IDS])
+    return select(of_memory).select_from(text(table)).where(asked, MARKED)
 
 
 _MARKED = {
@@ -137,9 +138,12 @@ def rows_of(
     connection: Connection, memory_ids: Sequence[int], shelves: Sequence[Shelf]
 ) -> list[StoredMemory]:
     """Read these memories, if they lie on these shelves; in no order."""
-    lie_here = {shelf.id for shelf in shelves}
-    rows = _by_id(connection, _WHOLE, memory_ids)
-    return [memory_from(row) for row in rows if row.shelf_id in lie_here]
+    lie_here = {shelf.id: shelf for shelf in shelves}
+    return [
+        memory_of(row, shelf.scope, shelf.kind)
+        for row in _by_id(connection, _WHOLE, memory_ids)
+        if (shelf := lie_here.get(row.shelf_id)) is not None
+    ]
 
 
 def _weighed(
@@ -147,18 +151,18 @@ def _weighed(
 ) -> Iterator[tuple[float, int]]:
     """Yield what may be told of now with its score, which its age and a pin have a part in."""
     scores, made = ranking
-    lie_here = {shelf.id for shelf in shelves}
+    lie_here, now_s = {shelf.id for shelf in shelves}, now.timestamp()
     known = [at for at in scores if at in made]
     marked = {row.id for row in _by_id(connection, _MARKED[connection.dialect.name], known)}
     to_read = [at for at in scores if at in marked or at not in made]
     for row in _by_id(connection, _LEAN, to_read):
         is_over = row.expires_at is not None and row.expires_at <= now
         if row.shelf_id in lie_here and row.state == _HELD and not is_over:
-            aged = PINNED if row.pinned else _aged(row.created_at.timestamp(), now)
+            aged = PINNED if row.pinned else _aged(now_s - row.created_at.timestamp())
             yield scores[row.id] * weighed(row.weight) * aged, row.id
     for at in known:
         if at not in marked:
-            yield scores[at] * _aged(made[at], now), at
+            yield scores[at] * _aged(now_s - made[at]), at
 
 
 def _by_id(
@@ -181,9 +185,8 @@ def weighed(weight: float) -> float:
     return 1.0 + WEIGHED * math.log10(bounded)
 
 
-def _aged(created: float, now: datetime) -> float:
-    days = max(now.timestamp() - created, 0.0) / _DAY_S
-    aged: float = AGED + (1.0 - AGED) * 0.5 ** (days / HALF_LIFE_DAYS)
+def _aged(seconds: float) -> float:
+    aged: float = AGED + (1.0 - AGED) * 0.5 ** (max(seconds, 0.0) / _HALF_LIFE_S)
     return aged
 
 

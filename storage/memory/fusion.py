@@ -7,8 +7,8 @@ weights always, a question asked in other words is led astray by the few it shar
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from heapq import nlargest
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 from storage.memory.searching import Nearest
 
@@ -55,8 +55,5 @@ def _scaled(keyword: Scores, share: float) -> dict[int, float]:
 
 
 def _best(scores: Scores, most: int) -> dict[int, float]:
-    return {at: score for score, at in nlargest(most, _pairs(scores))}
-
-
-def _pairs(scores: Scores) -> Iterable[tuple[float, int]]:
-    return zip(scores.values(), scores.keys(), strict=True)
+    # A few hundred are sorted in half the time that a heap takes to find forty of them.
+    return dict(sorted(scores.items(), key=itemgetter(1), reverse=True)[:most])

@@ -69,7 +69,7 @@ class MatrixVectors:
         import numpy as np  # noqa: PLC0415  # only where there are vectors
 
         wanted = np.frombuffer(query.vector, np.float32)
-        asked = np.array(sorted(also), np.int64)
+        asked = np.sort(np.fromiter(also, np.int64, len(also)))
         best, besides, least = _Best(most), list[_Compared](), np.inf
         for shelf in shelves:
             matrix = self._matrix(connection, shelf, query)

@@ -42,10 +42,15 @@ def values_of(memory: NewMemory, *, shelf_id: int, now: datetime) -> Values:
 
 def memory_from(row: AnyRow) -> StoredMemory:
     """Return the memory in a row that was joined with its shelf's."""
+    return memory_of(row, scope_from(row), MemoryKind(row.kind))
+
+
+def memory_of(row: AnyRow, scope: MemoryScope, kind: MemoryKind) -> StoredMemory:
+    """Return the memory in a row of a shelf of this scope and kind."""
     return StoredMemory(
         id=row.id,
-        scope=_scope_from(row),
-        kind=MemoryKind(row.kind),
+        scope=scope,
+        kind=kind,
         text=row.text,
         content=row.content,
         key=row.key,
@@ -63,6 +68,16 @@ def memory_from(row: AnyRow) -> StoredMemory:
     )
 
 
+def scope_from(row: AnyRow) -> MemoryScope:
+    """Return the scope in a row that has a shelf's columns."""
+    return MemoryScope(
+        workspace_id=WorkspaceId(row.workspace_id),
+        channel_id=ChannelId(row.channel_id),
+        agent_id=AgentId(row.agent_id),
+        person=UserId(row.person),
+    )
+
+
 def origins_of(origin: Origin) -> list[tuple[OriginOf, str]]:
     """Return what of an origin can be forgotten, each with its id."""
     named = (
@@ -73,15 +88,6 @@ def origins_of(origin: Origin) -> list[tuple[OriginOf, str]]:
     )
     derived = [(OriginOf.MEMORY, str(memory_id)) for memory_id in origin.memories]
     return [*((what, str(ref)) for what, ref in named if ref), *derived]
-
-
-def _scope_from(row: AnyRow) -> MemoryScope:
-    return MemoryScope(
-        workspace_id=WorkspaceId(row.workspace_id),
-        channel_id=ChannelId(row.channel_id),
-        agent_id=AgentId(row.agent_id),
-        person=UserId(row.person),
-    )
 
 
 def _origin_object(origin: Origin) -> JsonObject:

@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 
 from agent_engine.memories import MemoryKind, MemoryScope
 from storage.compiled import execute, fetch_all, fetch_one
-from storage.mapping import Values
+from storage.mapping import AnyRow, Values
+from storage.memory.rows import scope_from
 from storage.tables import memory_shelves
 from storage.upsert import insert_or_ignore
 
@@ -24,9 +25,7 @@ _OF_SCOPE = select(_S.id, _S.kind, _S.version, _S.rewritten).where(
     _S.person == bindparam("person"),
 )
 _OF_KIND = _OF_SCOPE.where(_S.kind == bindparam("kind"))
-_OF_WORKSPACE = select(_S.id, _S.kind, _S.version, _S.rewritten).where(
-    _S.workspace_id == bindparam("workspace_id")
-)
+_OF_WORKSPACE = select(memory_shelves).where(_S.workspace_id == bindparam("workspace_id"))
 _ADD = update(memory_shelves).where(_S.id == bindparam("shelf")).values(version=_S.version + 1)
 _REWRITE = _ADD.values(rewritten=_S.rewritten + 1)
 
@@ -35,6 +34,7 @@ class Shelf(NamedTuple):
     """A shelf as it is in this transaction."""
 
     id: int
+    scope: MemoryScope
     kind: MemoryKind
     version: int
     rewritten: int
@@ -44,15 +44,18 @@ def shelves_of(
     connection: Connection, scopes: Sequence[MemoryScope], kinds: Sequence[MemoryKind]
 ) -> list[Shelf]:
     """Return the shelves of these kinds that these scopes have."""
-    rows = [row for scope in scopes for row in fetch_all(connection, _OF_SCOPE, _columns(scope))]
-    shelves = (Shelf(row.id, MemoryKind(row.kind), row.version, row.rewritten) for row in rows)
+    shelves = (
+        _shelf_from(row, scope)
+        for scope in scopes
+        for row in fetch_all(connection, _OF_SCOPE, _columns(scope))
+    )
     return [shelf for shelf in shelves if shelf.kind in kinds]
 
 
 def shelves_of_workspace(connection: Connection, workspace_id: str) -> list[Shelf]:
     """Return all shelves of a workspace; for what is deleted by its origin, and for figures."""
     rows = fetch_all(connection, _OF_WORKSPACE, {"workspace_id": workspace_id})
-    return [Shelf(row.id, MemoryKind(row.kind), row.version, row.rewritten) for row in rows]
+    return [_shelf_from(row, scope_from(row)) for row in rows]
 
 
 def shelf_to_fill(connection: Connection, scope: MemoryScope, kind: MemoryKind) -> int:
@@ -71,6 +74,10 @@ def rewrite(connection: Connection, shelf_ids: Sequence[int]) -> None:
     """Note, before it is done, that something other than an addition changes these shelves."""
     for shelf in sorted(set(shelf_ids)):
         execute(connection, _REWRITE, {"shelf": shelf})
+
+
+def _shelf_from(row: AnyRow, scope: MemoryScope) -> Shelf:
+    return Shelf(row.id, scope, MemoryKind(row.kind), row.version, row.rewritten)
 
 
 def _columns(scope: MemoryScope) -> Values:

@@ -98,6 +98,15 @@ async def test_a_missing_value_is_an_error(database: Database) -> None:
         await database.read(lambda c: fetch_one(c, BY_KEY, {}))
 
 
+async def test_a_time_without_a_type_is_refused_for_drivers_write_those_in_their_own_ways(
+    database: Database,
+) -> None:
+    chosen = sa.case((tables.deliveries.c.key == "a", bindparam("now")))
+    update = sa.update(tables.deliveries).values(received_at=chosen)
+    with pytest.raises(TypeError, match="with a type"):
+        await database.write(lambda c: execute(c, update, {"now": MORNING}))
+
+
 async def test_a_list_of_values_is_refused(database: Database) -> None:
     listed = sa.select(tables.deliveries).where(tables.deliveries.c.key.in_(["a"]))
     with pytest.raises(ValueError, match="list of values"):

@@ -388,10 +388,10 @@ async def test_age_pins_weight_and_expiry_have_the_same_part_however_it_is_found
     for _ in ("cold", "warm"):
         found = (await store.search([HERE], Query(text="tea", embedding=near))).found
         scores = {one.memory.text: one.score for one in found}
-        whole = {"plain": 1.0, "pinned": 1.1, "heavy": 1.1, "light": 0.9, "passing": 1.0, "old": 0.95}
-        whole = {f"{name} tea": factor for name, factor in whole.items()}
-        others = {"unembedded tea": 1.0} if near is None else {"unembedded tea": 0.5, "the moon": 0.0}
-        assert scores == pytest.approx(whole | others, abs=1e-3)
+        factors = {"plain": 1.0, "passing": 1.0, "pinned": 1.1, "heavy": 1.1, "light": 0.9}
+        whole = {f"{name} tea": factor for name, factor in (factors | {"old": 0.95}).items()}
+        alone = {"unembedded tea": 1.0} if near is None else {"unembedded tea": 0.5, "the moon": 0}
+        assert scores == pytest.approx(whole | alone, abs=1e-3)
 
 
 def ever():

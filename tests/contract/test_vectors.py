@@ -93,7 +93,7 @@ async def test_matrices_find_the_same_within_any_bound_and_on_any_database(house
     on_postgres = house.database.dialect is Dialect.POSTGRES
     query, arrays = vectors(1, seed=7)[0], vectors(90)
     cosines = compared(query, dict(enumerate(arrays, start=1)))
-    shelves = [Shelf(shelf, MemoryKind.NOTE, 1, 0) for shelf in (1, 2, 3)]
+    shelves = [Shelf(shelf, SCOPES[0], MemoryKind.NOTE, 1, 0) for shelf in (1, 2, 3)]
 
     def find(connection):
         blob = "BYTEA" if on_postgres else "BLOB"

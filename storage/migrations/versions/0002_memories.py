@@ -13,6 +13,7 @@ def upgrade() -> None:
     """Create the tables of memories and of their search."""
     _create_shelves()
     _create_memories()
+    _index_memories()
     _create_origins()
     _create_personal_uses()
     _create_lessons()
@@ -81,6 +82,9 @@ def _create_memories() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_memories")),
         sqlite_autoincrement=True,
     )
+
+
+def _index_memories() -> None:
     op.create_index("ix_memories_key", "memories", ["shelf_id", "key"])
     op.create_index("ix_memories_likeness", "memories", ["shelf_id", "likeness"])
     op.create_index("ix_memories_model", "memories", ["model", "state", "id"])
