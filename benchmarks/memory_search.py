@@ -130,6 +130,7 @@ async def _measured(folder: Path, count: int, scopes: int) -> tuple[list[Any], .
         while await SqlHousekeeping(database).merge_words():
             pass  # what a bot does once an hour
         kept = await _kept(database)
+        await SqlHousekeeping(database).merge_words(most_steps=1)  # and once a minute
         scoped = await _scoped(database, scopes)
         whole = await _whole(database)
         reembedded = await _reembedded(database)

@@ -275,6 +275,10 @@ class Housekeeping(Protocol):
         """Delete results of tools that are not fresh any more; return how many."""
         ...
 
+    async def merge_words(self, *, most_steps: int) -> int:
+        """Keep searches of memories by their words quick; return how many steps it took."""
+        ...
+
     async def sweep_reservations(self, *, now: datetime) -> int:
         """Delete what calls that nobody will settle had set aside; return how many."""
         ...

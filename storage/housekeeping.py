@@ -120,12 +120,12 @@ class SqlHousekeeping:
         """Delete what calls that nobody will settle had set aside; return how many."""
         return await self._database.write(lambda c: sweep_reservations(c, now))
 
-    async def merge_words(self) -> int:
+    async def merge_words(self, *, most_steps: int = MOST_STEPS) -> int:
         """Keep searches by words quick on SQLite; return how many steps it took, the rest later."""
         if self._database.dialect is not Dialect.SQLITE:
             return 0
         steps = 0
-        while steps < MOST_STEPS and await self._database.write(merge_some):
+        while steps < most_steps and await self._database.write(merge_some):
             steps += 1
         return steps
 

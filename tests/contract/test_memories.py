@@ -204,6 +204,8 @@ async def test_the_index_of_words_is_merged_and_finds_the_same(house, store) -> 
         await store.keep(HERE, fact(f"the heron number {n}"))
     before = await texts(store, "heron number 4")
     assert await house.database.read(pieces) > 1
+    assert await SqlHousekeeping(house.database).merge_words(most_steps=0) == 0
+    assert await house.database.read(pieces) > 1
     assert await SqlHousekeeping(house.database).merge_words() > 0
     assert await house.database.read(pieces) == 1
     assert await SqlHousekeeping(house.database).merge_words() == 0

@@ -1,9 +1,11 @@
-"""The bot deletes the files of tasks that are long over, or deleted, and of no others."""
+"""Keeping house: files of tasks that are long over, or deleted, go, and no others."""
 
+import asyncio
 import os
 
 import pytest
 
+from agent_engine.errors import StorageError
 from agent_engine.tools.task_folders import TaskFolders
 from agent_engine.types import LIBRARY_SCOPE, TaskId
 from bot.housekeeping import HouseKeeper
@@ -58,6 +60,28 @@ async def test_the_folder_of_a_deleted_task_goes_however_long_folders_are_kept(t
 
     assert await keeper(house, folders, days=0).keep() == {"task_folders": 1}
     assert (deleted.exists(), other.exists(), house.left) == (False, True, [])
+
+
+async def test_house_is_kept_hourly_and_words_are_merged_every_minute(tmp_path, monkeypatch):
+    monkeypatch.setattr("bot.housekeeping.MINUTE_S", 0)
+    done, is_enough = [], asyncio.Event()
+
+    class Busy(House):
+        async def keep(self, **_when):
+            done.append("kept")
+            raise StorageError("The database is away.")
+
+        async def merge_words(self, *, most_steps):
+            done.append(most_steps)
+            if len(done) == 62:
+                is_enough.set()
+            return 0
+
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(keeper(Busy(), TaskFolders(tmp_path), days=0).run())
+        await is_enough.wait()
+        running.cancel()
+    assert done == ["kept", *[1] * 59, "kept", 1]
 
 
 async def test_a_folder_that_cannot_be_deleted_is_tried_again(tmp_path, monkeypatch):
