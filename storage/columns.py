@@ -76,6 +76,7 @@ class Words(TypeDecorator[str]):
         return None if value is None else storable(value)
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make one each time
 _decode = json.JSONDecoder().raw_decode
 
 
@@ -91,7 +92,7 @@ def _read(text: str | None) -> datetime | None:
 
 def to_json(value: object) -> str:
     """Return the value as compact ASCII JSON text."""
-    return json.dumps(value, separators=(",", ":"))
+    return _encode(value)
 
 
 def storable(text: str) -> str:
