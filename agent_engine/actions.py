@@ -218,13 +218,13 @@ async def _remember(doing: Doing) -> AgentObservation:
     if "value" not in doing.parameters:
         raise ToolError("remember needs a value")
     value = doing.parameters["value"]
-    memory, run = doing.equipment.memory, doing.session.run
+    memory, session, run = doing.equipment.memory, doing.session, doing.session.run
     outcome, is_proposed = "kept for this task", False
     if memory is not None:
         trust = trust_of(run, doing.equipment.tools)
-        fact = await memory.fact(run, doing.step, key, value, trust=trust)
+        fact = await memory.fact(run, doing.step, key, value, trust=trust, settle=session.settle)
         if fact is not None:
-            doing.session.note(fact)
+            session.note(fact)
             is_proposed = fact.memory.state is MemoryState.PROPOSED
             outcome = _kept_for(fact)
     told: dict[str, object] = {"key": key, "value": value}
@@ -250,7 +250,7 @@ async def _recall(doing: Doing) -> AgentObservation:
     found = remembered(run.steps).find(query, limit)
     if memory is not None:
         in_mind = {entry.key for entry in found}
-        stored = await memory.search(run, query, limit)
+        stored = await memory.search(run, query, limit, settle=doing.session.settle)
         uses = tuple(
             MemoryUse(id=one.id, kind=one.source, is_own=one.is_own)
             for one in stored

@@ -18,7 +18,7 @@ from agent_engine.safeguards import (
     BudgetStore,
     CapOf,
 )
-from agent_engine.types import RunId, RunSnapshot
+from agent_engine.types import RunId, RunSnapshot, WorkspaceId
 
 _WHOSE = {
     BudgetOf.PERSON: "your budget for today",
@@ -96,6 +96,12 @@ class DayBudgets:
         if isinstance(reserved, BudgetExceeded):
             raise BudgetExceededError(reserved)
         return reserved
+
+    async def check(self, workspace_id: WorkspaceId, *, tokens: int, usd: float) -> None:
+        """Raise BudgetExceededError where the workspace's leaves less for what is no run's."""
+        exceeded = await self._store.exceeded(workspace_id, self._budgets, tokens=tokens, usd=usd)
+        if exceeded is not None:
+            raise BudgetExceededError(exceeded)
 
     async def release(self, reservation: str | None) -> None:
         """Give back what a failed call did not use."""

@@ -38,8 +38,7 @@ def cost_usd(price: Price | None, *, prompt_tokens: int, completion_tokens: int)
     """Return what a call costs in US dollars; None when the price is not known."""
     if price is None:
         return None
-    cost = prompt_tokens * price.prompt_usd + completion_tokens * price.completion_usd
-    return cost / 1_000_000
+    return price.usd(prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
 
 
 class Reserve(Protocol):

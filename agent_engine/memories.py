@@ -15,6 +15,7 @@ from agent_engine.types import (
     AgentId,
     ChannelId,
     JsonObject,
+    ModelCall,
     RunId,
     Scope,
     TaskId,
@@ -359,4 +360,8 @@ class MemoryStore(Protocol):
 
     async def embedded(self, model: str) -> tuple[int, int]:
         """Return how many memories have a vector of this model, and how many there are."""
+        ...
+
+    async def account(self, workspace_id: WorkspaceId, calls: Sequence[ModelCall]) -> None:
+        """Record what vectors cost that no run asked for; it counts in the workspace's day."""
         ...

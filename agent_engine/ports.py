@@ -657,6 +657,11 @@ class Price:
     prompt_usd: float
     completion_usd: float
 
+    def usd(self, *, prompt_tokens: int, completion_tokens: int = 0) -> float:
+        """Return what so many tokens cost."""
+        cost = prompt_tokens * self.prompt_usd + completion_tokens * self.completion_usd
+        return cost / 1_000_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineDefaults:

@@ -32,7 +32,8 @@ class Recalling:
         if self._memory is None or not goal:
             return Recollection()
         if self._last[0] != goal:
-            found = await self._memory.recall(self._session.run, goal)
+            session = self._session
+            found = await self._memory.recall(session.run, goal, settle=session.settle)
             self._last = (goal, found)
             self._told += (*found.lessons, *found.memories)
             if told := found.event(self._clock.now()):

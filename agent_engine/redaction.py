@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from agent_engine.excerpts import is_no_text
 from agent_engine.memories import Embedding
-from agent_engine.memory.embeddings import Embedder
+from agent_engine.memory.embeddings import Embedder, Settle, uncounted
 from agent_engine.models.around import AroundModel
 from agent_engine.ports import ModelClient, ModelReply, ModelRequest, Turn
 from agent_engine.tools.secrets import Secrets
@@ -226,13 +226,16 @@ class RedactingEmbedder:
         """The model and its dimension."""
         return self._embedder.model
 
-    async def passages(self, texts: Sequence[str]) -> Sequence[Embedding]:
+    async def passages(
+        self, texts: Sequence[str], *, settle: Settle = uncounted
+    ) -> Sequence[Embedding]:
         """Ask with every text redacted."""
-        return await self._embedder.passages([self._redact(text) for text in texts])
+        redacted = [self._redact(text) for text in texts]
+        return await self._embedder.passages(redacted, settle=settle)
 
-    async def query(self, text: str) -> Embedding:
+    async def query(self, text: str, *, settle: Settle = uncounted) -> Embedding:
         """Ask with the text redacted."""
-        return await self._embedder.query(self._redact(text))
+        return await self._embedder.query(self._redact(text), settle=settle)
 
 
 def _marked(kind: str, found: re.Match[str]) -> str:

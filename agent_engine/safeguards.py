@@ -178,6 +178,15 @@ class BudgetStore(Protocol):
         """
         ...
 
+    async def exceeded(
+        self, workspace_id: WorkspaceId, budgets: Sequence[Budget], *, tokens: int, usd: float
+    ) -> BudgetExceeded | None:
+        """Say by what the workspace's budget would be passed by so much that no run asks for.
+
+        Those of persons and channels are not looked at. Nothing is set aside.
+        """
+        ...
+
     async def release(self, reservation: str) -> None:
         """Give back what was not used, for the call failed. Safe to repeat."""
         ...

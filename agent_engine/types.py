@@ -552,7 +552,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCall:
-    """One call of a language model, as accounted."""
+    """One call of a model, as accounted; one for embeddings completes nothing."""
 
     model: str
     purpose: str

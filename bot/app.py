@@ -203,7 +203,14 @@ def _start_worker(worker: _Worker, works: Works, group: asyncio.TaskGroup) -> No
     group.create_task(worker.watch.run(works.bell))
     group.create_task(worker.durable.run())
     group.create_task(_house_keeper(works).run())
-    group.create_task(keep_embedded(works.memory, leases=works.leases, bell=works.bell))
+    job = keep_embedded(
+        works.memory,
+        works.embeddings,
+        budgets=_day_budgets(works),
+        leases=works.leases,
+        bell=works.bell,
+    )
+    group.create_task(job)
 
 
 async def _open_worker(works: Works, stack: AsyncExitStack) -> _Worker:

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
+from agent_engine.budgets import BudgetExceededError
 from agent_engine.clock import SystemClock
 from agent_engine.errors import EngineError, ModelError, ToolError
 from agent_engine.ports import ModelRequest, Role, Turn
 from agent_engine.redaction import Redaction
+from agent_engine.tokens import estimate_tokens
 from agent_engine.types import LIBRARY_SCOPE
 from bot.agents_file import model_names
-from bot.embeddings import KEYWORDS_ONLY, embedding_source, open_embedder
+from bot.embeddings import KEYWORDS_ONLY, EmbeddingSource, embedding_source, open_embedder
 from bot.errors import SlackError, SlackRefusedError
 from bot.manifest import missing_scopes, scope_losses
 from bot.mcp_pins import peek_at_pins
@@ -25,7 +27,9 @@ from bot.toolbox import Records, api_access, open_toolbox, sandbox_chooser, sear
 from storage.inspection import (
     Condition,
     count_embedded,
+    exceeded_today,
     inspect_database,
+    next_to_embed,
     why_not_writable,
 )
 
@@ -33,6 +37,7 @@ PROBE_S = 20.0
 CANNOT_SPEAK = "chat:write"
 """Without this scope nobody gets an answer."""
 _SEARCH_FIX = "set SERPER_API_KEY, BRAVE_API_KEY, TAVILY_API_KEY or SEARXNG_URL"
+_BUDGET_FIX = "raise the workspace's budget in [budgets], or wait for the next day"
 _CONDITIONS = {
     Condition.MISSING: "does not exist yet; `treadle run` will make it",
     Condition.OLDER: "answers; `treadle run` will bring its tables up to date",
@@ -211,20 +216,37 @@ async def _embeddings(settings: Settings) -> Finding:
             said = f"{source.description}: {why}; meanwhile {KEYWORDS_ONLY}"
             return replace(degraded, said=said, fix="check the key, the address and the model")
     said = f"{source.description}; {probe.dimension} numbers for a text"
-    counted = await _with_vector(settings, probe.model)
-    return replace(degraded, level=Level.GOOD, said=f"{said}{counted}", fix="")
+    try:
+        counted = await _with_vector(settings, probe.model)
+        waits = await _waits(settings, source, probe.model) if counted else ""
+    except (EngineError, OSError):
+        counted = waits = ""  # what is wrong with the database stands in its own line
+    level, fix = (Level.DEGRADED, _BUDGET_FIX) if waits else (Level.GOOD, "")
+    return replace(degraded, level=level, said=f"{said}{counted}{waits}", fix=fix)
 
 
 async def _with_vector(settings: Settings, model: str) -> str:
     """Say how many memories have a vector of the model; nothing while there are no tables."""
-    try:
-        found = await inspect_database(settings.database_url, home=settings.home)
-        if found.condition is not Condition.CURRENT:
-            return ""
-        done, of = await count_embedded(settings.database_url, model=model)
-    except (EngineError, OSError):
-        return ""  # what is wrong with the database stands in its own line
+    found = await inspect_database(settings.database_url, home=settings.home)
+    if found.condition is not Condition.CURRENT:
+        return ""
+    done, of = await count_embedded(settings.database_url, model=model)
     return f"; {done:,} of {of:,} memories have theirs"
+
+
+async def _waits(settings: Settings, source: EmbeddingSource, model: str) -> str:
+    """Say that the others wait, where the day's budget has no room for the next one."""
+    budgets, url = settings.file.day_budgets(), settings.database_url
+    if not budgets or source.place is None:
+        return ""
+    memory = await next_to_embed(url, model=model)
+    if memory is None:
+        return ""
+    tokens = estimate_tokens(memory.text)
+    exceeded = await exceeded_today(
+        url, memory.scope.workspace_id, budgets, tokens=tokens, usd=source.usd(tokens)
+    )
+    return "" if exceeded is None else f"; the others wait: {BudgetExceededError(exceeded).message}"
 
 
 async def _sandbox(settings: Settings) -> Finding:

@@ -65,6 +65,15 @@ class SqlBudgetStore:
         asked: Values = {"tokens": tokens, "usd": usd}
         return await self._database.write(lambda c: _reserve(c, whose, budgets, asked))
 
+    async def exceeded(
+        self, workspace_id: WorkspaceId, budgets: Sequence[Budget], *, tokens: int, usd: float
+    ) -> BudgetExceeded | None:
+        """Say by what the workspace's budget would be passed; see the port."""
+        asked: Values = {"tokens": tokens, "usd": usd}
+        return await self._database.read(
+            lambda c: exceeded_by_no_run(c, workspace_id, budgets, asked)
+        )
+
     async def release(self, reservation: str) -> None:
         """Give back what was not used. Safe to repeat."""
         gone = {"reservation": reservation}
@@ -97,6 +106,14 @@ def spent(connection: Connection, workspace_id: str, of: BudgetOf, whose: str) -
     return Spent(**{name: getattr(row, name) for name in _FIGURES})
 
 
+def exceeded_by_no_run(
+    connection: Connection, workspace_id: str, budgets: Sequence[Budget], asked: Values
+) -> BudgetExceeded | None:
+    """Return by what the workspace's budget would be passed by so much that no run asks for."""
+    whose = {"workspace_id": workspace_id, "channel_id": None, "requester": None}
+    return _exceeded(connection, whose, budgets, asked)
+
+
 def add_extension(connection: Connection, extension: Values) -> None:
     """Store what was added to a budget: the columns of a row, without its day."""
     execute(connection, _EXTEND, {**extension, "day": day_of(extension["at"])})
@@ -120,16 +137,23 @@ def _reserve(
     connection: Connection, whose: Values, budgets: Sequence[Budget], asked: Values
 ) -> str | BudgetExceeded:
     lock_in_workspace(connection, _LOCK, whose["workspace_id"])
-    for budget in budgets:
-        exceeded = _exceeded(connection, whose, budget, asked)
-        if exceeded is not None:
-            return exceeded
+    exceeded = _exceeded(connection, whose, budgets, asked)
+    if exceeded is not None:
+        return exceeded
     reservation = new_id()
     execute(connection, _RESERVE, {"id": reservation, **whose, **asked, "at": now_utc()})
     return reservation
 
 
 def _exceeded(
+    connection: Connection, whose: Values, budgets: Sequence[Budget], asked: Values
+) -> BudgetExceeded | None:
+    """Return by what the first of the budgets would be passed; None when all have room."""
+    found = (_exceeded_one(connection, whose, budget, asked) for budget in budgets)
+    return next((exceeded for exceeded in found if exceeded is not None), None)
+
+
+def _exceeded_one(
     connection: Connection, whose: Values, budget: Budget, asked: Values
 ) -> BudgetExceeded | None:
     """Return by what the budget would be passed; None when the call fits into it."""

@@ -19,10 +19,13 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.pool import NullPool
 
 from agent_engine.errors import StorageError
-from agent_engine.safeguards import ToolPin
+from agent_engine.memories import StoredMemory
+from agent_engine.safeguards import Budget, BudgetExceeded, ToolPin
+from agent_engine.types import WorkspaceId
+from storage.budgets import exceeded_by_no_run
 from storage.database import CONNECT_TIMEOUT_S, Dialect, address_of
 from storage.mcp_pins import all_pins
-from storage.memory.embedded import embedded
+from storage.memory.embedded import embedded, unembedded
 from storage.schema import REVISIONS, current_revision
 from storage.workers import sentence_of
 
@@ -82,6 +85,20 @@ async def count_embedded(url: str, *, model: str) -> tuple[int, int]:
     Of a database that is up to date. Raises StorageError.
     """
     return await _read_once(url, partial(embedded, model=model))
+
+
+async def next_to_embed(url: str, *, model: str) -> StoredMemory | None:
+    """Return the first memory that lacks a vector of this model; as ``count_embedded``."""
+    found = await _read_once(url, partial(unembedded, model=model, limit=1, after=0))
+    return found[0] if found else None
+
+
+async def exceeded_today(
+    url: str, workspace_id: WorkspaceId, budgets: Sequence[Budget], *, tokens: int, usd: float
+) -> BudgetExceeded | None:
+    """Say by what the workspace's budget of the day would be passed; as ``count_embedded``."""
+    asked = {"tokens": tokens, "usd": usd}
+    return await _read_once(url, lambda c: exceeded_by_no_run(c, workspace_id, budgets, asked))
 
 
 def why_not_writable(folder: Path) -> str:

@@ -55,8 +55,9 @@ from storage.memory.searching import Indexes
 from storage.opinions import opinions
 from storage.snapshots import read_steps_whole
 from storage.sub_tasks import start_sub_task
-from storage.tables import events, outputs, plans, reservations, runs, steps, tasks, usage, waits
+from storage.tables import events, outputs, plans, reservations, runs, steps, tasks, waits
 from storage.upsert import insert_or_replace
+from storage.usage_rows import write_usage
 
 _LOG = insert(events)
 _START = (
@@ -127,7 +128,6 @@ _CLOSE_WAITS = (
     .where(waits.c.run_id == bindparam("run"), waits.c.step == bindparam("number"))
     .values(over=True)
 )
-_INSERT_USAGE = insert(usage)
 _SETTLE = delete(reservations).where(reservations.c.id == bindparam("reservation"))
 
 
@@ -302,28 +302,16 @@ def _open_wait(connection: Connection, run: AnyRow, seq: int, event: WaitOpened)
 
 
 def _account(connection: Connection, run: AnyRow, event: ModelCalled) -> None:
-    execute(connection, _INSERT_USAGE, _usage_values(run, event))
-    if event.call.reservation is not None:
-        execute(connection, _SETTLE, {"reservation": event.call.reservation})
-
-
-def _usage_values(run: AnyRow, event: ModelCalled) -> Values:
-    call = event.call
-    return {
+    whose = {
         "run_id": run.id,
         "workspace_id": run.workspace_id,
         "channel_id": run.channel_id,
         "agent_id": run.agent_id,
         "requester": run.requester,
-        "model": call.model,
-        "purpose": call.purpose,
-        "prompt_tokens": call.prompt_tokens,
-        "completion_tokens": call.completion_tokens,
-        "usd": call.usd,
-        "duration_s": call.duration_s,
-        "estimated": call.estimated,
-        "at": event.at,
     }
+    write_usage(connection, whose, event.call, at=event.at)
+    if event.call.reservation is not None:
+        execute(connection, _SETTLE, {"reservation": event.call.reservation})
 
 
 def _log_row(run_id: str, seq: int, event: RunEvent) -> Values:

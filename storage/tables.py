@@ -355,10 +355,11 @@ usage = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     # No foreign key: what a day cost stands when the task is deleted.
-    Column("run_id", Text, nullable=False, index=True),
+    # Null, with channel and agent, for vectors that no run asked for.
+    Column("run_id", Text, index=True),
     Column("workspace_id", Text, nullable=False),
-    Column("channel_id", Text, nullable=False),
-    Column("agent_id", Text, nullable=False),
+    Column("channel_id", Text),
+    Column("agent_id", Text),
     Column("requester", Text),
     Column("model", Text, nullable=False),
     Column("purpose", Text, nullable=False),

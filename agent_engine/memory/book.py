@@ -11,7 +11,7 @@ from agent_engine.memories import (
     StoredMemory,
 )
 from agent_engine.memory.embeddings import Embedder
-from agent_engine.memory.stored import find
+from agent_engine.memory.stored import Shelves
 from agent_engine.types import UserId
 
 
@@ -46,7 +46,8 @@ class MemoryBook:
         kinds: Sequence[MemoryKind] = tuple(MemoryKind),
     ) -> Findings:
         """Return the held memories that fit the words best, of any kind or of these."""
-        return await find(self._store, [scope], words, tuple(kinds), limit, embedder=self._embedder)
+        shelves = Shelves(self._store, scope, embedder=self._embedder)
+        return await shelves.find(words, tuple(kinds), limit)
 
     async def personal_use(self, scope: MemoryScope, person: UserId) -> PersonalUse:
         """Say whether this person's own memories are used in the channel of this scope."""

@@ -7,20 +7,31 @@ one name. What cannot be such a vector is an error here and never reaches a row.
 import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from agent_engine.errors import ModelReplyError
 from agent_engine.memories import Embedding
+from agent_engine.types import ModelCall
 
 CACHED_TEXTS = 1_000
 """Of texts that others are looked for with, and again of texts that are to be found."""
 MOST_DIMENSIONS = 16_000
 """What pgvector can store."""
 
+Settle = Callable[[ModelCall], None]
+"""Counts what a server took for vectors; what is known already, or made here, takes nothing."""
+
+
+def uncounted(_call: ModelCall) -> None:
+    """Count nothing: for what is asked only to learn what the model is."""
+
 
 class Embedder(Protocol):
-    """A model for embeddings. All raise what ``ModelClient.complete`` raises."""
+    """A model for embeddings. All raise what ``ModelClient.complete`` raises.
+
+    ``settle`` is told of each request that a server answered, whatever becomes of the others.
+    """
 
     @property
     def model(self) -> str:
@@ -30,11 +41,13 @@ class Embedder(Protocol):
         """
         ...
 
-    async def passages(self, texts: Sequence[str]) -> Sequence[Embedding]:
+    async def passages(
+        self, texts: Sequence[str], *, settle: Settle = uncounted
+    ) -> Sequence[Embedding]:
         """Return a vector for each text that is to be found, in order."""
         ...
 
-    async def query(self, text: str) -> Embedding:
+    async def query(self, text: str, *, settle: Settle = uncounted) -> Embedding:
         """Return the vector of a text that others are looked for with."""
         ...
 
@@ -52,23 +65,26 @@ class CachedEmbedder:
         """The embedder's."""
         return self._embedder.model
 
-    async def passages(self, texts: Sequence[str]) -> Sequence[Embedding]:
+    async def passages(
+        self, texts: Sequence[str], *, settle: Settle = uncounted
+    ) -> Sequence[Embedding]:
         """Return a vector for each text; only those that are not known are asked for, each once."""
         digests = [_digest(text) for text in texts]
         vectors = {d: held for d in digests if (held := self._passages.get(d)) is not None}
         missing = {d: text for d, text in zip(digests, texts, strict=True) if d not in vectors}
-        found = await self._embedder.passages(tuple(missing.values())) if missing else ()
+        asked = tuple(missing.values())
+        found = await self._embedder.passages(asked, settle=settle) if asked else ()
         for digest, embedding in zip(missing, found, strict=True):
             self._passages.put(digest, embedding)
             vectors[digest] = embedding
         return [vectors[digest] for digest in digests]
 
-    async def query(self, text: str) -> Embedding:
+    async def query(self, text: str, *, settle: Settle = uncounted) -> Embedding:
         """Return the vector of the text; asked for when it is not known."""
         digest = _digest(text)
         embedding = self._queries.get(digest)
         if embedding is None:
-            embedding = await self._embedder.query(text)
+            embedding = await self._embedder.query(text, settle=settle)
             self._queries.put(digest, embedding)
         return embedding
 
@@ -90,6 +106,18 @@ def batches(sizes: Sequence[int], *, most_texts: int, most_size: int) -> Sequenc
         found[-1].append(at)
         size += its_size
     return found
+
+
+def name_and_dimension(model: str) -> tuple[str, int | None]:
+    """Return the model's name on its server, and the dimension behind it; None when there is none.
+
+    >>> name_and_dimension("text-embedding-3-small@512"), name_and_dimension("@cf/bge")
+    (('text-embedding-3-small', 512), ('@cf/bge', None))
+    """
+    name, _, dimension = model.rpartition("@")
+    if name and dimension.isascii() and dimension.isdigit() and int(dimension):
+        return name, int(dimension)
+    return model, None
 
 
 def embedding_from(name: str, numbers: Any, *, dimension: int | None = None) -> Embedding:  # noqa: ANN401 - whatever a model gave

@@ -27,7 +27,7 @@ from agent_engine.memories import (
 )
 from agent_engine.memory.base import MemoryResult, result_from, words_for
 from agent_engine.memory.book import MemoryBook
-from agent_engine.memory.embeddings import Embedder
+from agent_engine.memory.embeddings import Embedder, Settle
 from agent_engine.memory.stored import embedding_of, find
 from agent_engine.past_plans import PastRun, plan_words, told_plan, told_warning
 from agent_engine.tokens import estimate_tokens
@@ -90,7 +90,10 @@ class Recollection:
 
 @dataclass(frozen=True, slots=True)
 class LongTermMemory:
-    """The memories of all agents; each call works in the scope of one run."""
+    """The memories of all agents; each call works in the scope of one run.
+
+    What a server took for vectors goes to ``settle``: it is the run's.
+    """
 
     store: MemoryStore
     embedder: Embedder | None = field(default=None)
@@ -101,7 +104,7 @@ class LongTermMemory:
         """What people read of it."""
         return MemoryBook(self.store, embedder=self.embedder)
 
-    async def recall(self, run: RunSnapshot, goal: str) -> Recollection:
+    async def recall(self, run: RunSnapshot, goal: str, *, settle: Settle) -> Recollection:
         """Return what fits the goal best: lessons, memories of other kinds, and similar plans.
 
         Raises StorageError.
@@ -109,7 +112,9 @@ class LongTermMemory:
         kinds = (*TOLD, MemoryKind.LESSON, MemoryKind.EXAMPLE)
         most = 2 * (MOST_MEMORIES + MOST_LESSONS + MOST_PLANS)
         scopes = await self.scopes_of(run)
-        findings = await find(self.store, scopes, goal, kinds, most, embedder=self.embedder)
+        findings = await find(
+            self.store, scopes, goal, kinds, most, embedder=self.embedder, settle=settle
+        )
         found = _with_few_runs(
             [one.memory for one in findings.found if not _is_of_task(one.memory, run)]
         )
@@ -126,23 +131,28 @@ class LongTermMemory:
             scopes=tuple(scopes),
         )
 
-    async def search(self, run: RunSnapshot, query: str, limit: int) -> tuple[MemoryResult, ...]:
+    async def search(
+        self, run: RunSnapshot, query: str, limit: int, *, settle: Settle
+    ) -> tuple[MemoryResult, ...]:
         """Return what the run's scope holds about this, or what is newest when nothing is asked."""
         if not query.strip():
             return await self._newest(run, limit)
         scopes = await self.scopes_of(run)
-        findings = await find(self.store, scopes, query, TOLD, limit, embedder=self.embedder)
+        findings = await find(
+            self.store, scopes, query, TOLD, limit, embedder=self.embedder, settle=settle
+        )
         past = await self._past(run, [found.memory for found in findings.found])
         good = (one for one in findings.found if not _went_badly(one.memory, past))
         return tuple(result_from(found) for found in good)
 
-    async def fact(  # what, of which step, and who stands behind it
+    async def fact(  # noqa: PLR0913 - what, of which step, who stands behind it, who counts
         self,
         run: RunSnapshot,
         step: Step,
         key: str,
         value: object,
         *,
+        settle: Settle,
         trust: Trust = Trust.AGENT,
     ) -> Remembered | None:
         """Draft what a step was to remember; ``trust`` is the run's own.
@@ -164,7 +174,7 @@ class LongTermMemory:
             trust=Trust.PERSON if is_theirs else trust,
             state=MemoryState.HELD if is_theirs else MemoryState.PROPOSED,
             origin=_origin(run, step),
-            embedding=await embedding_of(self.embedder, text),
+            embedding=await embedding_of(self.embedder, text, settle=settle),
         )
         scope = await self._scope_of_facts(run) if is_theirs else MemoryScope.of_channel(run.scope)
         return Remembered(scope=scope, memory=memory)

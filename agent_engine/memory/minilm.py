@@ -16,7 +16,7 @@ from typing import Any
 
 from agent_engine.errors import ModelError, ModelRefusedError, ModelUnavailableError
 from agent_engine.memories import Embedding
-from agent_engine.memory.embeddings import batches, embedding_from
+from agent_engine.memory.embeddings import Settle, batches, embedding_from, uncounted
 from agent_engine.memory.wordpiece import WordPiece
 
 NAME = "all-MiniLM-L6-v2-int8"
@@ -52,7 +52,12 @@ class MiniLM:
         """The model and its dimension."""
         return f"{NAME}@{DIMENSION}"
 
-    async def passages(self, texts: Sequence[str]) -> Sequence[Embedding]:
+    async def passages(
+        self,
+        texts: Sequence[str],
+        *,
+        settle: Settle = uncounted,  # noqa: ARG002 - a model of this machine charges nobody
+    ) -> Sequence[Embedding]:
         """Return a vector for each text, in order; between batches others get their turn."""
         loop = asyncio.get_running_loop()
         by_length = sorted(range(len(texts)), key=lambda at: len(texts[at]))
@@ -65,9 +70,9 @@ class MiniLM:
             found.update(zip(places, vectors, strict=True))
         return [found[at] for at in range(len(texts))]
 
-    async def query(self, text: str) -> Embedding:
+    async def query(self, text: str, *, settle: Settle = uncounted) -> Embedding:
         """Return the vector of the text; this model makes no difference."""
-        [embedding] = await self.passages([text])
+        [embedding] = await self.passages([text], settle=settle)
         return embedding
 
     async def aclose(self) -> None:

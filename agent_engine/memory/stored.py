@@ -5,6 +5,8 @@ makes vectors anew gives it one later.
 """
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -21,8 +23,8 @@ from agent_engine.memories import (
     Query,
 )
 from agent_engine.memory.base import MemoryResult, content_of, result_from, words_for
-from agent_engine.memory.embeddings import Embedder
-from agent_engine.types import now_utc
+from agent_engine.memory.embeddings import Embedder, Settle
+from agent_engine.types import ModelCall, WorkspaceId, now_utc
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +39,17 @@ class Shelves:
     origin: Origin = field(default_factory=Origin, kw_only=True)
     """Where what is kept comes from."""
 
+    async def find(self, text: str, kinds: tuple[MemoryKind, ...], limit: int) -> Findings:
+        """Search by words and meaning for no run: what that costs is the workspace's."""
+        store, scope, embedder = self.store, self.scope, self.embedder
+        async with accounted(store, scope.workspace_id) as settle:
+            return await find(store, [scope], text, kinds, limit, embedder=embedder, settle=settle)
+
     async def search(
         self, query: str, kinds: tuple[MemoryKind, ...], limit: int
     ) -> tuple[MemoryResult, ...]:
         """Return what fits best by words and meaning, recent things a little before old ones."""
-        findings = await find(self.store, [self.scope], query, kinds, limit, embedder=self.embedder)
+        findings = await self.find(query, kinds, limit)
         return tuple(result_from(found) for found in findings.found)
 
 
@@ -55,17 +63,19 @@ class ScopedMemory:
 
     async def store(self, key: str, value: Any, ttl: float | None = None) -> None:  # noqa: ANN401 - any JSON value
         """Keep the value; ``ttl`` in seconds. The newest value of a key replaces older ones."""
-        text = words_for(key, value)
+        text, shelves = words_for(key, value), self._shelves
+        async with accounted(shelves.store, shelves.scope.workspace_id) as settle:
+            embedding = await embedding_of(shelves.embedder, text, settle=settle)
         memory = NewMemory(
             kind=self.kind,
             key=key,
             content=value,
             text=text,
-            origin=self._shelves.origin,
+            origin=shelves.origin,
             expires_at=None if ttl is None else now_utc() + timedelta(seconds=ttl),
-            embedding=await embedding_of(self._shelves.embedder, text),
+            embedding=embedding,
         )
-        await self._shelves.store.keep(self._shelves.scope, memory)
+        await shelves.store.keep(shelves.scope, memory)
 
     async def retrieve(self, key: str) -> Any | None:  # noqa: ANN401 - any JSON value
         """Return the newest value of the key and count the access; None when there is none."""
@@ -77,6 +87,17 @@ class ScopedMemory:
         return await self._shelves.search(query, (self.kind,), limit)
 
 
+@asynccontextmanager
+async def accounted(store: MemoryStore, workspace_id: WorkspaceId) -> AsyncIterator[Settle]:
+    """Record for the workspace what is settled within, failed or not: it belongs to no run."""
+    calls: list[ModelCall] = []
+    try:
+        yield calls.append
+    finally:
+        if calls:
+            await store.account(workspace_id, calls)
+
+
 async def find(  # noqa: PLR0913 - whose, what, and how much
     store: MemoryStore,
     scopes: list[MemoryScope],
@@ -85,24 +106,25 @@ async def find(  # noqa: PLR0913 - whose, what, and how much
     limit: int,
     *,
     embedder: Embedder | None,
+    settle: Settle,
 ) -> Findings:
     """Search by words and, where that is possible now, by meaning."""
-    embedding = await embedding_of(embedder, text, asks=True)
+    embedding = await embedding_of(embedder, text, asks=True, settle=settle)
     return await store.search(
         scopes, Query(text=text, embedding=embedding, kinds=kinds, limit=limit)
     )
 
 
 async def embedding_of(
-    embedder: Embedder | None, text: str, *, asks: bool = False
+    embedder: Embedder | None, text: str, *, settle: Settle, asks: bool = False
 ) -> Embedding | None:
     """Return the text as a vector; None where there is no model for it, or it fails now."""
     if embedder is None:
         return None
     try:
         if asks:
-            return await embedder.query(text)
-        [embedding] = await embedder.passages([text])
+            return await embedder.query(text, settle=settle)
+        [embedding] = await embedder.passages([text], settle=settle)
     except ModelError as error:
         logger.warning("not_embedded", extra={"model": embedder.model, "error": error.message})
         return None

@@ -4,7 +4,7 @@ from typing import Any
 
 from agent_engine.errors import RequestError
 from agent_engine.memories import MemoryKind
-from agent_engine.memory.stored import ScopedMemory
+from agent_engine.memory.stored import ScopedMemory, accounted
 
 
 class VectorMemory(ScopedMemory):
@@ -21,8 +21,9 @@ class VectorMemory(ScopedMemory):
         """
         import numpy as np  # noqa: PLC0415  # only where there are vectors
 
-        embedder = self._shelves.embedder
-        if embedder is None:
+        shelves = self._shelves
+        if shelves.embedder is None:
             raise RequestError("no model for embeddings is configured")
-        [embedding] = await embedder.passages([text])
+        async with accounted(shelves.store, shelves.scope.workspace_id) as settle:
+            [embedding] = await shelves.embedder.passages([text], settle=settle)
         return np.frombuffer(embedding.vector, np.float32)

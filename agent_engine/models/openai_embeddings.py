@@ -17,11 +17,19 @@ from typing import Any
 
 from agent_engine.errors import ModelRefusedError, ModelReplyError, ModelUnavailableError
 from agent_engine.memories import Embedding
-from agent_engine.memory.embeddings import batches, embedding_from
+from agent_engine.memory.embeddings import (
+    Settle,
+    batches,
+    embedding_from,
+    name_and_dimension,
+    uncounted,
+)
 from agent_engine.models.openai_client import OpenAIClient, sendable
-from agent_engine.models.replies import ModelBusyError
+from agent_engine.models.replies import ModelBusyError, count_told
 from agent_engine.models.retry import Retries, RetryPolicy
+from agent_engine.ports import Price
 from agent_engine.tokens import estimate_tokens, shorten
+from agent_engine.types import ModelCall
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +41,7 @@ TIMEOUT_S, TIMEOUT_PER_TEXT_S = 10.0, 0.5
 """A server on a processor makes a few vectors a second."""
 PATIENCE = RetryPolicy(attempts=3, longest_delay_s=5.0, longest_retry_after_s=20.0)
 """A search without vectors finds something too, and who makes them later is patient itself."""
+PURPOSE = "embedding"
 
 _ABOUT_SIZE = re.compile(
     r"context (?:length|size|window)|too (?:long|large|many)|\d tokens\b|batch", re.IGNORECASE
@@ -72,21 +81,24 @@ class ServerEmbedder:
         base_url: ends in ``/v1`` as a rule; None for OpenAI itself.
         api_key: None for servers that want none.
         timeout_s: given to every request, however many texts it has.
+        price: of its prompt tokens; it writes none.
         retries: how patient to be.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is known of the model and its server
         self,
         model: str,
         *,
         base_url: str | None = None,
         api_key: str | None = None,
         timeout_s: float | None = None,
+        price: Price | None = None,
         retries: Retries | None = None,
     ) -> None:
         self._name, self._wanted_dimension = name_and_dimension(model)
         self._dimension = self._wanted_dimension
         self._timeout_s = timeout_s
+        self._price = price
         self._client = OpenAIClient(base_url, api_key=api_key)
         self._retries = retries or Retries(PATIENCE)
         self._wording = next((w for w in _WORDINGS if w.names.search(self._name)), _PLAIN)
@@ -98,27 +110,32 @@ class ServerEmbedder:
         """The model and, once it is known, its dimension."""
         return self._name if self._dimension is None else f"{self._name}@{self._dimension}"
 
-    async def passages(self, texts: Sequence[str]) -> Sequence[Embedding]:
+    async def passages(
+        self, texts: Sequence[str], *, settle: Settle = uncounted
+    ) -> Sequence[Embedding]:
         """Return a vector for each text, in order."""
-        return await self._embedded([self._wording.passage + text for text in texts], "document")
+        worded = [self._wording.passage + text for text in texts]
+        return await self._embedded(worded, "document", settle)
 
-    async def query(self, text: str) -> Embedding:
+    async def query(self, text: str, *, settle: Settle = uncounted) -> Embedding:
         """Return the vector of the text."""
-        [embedding] = await self._embedded([self._wording.query + text], "query")
+        [embedding] = await self._embedded([self._wording.query + text], "query", settle)
         return embedding
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _embedded(self, texts: Sequence[str], kind: str) -> Sequence[Embedding]:
+    async def _embedded(
+        self, texts: Sequence[str], kind: str, settle: Settle
+    ) -> Sequence[Embedding]:
         """Ask as often as needed; what a refusal says of sizes is kept to from then on."""
         found: list[Embedding] = []
         while len(found) < len(texts):
             batch = self._next_batch(texts[len(found) : len(found) + self._most_texts])
-            once = partial(self._once, batch, kind)
+            once = partial(self._once, batch, kind, settle)
             try:
-                found += await self._retries.ask(once, model=self._name, purpose="embedding")
+                found += await self._retries.ask(once, model=self._name, purpose=PURPOSE)
             except ModelRefusedError as error:
                 if not self._learn(error, batch):
                     # It was not the size after all, so nothing was learnt about that.
@@ -132,7 +149,7 @@ class ServerEmbedder:
         first = batches(sizes, most_texts=self._most_texts, most_size=MOST_TOKENS)[0]
         return [short[at] for at in first]
 
-    async def _once(self, texts: Sequence[str], kind: str) -> list[Embedding]:
+    async def _once(self, texts: Sequence[str], kind: str, settle: Settle) -> list[Embedding]:
         """Send one request and read what came."""
         started = time.monotonic()
         timeout_s = self._timeout_s or TIMEOUT_S + TIMEOUT_PER_TEXT_S * len(texts)
@@ -146,13 +163,14 @@ class ServerEmbedder:
                 raise
             # Some say 500 for what is too long; asking the same again would be no use.
             raise ModelRefusedError(error.message, status=_TOO_LARGE) from error
+        # Before it is read: junk has been charged for, too.
+        settle(self._called(data, texts, time.monotonic() - started))
         found = [
             embedding_from(self._name, numbers, dimension=self._dimension)
             for numbers in read_vectors(data, count=len(texts))
         ]
         if self._dimension is None:
             self._dimension = found[0].dimension
-        self._account(data, texts, time.monotonic() - started)
         return found
 
     def _body(self, texts: Sequence[str], kind: str) -> dict[str, Any]:
@@ -185,24 +203,22 @@ class ServerEmbedder:
         self._most_texts = MOST_TEXTS
         return True
 
-    def _account(self, data: object, texts: Sequence[str], took_s: float) -> None:
+    def _called(self, data: object, texts: Sequence[str], took_s: float) -> ModelCall:
+        """Return the request as it is accounted, and log it."""
         told = _tokens_told(data)
-        tokens = sum(map(estimate_tokens, texts)) if told is None else told
+        tokens = told or sum(map(estimate_tokens, texts))
         facts = {"model": self.model, "texts": len(texts), "tokens": tokens}
-        more = {"estimated": told is None, "duration_s": round(took_s, 3)}
+        more = {"estimated": not told, "duration_s": round(took_s, 3)}
         logger.info("texts_embedded", extra={**facts, **more})
-
-
-def name_and_dimension(model: str) -> tuple[str, int | None]:
-    """Return the model's name on its server, and the dimension behind it; None when there is none.
-
-    >>> name_and_dimension("text-embedding-3-small@512"), name_and_dimension("@cf/bge")
-    (('text-embedding-3-small', 512), ('@cf/bge', None))
-    """
-    name, _, dimension = model.rpartition("@")
-    if name and dimension.isascii() and dimension.isdigit() and int(dimension):
-        return name, int(dimension)
-    return model, None
+        return ModelCall(
+            model=self._name,
+            purpose=PURPOSE,
+            prompt_tokens=tokens,
+            completion_tokens=0,
+            usd=None if self._price is None else self._price.usd(prompt_tokens=tokens),
+            duration_s=took_s,
+            estimated=not told,
+        )
 
 
 def read_vectors(data: object, *, count: int) -> list[Any]:
@@ -234,9 +250,10 @@ def _numbers(told: object) -> object:
         raise ModelReplyError("the embedding model sent something that is no vector") from error
 
 
-def _tokens_told(data: object) -> int | None:
+def _tokens_told(data: object) -> int:
+    """Return how many tokens the server says it took; 0 where it says nothing of them."""
     usage = data.get("usage") if isinstance(data, Mapping) else None
     if not isinstance(usage, Mapping):
-        return None
-    told = usage.get("prompt_tokens", usage.get("total_tokens"))
-    return told if isinstance(told, int) and not isinstance(told, bool) and told >= 0 else None
+        return 0
+    names = ("prompt_tokens", "total_tokens")
+    return next((told for name in names if (told := count_told(usage.get(name)))), 0)

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 from agent_engine.ports import Price
 
-_TOKENS_PER_PRICE = 1_000_000
-
 
 def price_of(prices: Mapping[str, Price], model: str) -> Price | None:
     """Return the model's price: its own entry, else the longest entry it is a dated version of.
@@ -27,8 +25,7 @@ def cost_usd(
     price = price_of(prices, model)
     if price is None:
         return None
-    total = prompt_tokens * price.prompt_usd + completion_tokens * price.completion_usd
-    return total / _TOKENS_PER_PRICE
+    return price.usd(prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
 
 
 def _is_version_of(model: str, name: str) -> bool:

@@ -114,10 +114,11 @@ def _arguments(function: Mapping[str, Any]) -> str:
 def _usage(usage: object) -> tuple[int | None, int | None]:
     if not isinstance(usage, Mapping):
         return None, None
-    return _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    return count_told(usage.get("prompt_tokens")), count_told(usage.get("completion_tokens"))
 
 
-def _count(value: object) -> int | None:
+def count_told(value: object) -> int | None:
+    """Return how many tokens a server says it took; None where it says no such thing."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         return None
     return value

@@ -24,7 +24,7 @@ from agent_engine.memories import (
     StoredMemory,
 )
 from agent_engine.past_plans import PastRun
-from agent_engine.types import RunId, UserId, WorkspaceId, now_utc
+from agent_engine.types import ModelCall, RunId, UserId, WorkspaceId, now_utc
 from storage.database import Database
 from storage.memory import changing, embedded, finding, forgetting, keeping, listing, personal
 from storage.memory.rows import memory_from
@@ -32,6 +32,7 @@ from storage.memory.searching import Indexes
 from storage.memory.shelves import shelves_of
 from storage.past_runs import past_runs
 from storage.tables import memories
+from storage.usage_rows import write_usage
 
 _MERGED = (MemoryKind.FACT, MemoryKind.LESSON)
 """Kinds of which the same in other words is kept once; each task is an episode of its own."""
@@ -132,6 +133,10 @@ class SqlMemoryStore:
         """Return how many held memories have a vector of this model, and how many there are."""
         return await self._database.read(lambda c: embedded.embedded(c, model))
 
+    async def account(self, workspace_id: WorkspaceId, calls: Sequence[ModelCall]) -> None:
+        """Record what vectors cost that no run asked for; it counts in the workspace's day."""
+        await self._database.write(lambda c: _account(c, workspace_id, calls))
+
     # -- units of work ---------------------------------------------------------------------------
 
     async def _nearly(self, scope: MemoryScope, memory: NewMemory) -> int | None:
@@ -143,6 +148,11 @@ class SqlMemoryStore:
                 c, self._indexes, shelves_of(c, [scope], [memory.kind]), memory
             )
         )
+
+
+def _account(connection: Connection, workspace_id: WorkspaceId, calls: Sequence[ModelCall]) -> None:
+    for call in calls:
+        write_usage(connection, {"workspace_id": workspace_id}, call, at=now_utc())
 
 
 def _newest(connection: Connection, scope: MemoryScope, key: str) -> StoredMemory | None:

@@ -23,6 +23,8 @@ from storage.audit import SqlAuditLog
 from storage.budgets import SqlBudgetStore, spent
 from storage.database import open_database
 from storage.housekeeping import SqlHousekeeping
+from storage.memory.indexes import indexes_of
+from storage.memory.store import SqlMemoryStore
 from tests.contract.house import ALICE, BOB, CHANNEL, WORKSPACE, House, answered
 from tests.contract.racing import meeting
 
@@ -120,6 +122,24 @@ async def test_another_workspace_has_its_own_day(house, budgets) -> None:
     await house.commit(run, called(100))
     elsewhere = await budgets.spent_today(WorkspaceId("T2"), person=ALICE, channel=CHANNEL)
     assert elsewhere.person == elsewhere.channel == elsewhere.workspace == Spent()
+
+
+async def test_what_no_run_asks_for_is_held_by_the_workspaces_budget_alone(house, budgets) -> None:
+    run = await run_of(house, "1.0")
+    await house.commit(run, called(150))
+    memories = SqlMemoryStore(house.database, indexes_of(house.database))
+    await memories.account(WORKSPACE, [called(20).call])
+
+    async def fits(tokens: int, *, usd: float = 0.0, workspace: str = WORKSPACE) -> BudgetOf | None:
+        found = await budgets.exceeded(WorkspaceId(workspace), ALL_OF_THEM, tokens=tokens, usd=usd)
+        return exceeded(found)
+
+    assert await fits(10) is None
+    assert await fits(11) is BudgetOf.WORKSPACE
+    assert await fits(180, workspace="T2") is None
+    assert await held(house) == 0
+    today = await budgets.spent_today(WORKSPACE, person=ALICE, channel=CHANNEL)
+    assert (today.person.tokens, today.channel.tokens, today.workspace.tokens) == (150, 150, 170)
 
 
 async def test_yesterday_does_not_count(house, budgets) -> None:

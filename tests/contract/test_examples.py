@@ -12,6 +12,7 @@ from agent_engine.actions import failure, success
 from agent_engine.commands import Rate, Unrate
 from agent_engine.events import Ended, PlanMade, StepFinished, StepStarted
 from agent_engine.memories import MemoryKind, MemoryScope, MemoryState, StoredMemory
+from agent_engine.memory.embeddings import uncounted
 from agent_engine.memory.long_term import LongTermMemory, Recollection
 from agent_engine.places import NewPost, PostKind
 from agent_engine.types import (
@@ -128,7 +129,9 @@ async def examples(store: SqlMemoryStore, run: RunSnapshot) -> list[StoredMemory
 async def told(
     house: House, memory: LongTermMemory, ts: str = "9.0", channel: ChannelId = CHANNEL
 ) -> Recollection:
-    return await memory.recall(await begun(house, ts, said=NEXT, channel=channel), NEXT)
+    return await memory.recall(
+        await begun(house, ts, said=NEXT, channel=channel), NEXT, settle=uncounted
+    )
 
 
 def words(recalled: Recollection) -> str:
@@ -258,7 +261,7 @@ async def test_a_similar_task_is_told_of_the_plan_once_with_its_figures_and_rati
     uses = recalled.event(now_utc())
     assert uses is not None
     assert {use.kind for use in uses.uses} == {"example", "episode"}
-    assert (await memory.recall(run, PROBLEM)).plans == ()
+    assert (await memory.recall(run, PROBLEM, settle=uncounted)).plans == ()
 
 
 async def test_a_plan_that_nobody_rated_is_told_as_such(
@@ -281,7 +284,10 @@ async def test_what_was_rated_low_is_only_a_warning_and_its_result_no_memory(
     assert "do not repeat: rated low by 1" in words(recalled)
     assert "the shop is closed" in words(recalled)
     assert "It is 12." not in words(recalled)
-    assert await memory.search(await begun(house, "8.0", said=NEXT), PROBLEM, 9) == ()
+    assert (
+        await memory.search(await begun(house, "8.0", said=NEXT), PROBLEM, 9, settle=uncounted)
+        == ()
+    )
     await unrate(house, 1)
     assert len((await told(house, memory, "7.0")).memories) == 1
 
@@ -312,11 +318,11 @@ async def test_an_example_is_told_where_only_the_episode_of_its_run_is_found(
     await rate(house)
     [example] = await examples(store, run)
     asker = await begun(house, "9.0", said="the answer It is 12.")
-    [plan] = (await memory.recall(asker, "12.")).plans
+    [plan] = (await memory.recall(asker, "12.", settle=uncounted)).plans
     assert plan.use == MemoryUse(id=example.id, kind="example")
     assert "rated well by 1" in plan.words
     await store.forget(example.scope, [example.id])
-    assert (await memory.recall(asker, "12.")).plans == ()
+    assert (await memory.recall(asker, "12.", settle=uncounted)).plans == ()
 
 
 async def test_any_number_of_runs_is_read_in_one_statement_and_none_for_nothing(
@@ -331,11 +337,11 @@ async def test_any_number_of_runs_is_read_in_one_statement_and_none_for_nothing(
     fetch_all = storage.past_runs.fetch_all
     asker = await begun(house, "9.0", said=NEXT)
     monkeypatch.setattr("storage.past_runs.fetch_all", counted)
-    assert (await memory.recall(asker, NEXT)).event(now_utc()) is None
+    assert (await memory.recall(asker, NEXT, settle=uncounted)).event(now_utc()) is None
     assert read == []
     for at in range(1, 4):
         await done(house, memory, f"{at}.0")
         await rate(house, ts=f"{at}.05")
     read.clear()
-    assert len((await memory.recall(asker, NEXT)).plans) == 3
+    assert len((await memory.recall(asker, NEXT, settle=uncounted)).plans) == 3
     assert len(read) == 1

@@ -23,6 +23,7 @@ from agent_engine.memories import (
     Query,
 )
 from agent_engine.memory.book import MemoryBook
+from agent_engine.memory.embeddings import uncounted
 from agent_engine.memory.hybrid import HybridMemory
 from agent_engine.memory.long_term import LongTermMemory
 from agent_engine.memory.stored import Shelves
@@ -153,8 +154,8 @@ PROBES = {
 """By the method's name; each is given a scope that is not the memory's."""
 OF_A_WORKSPACE = {"forget_from": _forget_from}
 """By design across scopes, within one workspace."""
-OF_NO_SCOPE = {"unembedded", "embed", "embedded"}
-"""The job that makes vectors; nothing that it reads reaches people or a planner."""
+OF_NO_SCOPE = {"unembedded", "embed", "embedded", "account"}
+"""The job that makes vectors and what they cost: nothing of it reaches people or a planner."""
 
 
 OF_RUNS = {"past_runs"}
@@ -248,9 +249,9 @@ async def use(house, run, person, wanted):
 
 
 async def recalled(memory, run):
-    told = await memory.recall(run, "what is the safe word?")
-    found = await memory.search(run, "safe word", 9)
-    newest = await memory.search(run, "", 9)
+    told = await memory.recall(run, "what is the safe word?", settle=uncounted)
+    found = await memory.search(run, "safe word", 9, settle=uncounted)
+    newest = await memory.search(run, "", 9, settle=uncounted)
     assert bool(told.memories) == bool(found) == bool(newest)
     return [one.text for one in told.memories]
 

@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import select, update
 
+from agent_engine.budgets import DayBudgets
 from agent_engine.errors import (
     ModelRefusedError,
     ModelReplyError,
@@ -13,8 +16,11 @@ from agent_engine.errors import (
 )
 from agent_engine.memories import MemoryKind, MemoryScope, MemoryState, NewMemory, Query
 from agent_engine.memory import reembedding
-from agent_engine.memory.reembedding import BATCH, IDLE_S, STANDBY_S, Reembedding
-from agent_engine.types import AgentId
+from agent_engine.memory.reembedding import BATCH, HELD_S, IDLE_S, STANDBY_S, Reembedding
+from agent_engine.safeguards import Budget, BudgetOf
+from agent_engine.types import AgentId, WorkspaceId, now_utc
+from storage import tables
+from storage.budgets import SqlBudgetStore
 from storage.memory import changing
 from storage.memory.indexes import indexes_of
 from storage.memory.store import SqlMemoryStore
@@ -36,11 +42,13 @@ class Job:
         self.ours = True
         self.now = 0.0
         self.after_wait = lambda: None
+        self.budgets = None
 
     async def run(self):
         job = Reembedding(
             self.store,
             self.embedder,
+            check=self._check,
             is_ours=self._is_ours,
             wait=self._wait,
             sleep=self._sleep,
@@ -50,6 +58,10 @@ class Job:
             with pytest.raises(asyncio.CancelledError):
                 await job.run()
         return self
+
+    async def _check(self, workspace_id, tokens):
+        if self.budgets is not None:
+            await self.budgets.check(workspace_id, tokens=tokens, usd=tokens / 1_000)
 
     async def _is_ours(self):
         return self.ours
@@ -228,8 +240,8 @@ async def test_an_endpoint_that_fails_is_asked_less_and_less_and_nothing_is_lost
 class Revoked(LetterEmbedder):
     """Its key is taken away once the model is known."""
 
-    async def passages(self, texts):
-        found = await super().passages(texts)
+    async def passages(self, texts, **more):
+        found = await super().passages(texts, **more)
         if self.error is None and texts != ["ready"]:
             self.error = ModelRefusedError("wrong key", status=401)
             raise self.error
@@ -291,8 +303,8 @@ class Failing:
 class Picky(LetterEmbedder):
     """Refuses all that is asked for together with a text it does not like."""
 
-    async def passages(self, texts):
-        found = await super().passages(texts)
+    async def passages(self, texts, **more):
+        found = await super().passages(texts, **more)
         if any("poison" in text for text in texts):
             raise ModelRefusedError("bad input", status=400)
         return found
@@ -341,3 +353,103 @@ async def test_what_lacks_a_vector_is_told_oldest_first_whatever_it_has_instead(
     assert await missing(limit=2, after=expected[1]) == expected[2:4]
     assert await missing(limit=9, after=expected[-1]) == []
     assert await store.embedded((await NEW.passages(["x"]))[0].model) == (1, 6)
+
+
+# -- what it costs -------------------------------------------------------------------------------
+
+ELSEWHERE = MemoryScope(workspace_id=WorkspaceId("T2"), channel_id=CHANNEL, agent_id=AgentId("A1"))
+
+
+def charging(tokens=2):
+    embedder = LetterEmbedder("new", 9)
+    embedder.tokens_per_text = tokens
+    return embedder
+
+
+async def recorded(house):
+    """Return the workspace and tokens of each request, and check that they are no run's."""
+    u = tables.usage.c
+    columns = (u.run_id, u.channel_id, u.agent_id, u.requester, u.workspace_id, u.prompt_tokens)
+    statement = select(*columns).order_by(u.id)
+    rows = await house.database.read(lambda c: c.execute(statement).all())
+    assert all(row[:4] == (None,) * 4 for row in rows)
+    return [tuple(row[4:]) for row in rows]
+
+
+def day_budgets(house, **caps):
+    budget = Budget(of=BudgetOf.WORKSPACE, **caps)
+    return DayBudgets([budget], SqlBudgetStore(house.database))
+
+
+async def a_day_later(house):
+    """Let all that was used have been used yesterday."""
+    yesterday = update(tables.usage).values(at=now_utc() - timedelta(days=1))
+    await house.database.write(lambda c: c.execute(yesterday))
+
+
+async def test_what_it_takes_is_recorded_for_the_workspace_of_the_memories(store, house) -> None:
+    await keep(store, "aaa", "bbb")
+    await store.keep(ELSEWHERE, NewMemory(kind=MemoryKind.NOTE, text="ccc"))
+    job = await Job(store, charging()).run()
+    assert job.embedder.asked == [("ready",), ("aaa", "bbb"), ("ccc",)]
+    assert await recorded(house) == [(WORKSPACE, 4), ("T2", 2)]
+
+
+async def test_what_a_model_of_this_machine_makes_is_recorded_nowhere(store, house) -> None:
+    await keep(store, "aaa")
+    await Job(store, LetterEmbedder("new", 9)).run()
+    assert await recorded(house) == []
+
+
+async def test_what_was_taken_for_texts_that_were_refused_is_recorded_too(store, house) -> None:
+    await keep(store, "poison", "aaa")
+    picky = Picky("new", 9)
+    picky.tokens_per_text = 3
+    await Job(store, picky).run()
+    assert await recorded(house) == [(WORKSPACE, 6), (WORKSPACE, 3), (WORKSPACE, 3)]
+
+
+@pytest.mark.parametrize("caps", [{"tokens": 9}, {"usd": 0.009}])
+async def test_a_budget_of_the_day_holds_it_and_the_next_day_it_goes_on(
+    store, house, caplog, monkeypatch, caps
+) -> None:
+    await keep(store, *(f"text {n}" for n in range(6)))  # each is taken for 2 tokens
+    job = Job(store, charging())
+    job.budgets = day_budgets(house, **caps)
+    whole_sleep, used = job._sleep, []
+
+    async def sleep(seconds):
+        await whole_sleep(seconds)
+        if seconds == HELD_S and job.slept.count(HELD_S) % 3 == 0:
+            used.append(sum(tokens for _, tokens in await recorded(house)) - sum(used))
+            await a_day_later(house)
+            monkeypatch.setattr(reembedding, "now_utc", lambda: now_utc() + timedelta(days=1))
+
+    job._sleep = sleep
+    await job.run()
+    assert used == [8]
+    assert job.slept.count(HELD_S) == 3
+    assert await store.embedded(NEW.model) == (6, 6)
+    batches = [len(texts) for texts in job.embedder.asked if texts != ("ready",)]
+    assert batches == [3, 1, 2]
+    [told] = [r for r in caplog.records if r.message == "memories_wait_for_budget"]
+    assert told.why.startswith("the workspace's budget for today allows no more: ")
+
+
+async def test_each_day_that_it_is_held_is_told_once(store, house, caplog, monkeypatch) -> None:
+    await keep(store, "text 1", "text 2")
+    job = Job(store, charging())
+    job.budgets = day_budgets(house, tokens=1)
+
+    async def sleep(seconds):
+        job.slept.append(seconds)
+        if len(job.slept) == 4:
+            monkeypatch.setattr(reembedding, "now_utc", lambda: now_utc() + timedelta(days=1))
+        if len(job.slept) == 8:
+            raise asyncio.CancelledError
+
+    job._sleep = sleep
+    await job.run()
+    assert job.slept == [HELD_S] * 8
+    assert [r.message for r in caplog.records].count("memories_wait_for_budget") == 2
+    assert job.embedder.asked == [("ready",)] * 8

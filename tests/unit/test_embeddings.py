@@ -116,6 +116,24 @@ async def test_a_model_for_embeddings_is_never_asked_to_talk() -> None:
     assert (await find_model(alone)).is_offline
 
 
+@pytest.mark.parametrize(
+    ("toml", "named"),
+    [
+        ("[prices.emb]", "emb@512"),
+        ("[prices.'emb@512']", "emb@512"),
+        ("[models.v]\nmodel = 'emb@512'\n[prices.emb]", "v"),
+        ("[models.v]\nmodel = 'emb'\n[prices.v]", "v"),
+        ("[models.v.price]", "v"),
+    ],
+)
+async def test_it_has_the_price_of_its_name_with_or_without_the_dimension(toml, named) -> None:
+    priced = f"{toml}\nprompt_usd = 0.02\ncompletion_usd = 0\n"
+    source = await chosen(priced, OPENAI_API_KEY=KEY, TREADLE_EMBEDDING_MODEL=named)
+    assert source.usd(1_000_000) == pytest.approx(0.02)
+    other = await chosen("", OPENAI_API_KEY=KEY, TREADLE_EMBEDDING_MODEL="other")
+    assert (other.price, other.usd(1_000_000)) == (None, 0.0)
+
+
 async def test_a_named_model_without_a_server_is_said_with_the_fix() -> None:
     source = await chosen(TREADLE_EMBEDDING_MODEL="emb")
     assert source.is_none
@@ -165,6 +183,27 @@ async def test_the_doctor_says_the_dimension_and_how_many_memories_have_a_vector
     assert while_open == after
     assert after.said.endswith("; 1 of 3 memories have theirs")
     assert after.level is Level.GOOD
+
+
+async def test_the_doctor_says_that_the_job_waits_for_the_budget_of_the_day(tmp_path) -> None:
+    server = OpenAIServer(in_order(Says(text="")))
+    async with server.running() as url:
+        facts = {
+            "OPENAI_BASE_URL": url,
+            "TREADLE_EMBEDDING_MODEL": "letters",
+            "TREADLE_HOME": tmp_path,
+        }
+        scarce, ample = (
+            configured(f"[budgets]\nworkspace_tokens_per_day = {cap}", **facts) for cap in (5, 50)
+        )
+        async with open_database(scarce.database_url) as database:
+            store = SqlMemoryStore(database, indexes_of(database))
+            await store.keep(HERE, NewMemory(kind=MemoryKind.NOTE, text="x" * 30))
+        waits, works = await _embeddings(scarce), await _embeddings(ample)
+    assert "; 0 of 1 memories have theirs; the others wait: the workspace's budget" in waits.said
+    assert (waits.level, works.level) == (Level.DEGRADED, Level.GOOD)
+    assert "[budgets]" in waits.fix
+    assert "wait" not in works.said
 
 
 async def test_a_server_that_makes_none_is_degraded_and_says_what_goes_on() -> None:

@@ -378,10 +378,10 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement per table and index
     op.create_table(
         "usage",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
-        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=True),
         sa.Column("workspace_id", sa.Text(), nullable=False),
-        sa.Column("channel_id", sa.Text(), nullable=False),
-        sa.Column("agent_id", sa.Text(), nullable=False),
+        sa.Column("channel_id", sa.Text(), nullable=True),
+        sa.Column("agent_id", sa.Text(), nullable=True),
         sa.Column("requester", sa.Text(), nullable=True),
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("purpose", sa.Text(), nullable=False),

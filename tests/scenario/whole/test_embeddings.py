@@ -1,10 +1,12 @@
 """Memories get their vectors while the bot is at work, and are found by what they mean."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 
 from bot.agents_file import AgentsFile
+from bot.doctor import Level, _embeddings
 from tests.fakes.openai_server import Fails, OpenAIServer, direct, letter_vectors
 from tests.scenario.whole.conftest import open_town
 
@@ -66,6 +68,60 @@ async def test_what_cannot_be_embedded_is_remembered_all_the_same(tmp_path, work
         server.embeds = letter_vectors
         async with open_town(tmp_path, workspace, **facts) as town:
             assert await until_embedded(town) == 3
+
+
+# -- what they cost ------------------------------------------------------------------------------
+
+PER_TEXT = 5
+"""Tokens that the server says it took for each."""
+PRICE = {"prompt_usd": 1_000.0, "completion_usd": 0.0}
+
+
+@asynccontextmanager
+async def priced_town(tmp_path, workspace, url, **tables):
+    """A bot without a language model whose embeddings cost something."""
+    models = {"emb": {"base_url": url, "price": PRICE}}
+    file = AgentsFile.model_validate({"models": models, **tables})
+    async with open_town(tmp_path, workspace, TREADLE_EMBEDDING_MODEL="emb", file=file) as town:
+        yield town
+
+
+async def test_a_runs_figures_hold_what_its_vectors_took_and_the_days_hold_the_jobs_too(
+    tmp_path, workspace
+) -> None:
+    server = OpenAIServer(direct)
+    async with server.running() as url, priced_town(tmp_path, workspace, url) as town:
+        ts = await town.mention(KILN)
+        await town.answered(ts)
+        run = await town.run(ts)
+        asked = run.usage.model_calls
+        assert asked >= 2, "what it looked for, and the fact that it kept"
+        assert run.usage.tokens == run.usage.prompt_tokens == PER_TEXT * asked
+        assert run.usage.usd == pytest.approx(run.usage.tokens / 1_000)
+        assert f"{run.usage.tokens} tokens" in town.said(ts)
+        await until_embedded(town)
+        texts = [text for body in server.embedding_bodies for text in body["input"]]
+        counted = [text for text in texts if text != "ready"]
+        day = await town.tally()
+        assert day.tokens == PER_TEXT * len(counted) > run.usage.tokens
+        assert day.usd == pytest.approx(day.tokens / 1_000)
+
+
+async def test_the_workspaces_budget_of_the_day_holds_the_job_and_the_doctor_says_so(
+    tmp_path, workspace, caplog
+) -> None:
+    server = OpenAIServer(direct)
+    budget = {"workspace_tokens_per_day": 1}
+    async with server.running() as url:
+        async with priced_town(tmp_path, workspace, url, budgets=budget) as town:
+            await answered(town, KILN)
+            await town.until(lambda: "memories_wait_for_budget" in caplog.messages)
+            finding = await _embeddings(town.works.settings)
+            assert finding.level is Level.DEGRADED
+            assert "the others wait: the workspace's budget for today" in finding.said
+            assert await town.works.memory.store.embedded("emb@9") == (1, 2)
+        async with priced_town(tmp_path, workspace, url) as town:
+            assert await until_embedded(town) == 2
 
 
 @pytest.mark.needs_embeddings

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from agent_engine.errors import ModelReplyError, ModelUnavailableError
 from agent_engine.memory.embeddings import CachedEmbedder, batches, embedding_from
+from agent_engine.redaction import RedactingEmbedder
 from tests.fakes.embedders import LetterEmbedder
 
 NAN, INFINITE = float("nan"), float("inf")
@@ -84,6 +85,17 @@ async def test_a_question_is_not_answered_with_the_vector_of_a_passage():
     assert query != passage
     assert embedder.asked == [("a",), "a"]
     assert cached.model == embedder.model
+
+
+async def test_what_is_known_already_costs_nothing():
+    embedder, calls = LetterEmbedder(), []
+    embedder.tokens_per_text = 3
+    cached = CachedEmbedder(RedactingEmbedder(embedder, str))
+    for _ in range(2):
+        await cached.passages(["a", "b", "a"], settle=calls.append)
+        await cached.query("a", settle=calls.append)
+    await cached.passages(["b", "c"], settle=calls.append)
+    assert [call.prompt_tokens for call in calls] == [6, 3, 3]
 
 
 async def test_a_failure_is_not_remembered():

@@ -18,6 +18,7 @@ from agent_engine.errors import (
 from agent_engine.models.openai_embeddings import PATIENCE, ServerEmbedder
 from agent_engine.models.replies import ModelTimeoutError
 from agent_engine.models.retry import Retries
+from agent_engine.ports import Price
 from agent_engine.tokens import estimate_tokens
 from tests.fakes.openai_server import (
     Drops,
@@ -300,6 +301,59 @@ async def test_tokens_are_accounted_for_and_no_text_is_logged(caplog) -> None:
     assert (first.texts, first.tokens, first.estimated) == (2, 10, False)
     assert (second.tokens, second.estimated) == (estimate_tokens("secret three"), True)
     assert "secret" not in json.dumps([vars(r) for r in caplog.records], default=str)
+
+
+async def test_each_request_is_settled_with_its_tokens_and_what_they_cost() -> None:
+    told = Embeds(vectors=[[1] * 9], usage=False)
+    calls = []
+    price = Price(prompt_usd=0.2, completion_usd=100.0)
+    async with connected(playing(None, told), model="letters@9", price=price) as (embedder, _):
+        await embedder.passages(["one", "two"], settle=calls.append)
+        await embedder.query("three", settle=calls.append)
+    first, second = calls
+    assert (first.model, first.purpose) == ("letters", "embedding")
+    assert (first.prompt_tokens, first.completion_tokens, first.estimated) == (10, 0, False)
+    assert first.usd == pytest.approx(10 * 0.2 / 1_000_000)
+    assert (second.prompt_tokens, second.estimated) == (estimate_tokens("three"), True)
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens", "estimated"),
+    [
+        ({"prompt_tokens": 7, "total_tokens": 9}, 7, False),
+        ({"total_tokens": 9}, 9, False),
+        ({"prompt_tokens": None, "total_tokens": 9}, 9, False),
+        ({"prompt_tokens": 0, "total_tokens": 0}, 1, True),
+        ({"prompt_tokens": "7"}, 1, True),
+        ({"prompt_tokens": -7}, 1, True),
+        ([], 1, True),
+    ],
+)
+async def test_what_the_server_says_of_tokens_is_taken_and_else_they_are_estimated(
+    usage, tokens, estimated
+) -> None:
+    body = {"data": [{"index": 0, "embedding": [1, 2]}], "usage": usage}
+    calls = []
+    async with connected(playing(Raw(body=json.dumps(body)))) as (embedder, _):
+        await embedder.query("a", settle=calls.append)
+    assert [(c.prompt_tokens, c.estimated, c.usd) for c in calls] == [(tokens, estimated, None)]
+
+
+async def test_what_was_answered_is_settled_though_the_rest_fails() -> None:
+    calls = []
+    async with connected(playing(None, Fails(status=401))) as (embedder, _):
+        with pytest.raises(ModelRefusedError):
+            await embedder.passages([f"text {n}" for n in range(2_500)], settle=calls.append)
+    assert [call.prompt_tokens for call in calls] == [5 * 2_048]
+
+
+async def test_vectors_that_are_junk_are_settled_and_calls_that_failed_are_not() -> None:
+    calls = []
+    script = playing(Fails(status=500), Embeds(vectors=[[0, 0]]))
+    async with connected(script) as (embedder, _):
+        with pytest.raises(ModelReplyError):
+            await embedder.query("a", settle=calls.append)
+    assert [call.prompt_tokens for call in calls] == [5]
 
 
 async def test_half_a_character_can_be_sent() -> None:
