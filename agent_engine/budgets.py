@@ -5,7 +5,7 @@ tokens only, so a budget in money alone does not hold such a model: it is refuse
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from typing_extensions import override
 
@@ -50,6 +50,11 @@ class BudgetExceededError(LimitExceededError):
     def name(self) -> str:
         """``person_day``, ``channel_day`` or ``workspace_day``."""
         return f"{self.of}{DAY_SUFFIX}"
+
+
+def for_no_run(budgets: Sequence[Budget]) -> Sequence[Budget]:
+    """Return what nobody waits for may use: half of each, for people's tasks need the other."""
+    return [replace(one, tokens=(one.tokens + 1) // 2, usd=one.usd / 2) for one in budgets]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,8 @@ class DayBudgets:
 
     async def check(self, workspace_id: WorkspaceId, *, tokens: int, usd: float) -> None:
         """Raise BudgetExceededError where the workspace's leaves less for what is no run's."""
-        exceeded = await self._store.exceeded(workspace_id, self._budgets, tokens=tokens, usd=usd)
+        halves = for_no_run(self._budgets)
+        exceeded = await self._store.exceeded(workspace_id, halves, tokens=tokens, usd=usd)
         if exceeded is not None:
             raise BudgetExceededError(exceeded)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
-from agent_engine.budgets import BudgetExceededError
+from agent_engine.budgets import BudgetExceededError, for_no_run
 from agent_engine.clock import SystemClock
 from agent_engine.errors import EngineError, ModelError, ToolError
 from agent_engine.ports import ModelRequest, Role, Turn
@@ -244,7 +244,7 @@ async def _waits(settings: Settings, source: EmbeddingSource, model: str) -> str
         return ""
     tokens = estimate_tokens(memory.text)
     exceeded = await exceeded_today(
-        url, memory.scope.workspace_id, budgets, tokens=tokens, usd=source.usd(tokens)
+        url, memory.scope.workspace_id, for_no_run(budgets), tokens=tokens, usd=source.usd(tokens)
     )
     return "" if exceeded is None else f"; the others wait: {BudgetExceededError(exceeded).message}"
 

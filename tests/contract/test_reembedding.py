@@ -409,8 +409,8 @@ async def test_what_was_taken_for_texts_that_were_refused_is_recorded_too(store,
     assert await recorded(house) == [(WORKSPACE, 6), (WORKSPACE, 3), (WORKSPACE, 3)]
 
 
-@pytest.mark.parametrize("caps", [{"tokens": 9}, {"usd": 0.009}])
-async def test_a_budget_of_the_day_holds_it_and_the_next_day_it_goes_on(
+@pytest.mark.parametrize("caps", [{"tokens": 18}, {"usd": 0.018}])
+async def test_half_of_a_days_budget_holds_it_and_the_next_day_it_goes_on(
     store, house, caplog, monkeypatch, caps
 ) -> None:
     await keep(store, *(f"text {n}" for n in range(6)))  # each is taken for 2 tokens
