@@ -30,7 +30,7 @@ class _Kind:
     hints: tuple[str, ...]
     """Where none of these is in a text, the kind cannot be; looking for them is much faster."""
     pattern: re.Pattern[str]
-    """The first group, where there is one, is left as it is."""
+    """The first group, where there is one, is left as it is; all is, where ``none`` took part."""
 
 
 def _kind(name: str, *hints: str, pattern: str) -> _Kind:
@@ -45,7 +45,8 @@ _KINDS: Final = (
         "private key",
         "PRIVATE KEY-----",
         pattern=r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----"
-        r"(?s:.*?)(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\Z)",
+        r"[^-]*+(?:-(?!----END [A-Z0-9 ]{0,40}PRIVATE KEY-----)[^-]*+)*+"
+        r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----)?",  # without it: to the end
     ),
     _kind(
         "Slack token",
@@ -93,7 +94,9 @@ _KINDS: Final = (
     _kind(
         "JWT",
         "eyJ",
-        pattern=r"eyJ(?<![A-Za-z0-9]eyJ)[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+        # Where nothing follows, the run is passed over: none of its other places begins one.
+        pattern=r"eyJ(?<![A-Za-z0-9]eyJ)[A-Za-z0-9_-]{8,}+"
+        r"(?:\.eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}|(?P<none>))",
     ),
     _kind(
         "login",
@@ -239,7 +242,9 @@ class RedactingEmbedder:
 
 
 def _marked(kind: str, found: re.Match[str]) -> str:
-    kept = found[1] if found.re.groups else ""
+    if found.lastgroup == "none":
+        return found[0]
+    kept = (found[1] or "") if found.re.groups else ""
     return f"{kept}[redacted: {kind}]"
 
 
