@@ -8,6 +8,8 @@ import codecs
 import re
 from typing import Final
 
+from agent_engine.long_texts import each_match
+
 START_BYTES: Final = 16_384
 """What is looked at of a file."""
 MAX_CHARS: Final = 1_000
@@ -51,7 +53,7 @@ def text_in(start: bytes) -> str | None:
 
 def is_no_text(content: bytes) -> bool:
     """Say whether there is something in a file that no text in any old encoding holds."""
-    return _NO_TEXT.search(content) is not None
+    return any(each_match(_NO_TEXT, content, reach=1))
 
 
 def excerpt(text: str, *, is_all: bool, max_chars: int = MAX_CHARS) -> str:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from agent_engine.excerpts import is_no_text
+from agent_engine.long_texts import in_turn, replaced
 from agent_engine.memories import Embedding
 from agent_engine.memory.embeddings import Embedder, Settle, uncounted
 from agent_engine.models.around import AroundModel
@@ -116,6 +117,9 @@ _KINDS: Final = (
     ),
 )
 
+_REACH: Final = 512
+"""So many characters from a place on decide whether a kind begins there: a login takes 405."""
+
 _OPEN_KEY: Final = re.compile(r"-----[A-Z0-9 ]{0,60}-{0,5}\Z|(?<!-)-{1,4}\Z")
 """What may become the first line of a private key."""
 
@@ -143,7 +147,8 @@ class Redaction:
         cleaned = self._secrets.redact(text)
         for kind in _KINDS:
             if any(hint in cleaned for hint in kind.hints):
-                cleaned = kind.pattern.sub(partial(_marked, kind.name), cleaned)
+                mark = partial(_marked, kind.name)
+                cleaned = replaced(kind.pattern, mark, cleaned, reach=_REACH)
         return cleaned
 
     def redact_value(self, value: Any) -> Any:  # noqa: ANN401 - any JSON in, the same shape out
@@ -186,7 +191,8 @@ class RedactingModel(AroundModel):
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         """Ask with every turn redacted, and what its images are called."""
-        turns = tuple(map(self._clean, request.turns))
+        chars = sum(len(turn.text) for turn in request.turns)
+        turns = await in_turn(chars, lambda: tuple(map(self._clean, request.turns)))
         return await self._model.complete(replace(request, turns=turns))
 
     def _clean(self, turn: Turn) -> Turn:
@@ -233,8 +239,8 @@ class RedactingEmbedder:
         self, texts: Sequence[str], *, settle: Settle = uncounted
     ) -> Sequence[Embedding]:
         """Ask with every text redacted."""
-        redacted = [self._redact(text) for text in texts]
-        return await self._embedder.passages(redacted, settle=settle)
+        cleaned = await in_turn(sum(map(len, texts)), lambda: list(map(self._redact, texts)))
+        return await self._embedder.passages(cleaned, settle=settle)
 
     async def query(self, text: str, *, settle: Settle = uncounted) -> Embedding:
         """Ask with the text redacted."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from agent_engine.errors import StorageError
+from agent_engine.long_texts import PIECE
 from agent_engine.ports import ToolContext
 from agent_engine.safeguards import AuditAction, AuditEntry
 from agent_engine.tools.declare import call_key
@@ -100,7 +101,7 @@ class Auditor:
     def _text(self, arguments: JsonObject, outcome: str) -> str:
         # Redacted before it is cut: half a secret is not recognised. Where that would take long,
         # what is left of the first seam goes with the second.
-        shown = self._redact(cut_text(_shown(arguments), 50 * MAX_ARGUMENT_CHARS))
+        shown = self._redact(cut_text(_shown(arguments), PIECE))
         shown = cut_text(shown, MAX_ARGUMENT_CHARS)
         return f"{shown}\n{self._redact(outcome)}" if outcome else shown
 

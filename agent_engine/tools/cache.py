@@ -10,7 +10,7 @@ from agent_engine.errors import RetryableError
 from agent_engine.safeguards import ToolCache
 from agent_engine.tools.call import Proceed, Redact, ToolCall
 from agent_engine.tools.declare import call_key
-from agent_engine.tools.shorten import plain_json
+from agent_engine.tools.shorten import plain_copy
 from agent_engine.types import JsonObject
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Caching:
             return None
 
     async def _keep(self, call: ToolCall, key: str, result: JsonObject, *, ttl_s: float) -> None:
-        plain = plain_json(result, text=self._redact)
+        plain = await plain_copy(result, text=self._redact)
         if len(str(plain)) > MAX_RESULT_CHARS:
             return
         try:

@@ -20,7 +20,7 @@ from agent_engine.tools.abilities import Repeatable
 from agent_engine.tools.approval import Approvals, NobodyAsked, Permitted
 from agent_engine.tools.audit import NO_AUDIT, Auditor, Called
 from agent_engine.tools.policy import ToolPolicy
-from agent_engine.tools.shorten import cut_text, one_line, plain_json, shortened
+from agent_engine.tools.shorten import cut_text, one_line, plain_copy, shortened
 from agent_engine.tools.validate import fitting_arguments
 from agent_engine.types import AgentObservation, JsonObject, ProposedCall, Source, UserId
 
@@ -277,7 +277,7 @@ class ToolCaller:
         name = call.tool.name
         try:
             returned = await self._in_time(call)
-            return _complete(plain_json(returned, text=self._redact))
+            return _complete(await plain_copy(returned, text=self._redact))
         except ToolError as error:
             return _failure(self._redact(error.message))
         except RetryableError as error:
@@ -396,5 +396,5 @@ def _outcome(call: ToolCall, result: dict[str, Any]) -> str:
         except Exception:
             logger.exception("tool_describe_failed", extra=_facts(call.tool.name, call.context))
     if not words:
-        words = "done" if result["success"] else str(result["error"])
+        words = "done" if result["success"] else cut_text(str(result["error"]), _MAX_ERROR_CHARS)
     return words

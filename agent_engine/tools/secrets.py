@@ -14,6 +14,8 @@ from urllib.parse import quote, quote_plus
 
 from typing_extensions import override
 
+from agent_engine.long_texts import each_match, pieces_of, replaced
+
 REDACTED: Final = "[secret]"
 MIN_SECRET_CHARS: Final = 6
 """A shorter one would be found in ordinary words, and is no secret."""
@@ -23,9 +25,15 @@ _ESCAPES: Final = re.compile(
     r"%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\[^\w\s]|&(?:#|amp;|lt;|gt;|quot;)|=[0-9A-Fa-f]{2}|\+"
 )
 """Something that may stand for another character; a backslash before a letter stands for none."""
+_LONGEST_ESCAPE: Final = 6
 _BACKSLASHES: Final = r"\\{1,8}"
 """JSON in JSON in JSON; bounded, so that no run of them takes quadratic time."""
-_LINE_END: Final = r"\r?\n[ \t]*"
+_OFTEN: Final = "{0,8}"
+"""How often what may be repeated in an escape is: bounded, so that each has a longest spelling."""
+_LONGEST_CHARACTER: Final = 80
+"""Four bytes that are percent-encoded nine times."""
+_LINE_END: Final = r"\r?\n[ \t]{0,64}"
+_LONGEST_LINE_END: Final = 66
 _WIDE: Final = ("utf-16-le", "utf-16-be")
 """How some files that are no texts hold texts."""
 _DOUBLED_BACKSLASH: Final = r"(?:\\{8}|\\{4}|\\{2})"
@@ -45,6 +53,7 @@ class Secrets:
         self._forms = sorted({form for v in known for form in _forms(v)}, key=len, reverse=True)
         short = [value for value in known if len(value) <= MAX_PATTERN_CHARS]
         self._escaped = _any_of(map(_escaped_pattern, short), begins=_beginnings(short))
+        self._reach = _LONGEST_CHARACTER * max(map(len, short), default=0)
         self._known = tuple(known)
 
     @override
@@ -63,8 +72,8 @@ class Secrets:
             text = text.replace(form, REDACTED)
         if "\n" in text:
             text = self._without_broken(text)
-        if self._escaped is not None and _ESCAPES.search(text):
-            text = self._escaped.sub(REDACTED, text)
+        if self._escaped is not None and any(each_match(_ESCAPES, text, reach=_LONGEST_ESCAPE)):
+            text = replaced(self._escaped, _blotted, text, reach=self._reach)
         return text
 
     def redact_bytes(self, data: bytes) -> bytes:
@@ -90,7 +99,8 @@ class Secrets:
         joined = _squeezed(text)  # a look for any blank is faster than one for line ends
         for form in self._forms:
             if _squeezed(form) in joined:
-                text = _broken_pattern(form).sub(REDACTED, text)
+                reach = len(form) * (1 + _LONGEST_LINE_END)
+                text = replaced(_broken_pattern(form), _blotted, text, reach=reach)
         return text
 
 
@@ -127,8 +137,12 @@ def _spellings(value: str) -> Iterator[str]:
     yield from (html.escape(value), quote(value, safe=""), quote(value), quote_plus(value))
 
 
+def _blotted(_: re.Match[str]) -> str:
+    return REDACTED
+
+
 def _squeezed(text: str) -> str:
-    return "".join(text.split())
+    return "".join("".join(piece.split()) for piece in pieces_of(text))
 
 
 def _broken_pattern(form: str) -> re.Pattern[str]:
@@ -166,8 +180,8 @@ def _character_pattern(character: str) -> str:
         _BACKSLASHES + re.escape(character) if character != "\\" else _DOUBLED_BACKSLASH,
         "".join(_percent_pattern(byte) for byte in character.encode(errors="surrogatepass")),
         "".join(f"{_BACKSLASHES}u{_any_case(unit)}" for unit in units),
-        f"&#0*{code};",
-        f"&#[xX]0*{_any_case(f'{code:x}')};",
+        f"&#0{_OFTEN}{code};",
+        f"&#[xX]0{_OFTEN}{_any_case(f'{code:x}')};",
     ]
     if (named := html.escape(character)) != character:
         forms.append(re.escape(named))
@@ -180,8 +194,8 @@ def _character_pattern(character: str) -> str:
 
 
 def _percent_pattern(byte: int) -> str:
-    """Match a byte that is percent-encoded, once or more often."""
-    return f"%(?:25)*{_any_case(f'{byte:02x}')}"
+    """Match a byte that is percent-encoded, once or up to nine times."""
+    return f"%(?:25){_OFTEN}{_any_case(f'{byte:02x}')}"
 
 
 def _any_case(text: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from agent_engine.errors import ToolError
+from agent_engine.long_texts import PIECE, in_turn
 from agent_engine.types import JsonObject
 
 MAX_DEPTH: Final = 32
@@ -21,6 +22,8 @@ _LEAST_CHARS: Final = 40
 _LEAST_ITEMS: Final = 4
 _CHARS_PER_ITEM: Final = 24
 _KEPT_AT_HEAD: Final = 2 / 3
+_PER_TEXT: Final = 64
+"""As many characters are copied in the time that any text takes, however short it is."""
 _ALWAYS_KEPT: Final = ("success", "error", "final_result", "unexpected", "replan_requested")
 
 
@@ -43,6 +46,11 @@ def plain_json(value: object, *, text: Callable[[str], str]) -> dict[str, Any]:
         raise NotJsonError(f"the tool returned {type(value).__name__} instead of a JSON object")
     copied: dict[str, Any] = _copy(value, "result", text, _Budget(), depth=1)
     return copied
+
+
+async def plain_copy(value: object, *, text: Callable[[str], str]) -> dict[str, Any]:
+    """Copy a result as ``plain_json`` does; aside where it is long, for others have their turn."""
+    return await in_turn(_size(value), lambda: plain_json(value, text=text))
 
 
 def shortened(result: JsonObject, max_chars: int) -> tuple[dict[str, Any], str | None]:
@@ -83,6 +91,24 @@ def one_line(text: str, max_chars: int = 140) -> str:
     start = text[: 4 * max_chars]
     line = " ".join("".join(char if char.isprintable() else " " for char in start).split())
     return line if len(line) <= max_chars else f"{line[: max_chars - 1]}…"
+
+
+def _size(value: object) -> int:
+    """Return how long copying it takes, in characters; what is too long has no end to be found."""
+    waiting, size = [value], 0
+    while waiting and size <= PIECE:
+        match waiting.pop():
+            case str() as text:
+                size += len(text) + _PER_TEXT
+            case Mapping() as members:
+                size += _PER_TEXT
+                waiting += (*members.keys(), *members.values())
+            case list() | tuple() as items:
+                size += _PER_TEXT
+                waiting += items
+            case _:
+                size += 1
+    return size
 
 
 def _copy(
