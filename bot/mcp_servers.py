@@ -6,19 +6,20 @@ Part of the composition root.
 from collections.abc import Mapping
 
 from agent_engine.tools.mcp.servers import HttpServer, McpServer, StdioServer
+from agent_engine.tools.quota import Quota
 from agent_engine.tools.secrets import Secrets
 from agent_engine.types import Asks
 from bot.settings import Settings
 from bot.tables.mcp_servers import INHERITED, McpServerTable
 
 
-def mcp_servers(settings: Settings) -> tuple[McpServer, ...]:
-    """Return all configured servers."""
+def mcp_servers(settings: Settings, quota: Quota) -> tuple[McpServer, ...]:
+    """Return all configured servers; files of their results count in the task folder's quota."""
     environment = {k: v.get_secret_value() for k, v in settings.variables.items()}
-    return tuple(_server(table, environment) for table in settings.file.mcp_servers)
+    return tuple(_server(table, environment, quota) for table in settings.file.mcp_servers)
 
 
-def _server(table: McpServerTable, environment: Mapping[str, str]) -> McpServer:
+def _server(table: McpServerTable, environment: Mapping[str, str], quota: Quota) -> McpServer:
     return McpServer(
         name=table.name,
         reached=_reached(table, environment),
@@ -29,6 +30,7 @@ def _server(table: McpServerTable, environment: Mapping[str, str]) -> McpServer:
         for_every_agent=table.for_every_agent,
         ask=Asks(table.ask) if table.ask else None,
         trust_annotations=table.trust_annotations,
+        quota=quota,
     )
 
 

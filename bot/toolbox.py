@@ -74,7 +74,8 @@ class Toolbox:
         self.redaction = Redaction(settings.secret_values)
         redact = self.redaction.redact
         self.tools = make_tools(settings)
-        self.mcp = McpTools(mcp_servers(settings), SystemClock(), pins=records.pins)
+        servers = mcp_servers(settings, task_quota(settings))
+        self.mcp = McpTools(servers, SystemClock(), pins=records.pins)
         self.root = settings.home.absolute() / TASK_FOLDERS
         self.folders = TaskFolders(self.root)
         self._guards = Guards(
@@ -112,22 +113,28 @@ class Toolbox:
 
 def make_tools(settings: Settings) -> Sequence[Tool]:
     """Make the tools that are always there, and those for which something is configured."""
-    file = settings.file
-    # What people attach is bounded by itself, and must not keep the agent from writing.
-    size = file.tools.task_folder.mib * MIB + file.files.task_mb * 1_000_000
-    quota = Quota(size=size, files=file.tools.task_folder.files + MAX_FILES)
+    languages = settings.file.tools.code_execution.languages
+    quota = task_quota(settings)
     return (
         calculate(),
         code_execution(
             sandbox_chooser(settings),
-            languages=[Language(language) for language in file.tools.code_execution.languages],
+            languages=[Language(language) for language in languages],
             quota=quota,
             packages=_sandbox_setup(settings).packages(),
         ),
         file_operations(quota),
-        *_calling_apis(settings),
+        *_calling_apis(settings, quota),
         *_searching(settings),
     )
+
+
+def task_quota(settings: Settings) -> Quota:
+    """Say how much a task folder may hold, whichever tool writes to it."""
+    file = settings.file
+    # What people attach is bounded by itself, and must not keep the agent from writing.
+    size = file.tools.task_folder.mib * MIB + file.files.task_mb * 1_000_000
+    return Quota(size=size, files=file.tools.task_folder.files + MAX_FILES)
 
 
 def sandbox_chooser(settings: Settings) -> SandboxChooser:
@@ -165,12 +172,12 @@ def _sandbox_setup(settings: Settings) -> Setup:
     )
 
 
-def _calling_apis(settings: Settings) -> Sequence[Tool]:
+def _calling_apis(settings: Settings, quota: Quota) -> Sequence[Tool]:
     access, private = api_access(settings), settings.file.tools.api_call.private
     if access.is_empty:
         return ()
     client = HttpClient(private.policy, private_domains=private.domains)
-    return (api_call(client, access, Secrets(settings.secret_values)),)
+    return (api_call(client, access, Secrets(settings.secret_values), quota),)
 
 
 def _searching(settings: Settings) -> Sequence[Tool]:

@@ -3,6 +3,7 @@
 import pytest
 
 from agent_engine.tools.mcp.servers import HttpServer, StdioServer
+from agent_engine.tools.quota import Quota
 from agent_engine.types import Asks
 from bot.mcp_servers import mcp_servers
 from bot.settings import Purpose, SettingsError, read_settings
@@ -28,17 +29,19 @@ def server(**more):
 
 
 def test_a_program_gets_the_named_variables_path_and_home_and_nothing_else(read):
-    (made,) = mcp_servers(read(server(env='{ TOKEN = "GH" }', args='["-v"]')))
+    (made,) = mcp_servers(read(server(env='{ TOKEN = "GH" }', args='["-v"]')), Quota(size=7))
     assert isinstance(made.reached, StdioServer)
     assert (made.reached.command, made.reached.args) == ("run", ("-v",))
     assert made.reached.env == {"PATH": "/bin", "HOME": "/root", "TOKEN": "ghp-secret"}
     assert made.blot("it is ghp-secret") == "it is [secret]"
     assert (made.ask, made.for_every_agent, made.trust_annotations) == (None, False, False)
+    assert made.quota == Quota(size=7)
 
 
 def test_headers_are_filled_from_the_environment(read):
     text = '[[mcp_servers]]\nname = "w"\nurl = "http://10.0.0.1/mcp"\nask = "first_time"\n'
-    (made,) = mcp_servers(read(text + 'headers = { Authorization = "Bearer ${WIKI}", V = "1" }\n'))
+    text += 'headers = { Authorization = "Bearer ${WIKI}", V = "1" }\n'
+    (made,) = mcp_servers(read(text), Quota())
     headers = {"Authorization": "Bearer wiki-secret", "V": "1"}
     assert isinstance(made.reached, HttpServer)
     assert (made.reached.url, made.reached.headers) == ("http://10.0.0.1/mcp", headers)
@@ -49,7 +52,7 @@ def test_headers_are_filled_from_the_environment(read):
 def test_secrets_are_in_no_representation(read):
     settings = read(server(env='["GH"]'))
     assert "ghp-secret" not in repr(settings)
-    assert "ghp-secret" not in repr(mcp_servers(settings))
+    assert "ghp-secret" not in repr(mcp_servers(settings, Quota()))
 
 
 def test_without_servers_nothing_of_the_environment_is_kept(read):

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from email.message import Message
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from agent_engine.tools.api_call.page_text import read_page
@@ -72,7 +71,7 @@ class ContentType(NamedTuple):
         return self.kind.endswith(("/json", "+json"))
 
 
-def present(response: HttpResponse, folder: Path, *, step: int) -> dict[str, Any]:
+def present(response: HttpResponse, folder: Folder, *, step: int) -> dict[str, Any]:
     """Return the tool's result for a response.
 
     Args:
@@ -138,7 +137,7 @@ def _error(response: HttpResponse) -> str:
 
 
 def _as_text(
-    response: HttpResponse, kind: ContentType, text: str, *, folder: Path, step: int
+    response: HttpResponse, kind: ContentType, text: str, *, folder: Folder, step: int
 ) -> dict[str, Any]:
     if kind.kind in _PAGES:
         return _as_page(response, text)
@@ -160,7 +159,7 @@ def _as_page(response: HttpResponse, text: str) -> dict[str, Any]:
 
 
 def _as_file(
-    response: HttpResponse, kind: ContentType, folder: Path, *, step: int
+    response: HttpResponse, kind: ContentType, folder: Folder, *, step: int
 ) -> dict[str, Any]:
     about = {"content_type": kind.kind, "size": len(response.body)}
     if not response.body:
@@ -173,10 +172,10 @@ def _as_file(
 
 
 def _written(
-    response: HttpResponse, kind: ContentType, folder: Path, *, step: int
+    response: HttpResponse, kind: ContentType, folder: Folder, *, step: int
 ) -> dict[str, list[str]]:
     path = f"{DOWNLOADS}/step{step}-{file_name(response.destination, kind.kind)}"
-    with Folder(folder) as opened:
+    with folder as opened:
         opened.write(split_path(path), response.body)
     return {"files": [path]}
 

@@ -21,6 +21,8 @@ from agent_engine.tools.declare import DeclaredTool, Parameters
 from agent_engine.tools.http.client import HttpClient
 from agent_engine.tools.http.exchange import HttpResponse
 from agent_engine.tools.http.urls import AddressError, read_url
+from agent_engine.tools.paths import Folder
+from agent_engine.tools.quota import Quota
 from agent_engine.tools.secrets import Secrets
 from agent_engine.tools.shorten import plain_json
 from agent_engine.types import Asks, JsonObject
@@ -62,7 +64,7 @@ class ApiCallParameters(Parameters):
 
 
 def api_call(
-    client: HttpClient, access: Access, secrets: Secrets
+    client: HttpClient, access: Access, secrets: Secrets, quota: Quota | None = None
 ) -> DeclaredTool[ApiCallParameters]:
     """Return the tool that calls APIs.
 
@@ -70,6 +72,7 @@ def api_call(
         client: the way out.
         access: where calls may go; must not be empty.
         secrets: what is taken out of every response.
+        quota: how much a task folder may hold; None for the usual.
     """
     if access.is_empty:
         raise ValueError("a tool that may call nothing is not to be offered")
@@ -77,7 +80,7 @@ def api_call(
         name=NAME,
         description=_description(access),
         parameters=ApiCallParameters,
-        run=_Caller(client, access, secrets).run,
+        run=_Caller(client, access, secrets, quota).run,
         traits=ToolTraits(timeout_s=client.limits.total_s + _MARGIN_S),
         describe=outcome,
         characteristics=characteristics,
@@ -117,10 +120,13 @@ def characteristics(arguments: JsonObject) -> dict[str, str]:
 class _Caller:
     """Makes calls for agents."""
 
-    def __init__(self, client: HttpClient, access: Access, secrets: Secrets) -> None:
+    def __init__(
+        self, client: HttpClient, access: Access, secrets: Secrets, quota: Quota | None
+    ) -> None:
         self._client = client
         self._access = access
         self._secrets = secrets
+        self._quota = quota
 
     async def run(self, parameters: ApiCallParameters, context: ToolContext) -> JsonObject:
         """Make a call and tell what came back."""
@@ -143,7 +149,8 @@ class _Caller:
 
     def _presented(self, response: HttpResponse, context: ToolContext) -> dict[str, Any]:
         clean = _without(self._secrets, response)
-        result = present(clean, context.task_folder, step=context.step)
+        folder = Folder(context.task_folder, self._quota)
+        result = present(clean, folder, step=context.step)
         return plain_json(result, text=self._secrets.redact)
 
 

@@ -157,7 +157,7 @@ def _saved(parts: _Parts, stem: str, task_folder: Path, *, server: McpServer) ->
     if not parts.data and not parts.whole:
         return []
     saved: list[str] = []
-    with Folder(task_folder) as folder:
+    with Folder(task_folder, server.quota) as folder:
         for name, content in _files(parts, stem, server):
             try:
                 folder.write((FOLDER, name), content())

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent_engine.tools.quota import Quota
 from agent_engine.tools.secrets import Secrets
 from agent_engine.types import Asks
 
@@ -54,6 +55,8 @@ class McpServer:
     """None: always, but for tools that a trusted server says only read."""
     trust_annotations: bool = False
     """Whether what the server says of its tools' harmlessness is believed."""
+    quota: Quota = field(default_factory=Quota)
+    """What a task folder may hold once the files of its results are in it."""
 
     def blot(self, text: str) -> str:
         """Return the text without the secrets that the server was given, in whatever form."""
