@@ -51,6 +51,8 @@ class House:
     """Where the bots' language model is; None for the offline model."""
     is_direct: bool = False
     """Whether people ask in a conversation with the bot, not in a channel."""
+    admin: str | None = None
+    """Who is an admin; None for nobody."""
 
     @asynccontextmanager
     async def bot(
@@ -172,8 +174,8 @@ class House:
         """Whether Slack has nothing on its way to the bot and will not deliver anything again."""
         return not self.workspace.core.background._tasks
 
-    def _settings(self) -> dict[str, str]:
-        settings = {
+    def _settings(self) -> dict[str, object]:
+        settings: dict[str, object] = {
             "SLACK_BOT_TOKEN": self.workspace.bot_token,
             "SLACK_APP_TOKEN": self.workspace.app_token,
             "SLACK_API_URL": self.workspace.api_url,
@@ -182,6 +184,8 @@ class House:
         }
         if self.database_url is not None:
             settings["TREADLE_DATABASE_URL"] = self.database_url
+        if self.admin is not None:
+            settings["file"] = {"slack": {"admins": [self.workspace.person(self.admin).id]}}
         return settings
 
 
@@ -204,6 +208,7 @@ class Builder:
         model_url: str | None = None,
         is_direct: bool = False,
         approves: bool = False,
+        admin: str | None = None,
     ) -> AsyncIterator[House]:
         """Open a workspace and a database for the length of the block."""
         home = self.folder / name.replace("#", "-")
@@ -226,4 +231,5 @@ class Builder:
                 model_url=model_url,
                 is_direct=is_direct,
                 approves=approves,
+                admin=admin,
             )

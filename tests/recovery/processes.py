@@ -32,7 +32,7 @@ class DeathWish:
 class Life:
     """What a bot is started with."""
 
-    settings: Mapping[str, str]
+    settings: Mapping[str, object]
     log: Path
     role: str = "all"
     wish: DeathWish | None = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import pytest
 from sqlalchemy import func, select
 
 from agent_engine.types import UserId
@@ -14,6 +15,8 @@ from tests.recovery.processes import BotProcess, DeathWish
 from tests.recovery.sweep import PROBLEM, Outcome, both_sides, each
 from tests.recovery.test_killed_while_remembering import UNANSWERED, Story
 
+ADMIN = "grace"
+"""Who may have somebody else's tasks forgotten."""
 WRITES = (
     "SqlCommandStore.carry_out",
     "SqlPersonsTasks.erase_more",
@@ -31,42 +34,43 @@ FORGOTTEN = "1 task with plans, results and files"
 MORE = "1 more task will go"
 
 
-async def test_all_of_it_is_gone_wherever_the_bot_dies(sqlite_builder: Builder):
-    await _sweep(sqlite_builder)
+@pytest.mark.parametrize("by", [PERSON, ADMIN])
+async def test_all_of_it_is_gone_wherever_the_bot_dies(sqlite_builder: Builder, by: str):
+    await _sweep(sqlite_builder, by=by)
 
 
 async def test_the_same_holds_where_the_database_is_a_server(postgres_builder: Builder):
     await _sweep(postgres_builder, at_calls=False)
 
 
-async def _sweep(builder: Builder, *, at_calls: bool = True) -> None:
-    async with builder.house("undisturbed") as house:
+async def _sweep(builder: Builder, *, by: str = PERSON, at_calls: bool = True) -> None:
+    async with builder.house("undisturbed", admin=ADMIN) as house:
         threads = await _asked(house)
         assert (await house.read(WITH_WORDS))[0][0]
         async with house.bot() as bot:
-            await _forget(house, bot)
+            await _forget(house, bot, by)
             await _until_gone(house, bot, threads)
             points = [write for write in bot.writes if write.startswith(WRITES)]
             if at_calls:
                 points += [call for call in house.doorman.calls if call.startswith(CALLS)]
-        assert list(await _wrong(house)) == []
-        assert MORE in _told(house)[-1]
+        assert list(await _wrong(house, by)) == []
+        assert MORE in _told(house, by)[-1]
     assert len(points) >= FEWEST or not at_calls, points
     assert {point.partition("#")[0] for point in points} >= set(WRITES), points
 
     async def live(wish: DeathWish) -> Outcome:
-        async with builder.house(f"{wish.side}-{wish.at}") as house:
+        async with builder.house(f"{wish.side}-{wish.at}", admin=ADMIN) as house:
             threads = await _asked(house)
             at_write, at_call = (None, wish) if wish.at.startswith(CALLS) else (wish, None)
             async with house.bot(at_write=at_write, at_call=at_call) as bot:
-                await _forget(house, bot)
+                await _forget(house, bot, by)
                 await _until_gone(house, bot, threads)
                 died = bot.exit_code is not None
             async with house.bot() as bot:
-                if not _told(house):
-                    await _forget(house, bot)
+                if not _told(house, by):
+                    await _forget(house, bot, by)
                 await _until_gone(house, bot, threads)
-            return Outcome(died=died, wrong=list(await _wrong(house)))
+            return Outcome(died=died, wrong=list(await _wrong(house, by)))
 
     await each(both_sides(points), live)
 
@@ -81,13 +85,13 @@ async def _asked(house: House) -> list[str]:
     return threads
 
 
-async def _forget(house: House, bot: BotProcess) -> None:
+async def _forget(house: House, bot: BotProcess, by: str) -> None:
     """Press the button; a bot that is dying does not answer."""
     await house.until_connected(bot)
     person = UserId(house.workspace.person(PERSON).id)
     action = memory_ids.ForgetPerson(person=person, with_tasks=True)
     try:
-        await Story(house=house).press(action)
+        await Story(house=house).press(action, person=by)
     except RefusedError as error:
         if error.code not in UNANSWERED:
             raise
@@ -108,9 +112,9 @@ async def _until_gone(house: House, bot: BotProcess, threads: list[str]) -> None
     await house.until(is_gone)
 
 
-async def _wrong(house: House) -> Iterator[str]:
+async def _wrong(house: House, by: str) -> Iterator[str]:
     wrong = []
-    if (told := _told(house)) and not all(_fits(sentence) for sentence in told):
+    if (told := _told(house, by)) and not all(_fits(sentence) for sentence in told):
         wrong.append(f"people were told {told}")
     if len(told) not in range(1, house.lives):
         wrong.append(f"people were told {len(told)} times")
@@ -128,8 +132,8 @@ def _fits(sentence: str) -> bool:
     return FORGOTTEN in sentence or sentence == NOTHING_LEFT
 
 
-def _told(house: House) -> list[str]:
-    """Return what the person was told about forgetting."""
-    found = house.workspace.person(PERSON).ephemerals()
+def _told(house: House, by: str) -> list[str]:
+    """Return what the person who asked was told about forgetting."""
+    found = house.workspace.person(by).ephemerals()
     words = ("orgotten", NOTHING_LEFT)
     return [message.text for message in found if any(word in message.text for word in words)]

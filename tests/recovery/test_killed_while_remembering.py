@@ -22,6 +22,7 @@ from tests.recovery.sweep import Outcome, both_sides, each
 
 AGENT = AgentId("default")
 OTHER, SPEAKER = "grace", "linus"
+"""The first is an admin, too."""
 COMMAND, RECORD, BEGUN = "SqlCommandStore.carry_out", "drain", "SqlExportStore"
 """A command with what it does; its entry in the audit log; what is noted of a file."""
 SHOWN = "shown long ago"
@@ -171,6 +172,11 @@ async def _forget_me(story: Story) -> None:
     await story.press(memory_ids.ForgetPerson(person=person), person=OTHER)
 
 
+async def _forget_them(story: Story) -> None:
+    person = UserId(story.house.workspace.person(SPEAKER).id)
+    await story.press(memory_ids.ForgetPerson(person=person), person=OTHER)
+
+
 async def _remember(story: Story) -> None:
     await story.slash("remember the kiln is green")
 
@@ -187,6 +193,7 @@ GESTURES: Sequence[Gesture] = (
     Gesture(do=Story.forget_one, told=r"Forgotten, with .* 1 memory in all", told_again=NO_MEMORY),
     Gesture(do=_export, told=r"I am sending you 5 memories"),
     Gesture(do=_forget_me, told=r"Forgotten: 2 memories", told_again=NOTHING_LEFT, person=OTHER),
+    Gesture(do=_forget_them, told=r"Forgotten: 1 memory", told_again=NOTHING_LEFT, person=OTHER),
     Gesture(do=_forget_here, told=r"Forgotten: 1 memory", told_again=NOTHING_LEFT),
 )
 """What is told in a channel comes as two events: there is one command more than gestures."""
@@ -220,7 +227,7 @@ class _Undisturbed:
 
 
 async def _undisturbed(builder: Builder) -> _Undisturbed:
-    async with builder.house("undisturbed") as house:
+    async with builder.house("undisturbed", admin=OTHER) as house:
         story = Story(house=house)
         await story.begin()
         async with house.bot() as bot:
@@ -238,7 +245,7 @@ async def _undisturbed(builder: Builder) -> _Undisturbed:
 
 async def _sweep(builder: Builder, plain: _Undisturbed, points: Sequence[str]) -> None:
     async def live(wish: DeathWish) -> Outcome:
-        async with builder.house(f"{wish.side}-{wish.at}") as house:
+        async with builder.house(f"{wish.side}-{wish.at}", admin=OTHER) as house:
             story = Story(house=house)
             await story.begin()
             died = await _die_and_go_on(story, wish)
