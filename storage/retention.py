@@ -11,7 +11,7 @@ from agent_engine.memories import MemoryKind, OriginOf
 from agent_engine.types import TaskId
 from storage.compiled import fetch_values
 from storage.erasing import erase_tasks, family, pieces
-from storage.memory.ageing import delete_alone
+from storage.memory.deleting import delete_alone
 from storage.memory.searching import Indexes
 from storage.opinions import opinions
 from storage.tables import (

@@ -8,18 +8,12 @@ from sqlalchemy.engine import Connection
 from agent_engine.memories import Forgotten, MemoryKind, MemoryScope, OriginOf
 from agent_engine.types import WorkspaceId
 from storage.compiled import fetch_values
-from storage.lessons import mark_lessons
-from storage.memory.keeping import remove
+from storage.memory import deleting
 from storage.memory.searching import Indexes
 from storage.memory.shelves import shelves_of, shelves_of_workspace
-from storage.proposed import mark_proposed
 from storage.tables import memories, memory_origins
 
 _ON_SHELF = select(memories.c.id).where(memories.c.shelf_id == bindparam("shelf"))
-
-
-_AT_ONCE = 1_000
-"""Ids in one statement: databases take only so many values."""
 
 
 def forget(
@@ -59,7 +53,7 @@ def _delete(
     shelves_touched: set[int] = set()
     next_ids = set(memory_ids)
     while next_ids:
-        some = {next_ids.pop() for _ in range(min(_AT_ONCE, len(next_ids)))}
+        some = {next_ids.pop() for _ in range(min(deleting.AT_ONCE, len(next_ids)))}
         rows = connection.execute(
             select(memories.c.id, memories.c.shelf_id).where(
                 memories.c.id.in_(some), memories.c.shelf_id.in_(shelves)
@@ -70,18 +64,8 @@ def _delete(
         going |= found
         next_ids |= _hanging_on(connection, found) - going
     ids = sorted(going)
-    take_away(connection, indexes, ids, shelves=shelves_touched)
+    deleting.take_away(connection, indexes, ids, shelves=shelves_touched)
     return Forgotten(memories=len(ids), ids=tuple(ids))
-
-
-def take_away(
-    connection: Connection, indexes: Indexes, memory_ids: Sequence[int], *, shelves: set[int]
-) -> None:
-    """Delete memories that lie on these shelves, and have threads shown anew that tell of them."""
-    for start in range(0, len(memory_ids), _AT_ONCE):
-        mark_lessons(connection, memory_ids[start : start + _AT_ONCE])
-        mark_proposed(connection, memory_ids[start : start + _AT_ONCE])
-    remove(connection, indexes, memory_ids, shelves=sorted(shelves))
 
 
 def _hanging_on(connection: Connection, memory_ids: set[int]) -> set[int]:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import and_, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import and_, bindparam, case, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from agent_engine.memories import Kept, MemoryKind, MemoryScope, MemoryState, NewMemory, Origin
 from agent_engine.types import now_utc
 from storage.compiled import execute, execute_many, fetch_values
+from storage.memory.deleting import delete_alone
 from storage.memory.rows import origins_of, values_of
 from storage.memory.searching import Indexes
 from storage.memory.shelves import rewrite, shelf_to_fill, shelves_of
@@ -79,7 +80,6 @@ _WORST = (
     )
     .limit(bindparam("most"))
 )
-_DELETE = delete(memories).where(_M.id == bindparam("memory"))
 
 
 def keep(  # noqa: PLR0913  # what is kept, where, when, and what is alike
@@ -101,7 +101,7 @@ def keep(  # noqa: PLR0913  # what is kept, where, when, and what is alike
     if older and memory.kind in _WITH_HISTORY:
         supersede(connection, indexes, older, shelf=shelf)
     elif older:
-        remove(connection, indexes, older, shelves=[shelf])
+        delete_alone(connection, indexes, dict.fromkeys(older, shelf))
     last = older[-1] if older and memory.kind in _WITH_HISTORY else None
     kept = add(connection, indexes, shelf, memory, now=now, supersedes=last)
     evicted = _make_room(connection, indexes, shelf, PLACES[memory.kind], now)
@@ -143,16 +143,6 @@ def note_origin(connection: Connection, memory_id: int, origin: Origin) -> None:
     ]
     if rows:
         insert_or_ignore(connection, memory_origins, rows)
-
-
-def remove(
-    connection: Connection, indexes: Indexes, memory_ids: Sequence[int], *, shelves: Sequence[int]
-) -> None:
-    """Delete memories that lie on these shelves."""
-    if memory_ids:
-        rewrite(connection, shelves)
-        indexes.drop(connection, memory_ids)
-        execute_many(connection, _DELETE, [{"memory": memory_id} for memory_id in memory_ids])
 
 
 def supersede(
@@ -209,5 +199,5 @@ def _make_room(
         return 0
     where = {"shelf": shelf, "now": now, "most": count - places}
     worst = fetch_values(connection, _WORST, where)
-    remove(connection, indexes, worst, shelves=[shelf])
+    delete_alone(connection, indexes, dict.fromkeys(worst, shelf))
     return len(worst)

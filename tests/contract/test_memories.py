@@ -282,6 +282,31 @@ async def test_a_full_shelf_loses_what_was_used_least_but_nothing_that_is_pinned
     assert set(found) == {"pinned rule", "used rule"}
 
 
+async def test_forgetting_reaches_what_was_derived_from_what_was_evicted(
+    store, monkeypatch
+) -> None:
+    monkeypatch.setitem(keeping.PLACES, MemoryKind.FACT, 2)
+    raw = await store.keep(HERE, fact("raw rule", origin=Origin(person=UserId("U9"))))
+    of_it = Origin(memories=(raw.id,))
+    await store.keep(HERE, fact("rule made of it", key="made", origin=of_it))
+    await store.newest(HERE, "made")
+    assert (await store.keep(HERE, fact("new rule"))).evicted == 1
+    assert set(await texts(store, "rule")) == {"rule made of it", "new rule"}
+    assert (await store.forget_from(WORKSPACE, OriginOf.PERSON, "U9")).memories == 1
+    assert await texts(store, "rule") == ["new rule"]
+
+
+async def test_forgetting_reaches_what_was_derived_from_a_note_that_was_replaced(store) -> None:
+    def note(text, **more):
+        return NewMemory(kind=MemoryKind.NOTE, text=text, key="page", **more)
+
+    old = await store.keep(HERE, note("the page of May", origin=Origin(person=UserId("U9"))))
+    await store.keep(HERE, fact("read on a page", origin=Origin(memories=(old.id,))))
+    new = await store.keep(HERE, note("the page of June"))
+    assert (await store.forget_from(WORKSPACE, OriginOf.PERSON, "U9")).memories == 1
+    assert await store.get(HERE, new.id) is not None
+
+
 async def test_a_correction_takes_the_place_and_keeps_the_history(store) -> None:
     old = await store.keep(HERE, fact("standup is at nine", embedding=vector(1, 0, 0)))
     new = await store.correct(HERE, old.id, fact("standup is at ten", embedding=vector(1, 0, 0)))
@@ -321,7 +346,7 @@ async def test_a_person_is_forgotten_in_every_scope_of_the_workspace_and_nowhere
 
 
 async def test_a_person_who_said_very_much_is_forgotten_as_well(store, monkeypatch) -> None:
-    monkeypatch.setattr("storage.memory.forgetting._AT_ONCE", 3)
+    monkeypatch.setattr("storage.memory.deleting.AT_ONCE", 3)
     for number in range(10):
         await store.keep(HERE, fact(f"fact {number}", origin=Origin(person=UserId("U1"))))
     first = (await store.search([HERE], Query(text="fact"))).found[0].memory
