@@ -28,20 +28,21 @@ _WHOSE = {
 
 
 class BudgetExceededError(LimitExceededError):
-    """A budget of the day is used up.
+    """A budget of the day is used up, or the half of it that ``for_no_run`` leaves.
 
     Attributes:
         of: whose budget it is.
     """
 
-    def __init__(self, exceeded: BudgetExceeded) -> None:
+    def __init__(self, exceeded: BudgetExceeded, *, is_half: bool = False) -> None:
         budget = exceeded.budget
+        whose = f"half of {_WHOSE[budget.of]}" if is_half else _WHOSE[budget.of]
         used, allowed, said = _amounts(exceeded)
         super().__init__(
             exceeded.cap,
             used=used,
             allowed=allowed,
-            message=f"{_WHOSE[budget.of]} allows no more: {said}; it is new again at 0:00 UTC",
+            message=f"{whose} allows no more: {said}; it is new again at 0:00 UTC",
         )
         self.of = budget.of
 
@@ -103,11 +104,11 @@ class DayBudgets:
         return reserved
 
     async def check(self, workspace_id: WorkspaceId, *, tokens: int, usd: float) -> None:
-        """Raise BudgetExceededError where the workspace's leaves less for what is no run's."""
+        """Raise BudgetExceededError where half of the workspace's has no room for no run's work."""
         halves = for_no_run(self._budgets)
         exceeded = await self._store.exceeded(workspace_id, halves, tokens=tokens, usd=usd)
         if exceeded is not None:
-            raise BudgetExceededError(exceeded)
+            raise BudgetExceededError(exceeded, is_half=True)
 
     async def release(self, reservation: str | None) -> None:
         """Give back what a failed call did not use."""

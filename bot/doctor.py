@@ -246,7 +246,9 @@ async def _waits(settings: Settings, source: EmbeddingSource, model: str) -> str
     exceeded = await exceeded_today(
         url, memory.scope.workspace_id, for_no_run(budgets), tokens=tokens, usd=source.usd(tokens)
     )
-    return "" if exceeded is None else f"; the others wait: {BudgetExceededError(exceeded).message}"
+    if exceeded is None:
+        return ""
+    return f"; the others wait: {BudgetExceededError(exceeded, is_half=True).message}"
 
 
 async def _sandbox(settings: Settings) -> Finding:

@@ -433,7 +433,7 @@ async def test_half_of_a_days_budget_holds_it_and_the_next_day_it_goes_on(
     batches = [len(texts) for texts in job.embedder.asked if texts != ("ready",)]
     assert batches == [3, 1, 2]
     [told] = [r for r in caplog.records if r.message == "memories_wait_for_budget"]
-    assert told.why.startswith("the workspace's budget for today allows no more: ")
+    assert told.why.startswith("half of the workspace's budget for today allows no more: ")
 
 
 async def test_each_day_that_it_is_held_is_told_once(store, house, caplog, monkeypatch) -> None:

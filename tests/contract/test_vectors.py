@@ -6,7 +6,7 @@ import pytest
 from agent_engine.memories import Embedding, MemoryKind, MemoryScope, NewMemory
 from agent_engine.types import AgentId, ChannelId
 from storage.database import Dialect
-from storage.memory import finding
+from storage.memory import changing, finding
 from storage.memory.indexes import indexes_of
 from storage.memory.matrices import Matrices
 from storage.memory.matrix_vectors import MatrixVectors
@@ -114,6 +114,26 @@ async def test_matrices_find_the_same_within_any_bound_and_on_any_database(house
         connection.exec_driver_sql("DROP TABLE memory_vectors")
 
     await house.database.write(find)
+
+
+async def test_what_has_marks_is_told_among_candidates(house) -> None:
+    store, notes = SqlMemoryStore(house.database, indexes_of(house.database)), {}
+    more = {"pinned": {"pinned": True}, "passing": {"expires_at": MORNING}}
+    for text in ("plain", "pinned", "passing", "weighed"):
+        memory = NewMemory(kind=MemoryKind.NOTE, text=text, **more.get(text, {}))
+        notes[text] = (await store.keep(SCOPES[0], memory)).id
+    await house.database.write(
+        lambda c: changing.weigh(c, SCOPES[0], [notes["weighed"]], factor=2.0)
+    )
+
+    def marked(connection, asked):
+        statement = finding._MARKED[connection.dialect.name]
+        return {row.id for row in finding._by_id(connection, statement, asked)}
+
+    found = await house.database.read(lambda c: marked(c, list(notes.values())))
+    assert found == set(notes.values()) - {notes["plain"]}
+    only = [notes["plain"], notes["pinned"], 999_999]
+    assert await house.database.read(lambda c: marked(c, only)) == {notes["pinned"]}
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ async def test_the_doctor_says_that_the_job_waits_for_the_budget_of_the_day(tmp_
             store = SqlMemoryStore(database, indexes_of(database))
             await store.keep(HERE, NewMemory(kind=MemoryKind.NOTE, text="x" * 30))
         waits, works = await _embeddings(scarce), await _embeddings(ample)
-    assert "; 0 of 1 memories have theirs; the others wait: the workspace's budget" in waits.said
+    assert "; 0 of 1 memories have theirs; the others wait: half of the workspace's" in waits.said
     assert (waits.level, works.level) == (Level.DEGRADED, Level.GOOD)
     assert "[budgets]" in waits.fix
     assert "wait" not in works.said

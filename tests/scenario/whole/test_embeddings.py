@@ -118,7 +118,7 @@ async def test_the_workspaces_budget_of_the_day_holds_the_job_and_the_doctor_say
             await town.until(lambda: "memories_wait_for_budget" in caplog.messages)
             finding = await _embeddings(town.works.settings)
             assert finding.level is Level.DEGRADED
-            assert "the others wait: the workspace's budget for today" in finding.said
+            assert "the others wait: half of the workspace's budget for today" in finding.said
             assert await town.works.memory.store.embedded("emb@9") == (1, 2)
         async with priced_town(tmp_path, workspace, url) as town:
             assert await until_embedded(town) == 2
